@@ -1,0 +1,93 @@
+/**
+ * Cuts a stream of chunks into frames: a four-byte length, then that many bytes.
+ * A frame that lies whole inside a chunk is a slice of it; any other is assembled in a buffer of exactly its size.
+ */
+import { DecodeError } from './errors/protocol-errors.ts'
+
+export const LENGTH_BYTES = 4
+
+/** Kafka's own default for `socket.request.max.bytes`. */
+export const DEFAULT_MAX_FRAME_BYTES = 100 * 1024 * 1024
+
+export class FrameReader {
+  readonly #maxFrameBytes: number
+  /** The bytes of a length that came in pieces. */
+  readonly #head = Buffer.allocUnsafeSlow(LENGTH_BYTES)
+  #headBytes = 0
+  /** The frame that is being assembled. */
+  #frame: Buffer | null = null
+  #frameBytes = 0
+
+  constructor (maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
+    this.#maxFrameBytes = maxFrameBytes
+  }
+
+  /** How many bytes of an unfinished frame are held. */
+  get pendingBytes (): number {
+    return this.#headBytes + this.#frameBytes
+  }
+
+  /**
+   * Calls `onFrame` for every frame that `chunk` completes, without its length.
+   * @throws {DecodeError} for a length that no frame can have; the stream cannot be read any further.
+   */
+  push (chunk: Buffer, onFrame: (frame: Buffer) => void): void {
+    let offset = 0
+    while (offset < chunk.length) {
+      if (this.#frame === null) {
+        if (this.#headBytes === 0 && chunk.length - offset >= LENGTH_BYTES) {
+          const length = frameLength(chunk, offset, this.#maxFrameBytes)
+          offset += LENGTH_BYTES
+          if (chunk.length - offset >= length) {
+            onFrame(chunk.subarray(offset, offset + length))
+            offset += length
+            continue
+          }
+          this.#begin(length)
+        } else {
+          const taken = chunk.copy(this.#head, this.#headBytes, offset, offset + LENGTH_BYTES - this.#headBytes)
+          this.#headBytes += taken
+          offset += taken
+          if (this.#headBytes < LENGTH_BYTES) return
+          this.#headBytes = 0
+          this.#begin(frameLength(this.#head, 0, this.#maxFrameBytes))
+        }
+      }
+      const frame = this.#frame
+      if (frame === null) continue
+      const taken = chunk.copy(frame, this.#frameBytes, offset, offset + frame.length - this.#frameBytes)
+      this.#frameBytes += taken
+      offset += taken
+      if (this.#frameBytes === frame.length) {
+        this.#frame = null
+        this.#frameBytes = 0
+        onFrame(frame)
+      }
+    }
+  }
+
+  #begin (length: number): void {
+    // Not from the pool: whoever keeps a slice keeps this frame alive and nothing else.
+    this.#frame = Buffer.allocUnsafeSlow(length)
+    this.#frameBytes = 0
+  }
+}
+
+/**
+ * Reads and checks the length of a frame.
+ * @throws {DecodeError} when it is negative or above the limit, with a hint where another protocol is recognised.
+ */
+export function frameLength (buffer: Buffer, offset: number, maxFrameBytes: number): number {
+  const length = buffer.readInt32BE(offset)
+  if (length >= 0 && length <= maxFrameBytes) return length
+  throw new DecodeError(`a frame cannot have ${length} bytes (at most ${maxFrameBytes})${otherProtocol(buffer, offset)}`)
+}
+
+/** The two classic mistakes, named: the first four bytes of TLS and of HTTP make absurd lengths. */
+function otherProtocol (buffer: Buffer, offset: number): string {
+  const first = buffer[offset]
+  const second = buffer[offset + 1]
+  if ((first === 0x15 || first === 0x16) && second === 0x03) return ': the other side speaks TLS'
+  const text = buffer.toString('latin1', offset, offset + LENGTH_BYTES)
+  return /^(HTTP|GET |POST|PUT |HEAD)$/.test(text) ? ': the other side speaks HTTP' : ''
+}
