@@ -1,7 +1,7 @@
 declare module 'fast-crc32c' {
   interface Implementation {
     /** CRC-32C of `data`, unsigned; `initial` is the result for the bytes before it. */
-    calculate (this: void, data: Uint8Array, initial?: number): number
+    readonly calculate: (data: Uint8Array, initial?: number) => number
   }
   const implementation: Implementation
   export = implementation
