@@ -1,0 +1,161 @@
+/** The configuration of a `kshadow run` process: which parts it runs, and where they listen. */
+import { z } from 'zod'
+import { parseYaml } from './document.ts'
+import { bootstrapServers, duration, flag, hostPort, integer, port } from './fields.ts'
+import type { HostPort } from '../net/host-port.ts'
+import { linkConfigSchema, type LinkConfig } from './link-config.ts'
+import { countNodeIds, parseNodeIds, type NodeIdRange } from './node-ids.ts'
+
+export interface ShadowClusterConfig {
+  readonly bootstrapServers: readonly HostPort[]
+  readonly connectionTimeoutMs: number
+}
+
+export interface EngineConfig {
+  readonly enabled: boolean
+  /** How much fetched data one link may hold. */
+  readonly maxBufferedBytes: number
+  /** How long an engine that died keeps others from taking over. */
+  readonly sessionTimeoutMs: number
+  /** Connections to each shadow broker for appends: a slow partition holds up only those that share its connection. */
+  readonly appendConnections: number
+}
+
+export interface SidecarConfig {
+  readonly enabled: boolean
+  /** The address that the listeners bind. */
+  readonly listenHost: string
+  /** The address that clients are told. */
+  readonly advertisedHost: string
+  readonly bootstrapPort: number
+  /** The broker ids that get a port: the n-th id of the ranges listens at bootstrapPort + 1 + n. */
+  readonly nodeIds: readonly NodeIdRange[]
+  readonly maxFrameBytes: number
+  /** Link state older than this is stale: then only topics known to be failed over are open. */
+  readonly staleAfterMs: number
+  readonly drainTimeoutMs: number
+}
+
+export interface AdminConfig {
+  readonly enabled: boolean
+  readonly listen: HostPort
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+
+export interface RunConfig {
+  readonly shadowCluster: ShadowClusterConfig
+  readonly engine: EngineConfig
+  readonly sidecar: SidecarConfig
+  readonly admin: AdminConfig
+  /** Links to create at the start if the state topic does not have them. */
+  readonly links: readonly LinkConfig[]
+  readonly logLevel: LogLevel
+}
+
+export const RUN_DEFAULTS = {
+  adminListen: '127.0.0.1:9644',
+  bootstrapPort: 19092,
+  nodeIds: '0-15',
+  maxBufferedBytes: 64 * 1024 * 1024,
+  maxFrameBytes: 100 * 1024 * 1024
+} as const
+
+const MAX_NODE_IDS = 1000
+
+const host = z.string({ error: 'expected a host name or address' }).min(1, { error: 'expected a host name or address' })
+
+const nodeIds = z.union([z.string(), z.number().int()], { error: 'expected ids and ranges such as "0-15" or "1-3,100"' })
+  .transform((value, context): NodeIdRange[] => {
+    const ranges = parseNodeIds(String(value))
+    const refuse = (message: string): never => {
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    }
+    if (ranges === null) return refuse('expected ids and ranges that do not overlap, such as "0-15" or "1-3,100"')
+    return countNodeIds(ranges) <= MAX_NODE_IDS ? ranges : refuse(`expected at most ${MAX_NODE_IDS} ids: each has a port of its own`)
+  })
+
+const shadowCluster = z.strictObject({
+  bootstrap_servers: bootstrapServers,
+  connection_timeout_ms: integer(100).default(5000),
+  tls_settings: z.undefined({ error: 'TLS to the shadow cluster is not part of this version; leave the key out' }),
+  authentication_configuration: z.undefined({ error: 'authentication to the shadow cluster is not part of this version; leave the key out' })
+}, { error: 'expected shadow_cluster with bootstrap_servers' }).transform((cluster): ShadowClusterConfig => ({
+  bootstrapServers: cluster.bootstrap_servers,
+  connectionTimeoutMs: cluster.connection_timeout_ms
+}))
+
+const engine = z.strictObject({
+  enabled: flag(true),
+  max_buffered_bytes: integer(1024 * 1024).default(RUN_DEFAULTS.maxBufferedBytes),
+  session_timeout: duration(6000, 300_000).default(10_000),
+  append_connections: integer(1, 16).default(3)
+}, { error: 'expected a map' }).transform((value): EngineConfig => ({
+  enabled: value.enabled,
+  maxBufferedBytes: value.max_buffered_bytes,
+  sessionTimeoutMs: value.session_timeout,
+  appendConnections: value.append_connections
+}))
+
+const sidecar = z.strictObject({
+  enabled: flag(true),
+  listen_host: host.default('127.0.0.1'),
+  advertised_host: host.optional(),
+  bootstrap_port: port.default(RUN_DEFAULTS.bootstrapPort),
+  node_ids: z.preprocess(value => value ?? RUN_DEFAULTS.nodeIds, nodeIds),
+  max_frame_bytes: integer(1024 * 1024).default(RUN_DEFAULTS.maxFrameBytes),
+  stale_after: duration(1000, 600_000).default(15_000),
+  drain_timeout: duration(0, 600_000).default(10_000)
+}, { error: 'expected a map' }).transform((value, context): SidecarConfig => {
+  if (value.bootstrap_port + countNodeIds(value.node_ids) > 65535) {
+    context.addIssue({ code: 'custom', path: ['bootstrap_port'], message: `expected a port that leaves room for ${countNodeIds(value.node_ids)} broker ports after it` })
+  }
+  // 0.0.0.0 is an address to listen at, not one to be told: a client would connect to itself.
+  const wildcard = value.listen_host === '0.0.0.0' || value.listen_host === '::'
+  if (value.advertised_host === undefined && wildcard) {
+    context.addIssue({ code: 'custom', path: ['advertised_host'], message: `expected the address that clients reach this host at, because listen_host is ${value.listen_host}` })
+  }
+  return {
+    enabled: value.enabled,
+    listenHost: value.listen_host,
+    advertisedHost: value.advertised_host ?? value.listen_host,
+    bootstrapPort: value.bootstrap_port,
+    nodeIds: value.node_ids,
+    maxFrameBytes: value.max_frame_bytes,
+    staleAfterMs: value.stale_after,
+    drainTimeoutMs: value.drain_timeout
+  }
+})
+
+const admin = z.strictObject({
+  enabled: flag(true),
+  listen: z.preprocess(value => value ?? RUN_DEFAULTS.adminListen, hostPort)
+}, { error: 'expected a map' })
+
+export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
+  shadow_cluster: shadowCluster,
+  engine: z.preprocess(value => value ?? {}, engine),
+  sidecar: z.preprocess(value => value ?? {}, sidecar),
+  admin: z.preprocess(value => value ?? {}, admin),
+  links: z.array(linkConfigSchema, { error: 'expected a list of links' }).default([]),
+  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error'], { error: 'expected trace, debug, info, warn or error' }).default('info')
+}, { error: 'expected a map with shadow_cluster' }).transform((run, context): RunConfig => {
+  const names = run.links.map(link => link.name)
+  names.forEach((name, index) => {
+    if (names.indexOf(name) !== index) context.addIssue({ code: 'custom', path: ['links', index, 'name'], message: 'expected a name that no other link has' })
+  })
+  return {
+    shadowCluster: run.shadow_cluster,
+    engine: run.engine,
+    sidecar: run.sidecar,
+    admin: run.admin,
+    links: run.links,
+    logLevel: run.log_level
+  }
+})
+
+/** Reads the file of `kshadow run -c`. @throws {ConfigError} */
+export function parseRunYaml (text: string, source: string): RunConfig {
+  return parseYaml(text, source, runConfigSchema)
+}

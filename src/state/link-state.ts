@@ -1,0 +1,81 @@
+/**
+ * Links and topic states as the records of the state topic say, for the engine and for every sidecar.
+ *
+ * Fencing: an engine that takes over first writes an `engine` record with the next epoch. A record with a lower epoch that
+ * follows it was written by an engine that did not know it had been replaced, and is not applied.
+ */
+import { selectsTopic } from '../config/topic-filter.ts'
+import type { StateChange, EngineRecord, LinkRecord, TopicRecord } from './records.ts'
+import { decodeRecord } from './records.ts'
+import { isWritable } from './topic-state.ts'
+
+/** What may be done with a topic, and on whose behalf. */
+export type TopicRule =
+  | { readonly access: 'open' }
+  | { readonly access: 'read-only', readonly link: string, readonly state: string }
+
+const OPEN: TopicRule = { access: 'open' }
+
+export class LinkState {
+  engine: EngineRecord | null = null
+  readonly links = new Map<string, LinkRecord>()
+  /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
+  revision = 0
+  readonly #topics = new Map<string, TopicRecord>()
+  /** By topic name: the record of the link that owns it. At most one link does. */
+  readonly #owners = new Map<string, TopicRecord>()
+
+  /**
+   * Applies the record at `offset`. Returns the change, or null for one that was fenced off.
+   * @throws {ConfigError} for a record that this version does not understand; the state can then no longer be known
+   */
+  apply (offset: number, key: string, value: Buffer | null): StateChange | null {
+    const { change, epoch } = decodeRecord(key, value)
+    this.revision = offset + 1
+    if (epoch !== null && epoch < (this.engine?.epoch ?? 0)) return null
+    if (change.kind === 'engine') this.engine = change.value
+    else if (change.kind === 'link') set(this.links, change.name, change.value)
+    else this.#setTopic(change.link, change.topic, change.value)
+    return change
+  }
+
+  #setTopic (link: string, topic: string, record: TopicRecord | null): void {
+    set(this.#topics, `${link}/${topic}`, record)
+    if (record?.owned === true) this.#owners.set(topic, record)
+    else if (this.#owners.get(topic)?.link === link) this.#owners.delete(topic)
+  }
+
+  /** What a link knows of a topic. */
+  topicOf (link: string, topic: string): TopicRecord | null {
+    return this.#topics.get(`${link}/${topic}`) ?? null
+  }
+
+  /** The topics of a link, in the order of their names. */
+  topicsOf (link: string): TopicRecord[] {
+    return [...this.#topics.values()].filter(record => record.link === link).sort((a, b) => a.topic < b.topic ? -1 : 1)
+  }
+
+  /** The record of the link that owns a topic of this name. */
+  ownerOf (topic: string): TopicRecord | null {
+    return this.#owners.get(topic) ?? null
+  }
+
+  /** Whether clients may write to a topic. */
+  ruleFor (topic: string): TopicRule {
+    const record = this.#owners.get(topic)
+    if (record === undefined || isWritable(record.state)) return OPEN
+    return { access: 'read-only', link: record.link, state: record.state }
+  }
+
+  /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
+  claimantOf (topic: string): string | null {
+    if (this.#owners.has(topic)) return null
+    for (const [name, link] of this.links) if (selectsTopic(link.config.topicSync.filters, topic)) return name
+    return null
+  }
+}
+
+function set<V> (map: Map<string, V>, key: string, value: V | null): void {
+  if (value === null) map.delete(key)
+  else map.set(key, value)
+}

@@ -1,0 +1,147 @@
+/**
+ * What the state topic holds: JSON records by key, the newest of each key counting.
+ *
+ *   engine                 who leads the links, and its epoch
+ *   link/NAME              the configuration of a link
+ *   topic/LINK/TOPIC       the state of one shadow topic
+ *
+ * A record with no value removes its key. Every record carries the epoch of the engine that wrote it: see link-state.ts.
+ */
+import { z } from 'zod'
+import { parseValue } from '../config/document.ts'
+import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
+
+/** The version of this layout. A reader that meets a newer one must not guess. */
+export const SCHEMA_VERSION = 1
+
+export interface EngineRecord {
+  /** Rises by one with every engine that takes over. */
+  readonly epoch: number
+  readonly instance: string
+  /** Where its admin port is, for those who ask another engine. */
+  readonly adminAddress: string | null
+  readonly since: string
+}
+
+export interface LinkRecord {
+  readonly uid: string
+  readonly config: LinkConfig
+  /** The cluster id that the source gave when the link was created. */
+  readonly sourceClusterId: string | null
+  readonly createdAt: string
+}
+
+export interface TopicRecord {
+  readonly link: string
+  readonly topic: string
+  readonly state: TopicState
+  /** When the state was entered. */
+  readonly since: string
+  /** False for a topic that was there before the link and is none of its business: it is reported, and stays writable. */
+  readonly owned: boolean
+  readonly sourceTopicId: string | null
+  /** Null until the topic has been created on the shadow cluster. */
+  readonly shadowTopicId: string | null
+  readonly partitions: number
+  /** The topic configs to set at failover: the source's. */
+  readonly configs: Readonly<Record<string, string>>
+  readonly fault: TopicFault | null
+  /** Where each partition ended when it was failed over. */
+  readonly endOffsets: readonly number[] | null
+  /** Configs of the source that the shadow cluster refused, with its reasons. */
+  readonly refusedConfigs: Readonly<Record<string, string>>
+}
+
+export type StateChange =
+  | { readonly kind: 'engine', readonly value: EngineRecord | null }
+  | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
+  | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
+
+const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
+
+const engineSchema: z.ZodType<EngineRecord> = z.object({
+  epoch: z.number().int().min(1),
+  instance: z.string(),
+  adminAddress: z.string().nullable(),
+  since: z.string()
+})
+
+const linkSchema: z.ZodType<LinkRecord> = z.object({
+  uid: z.string(),
+  config: linkConfigSchema,
+  sourceClusterId: z.string().nullable(),
+  createdAt: z.string()
+})
+
+const topicSchema: z.ZodType<TopicRecord> = z.object({
+  link: z.string(),
+  topic: z.string(),
+  state: z.enum(TOPIC_STATES),
+  since: z.string(),
+  owned: z.boolean(),
+  sourceTopicId: z.string().nullable(),
+  shadowTopicId: z.string().nullable(),
+  partitions: z.number().int().min(0),
+  configs: z.record(z.string(), z.string()),
+  fault: z.object({
+    code: z.enum(FAULT_CODES),
+    reason: z.string(),
+    partition: z.number().int().nullable(),
+    offset: z.number().int().nullable()
+  }).nullable(),
+  endOffsets: z.array(z.number().int()).nullable(),
+  refusedConfigs: z.record(z.string(), z.string())
+})
+
+export function keyOf (change: StateChange): string {
+  switch (change.kind) {
+    case 'engine': return 'engine'
+    case 'link': return `link/${change.name}`
+    case 'topic': return `topic/${change.link}/${change.topic}`
+  }
+}
+
+/** The value bytes of a change; null where the key is to be removed. */
+export function encodeValue (change: StateChange, epoch: number): Buffer | null {
+  if (change.value === null) return null
+  const value = change.kind === 'link' ? { ...change.value, config: linkDocument(change.value.config) } : change.value
+  return Buffer.from(JSON.stringify({ v: SCHEMA_VERSION, epoch, value }))
+}
+
+export interface DecodedRecord {
+  readonly change: StateChange
+  /** The epoch of the engine that wrote it; null for the removal of a key, which carries none. */
+  readonly epoch: number | null
+}
+
+/**
+ * Reads one record of the state topic.
+ * @throws {ConfigError} when it is not one that this version understands
+ */
+export function decodeRecord (key: string, value: Buffer | null): DecodedRecord {
+  if (value === null) return { change: changeOf(key, null), epoch: null }
+  const source = `state record ${key}`
+  const { epoch, value: content } = parseValue(parseJson(value), source, envelope.refine(({ v }) => v <= SCHEMA_VERSION, {
+    error: `written by a newer kafka-shadow: this one understands version ${SCHEMA_VERSION}`
+  }))
+  return { change: changeOf(key, content), epoch }
+}
+
+/** Null for bytes that are not JSON: the schema then says what was expected. */
+function parseJson (value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString('utf8'))
+  } catch {
+    return null
+  }
+}
+
+function changeOf (key: string, value: unknown): StateChange {
+  const [kind, first = '', second = ''] = key.split('/')
+  const source = `state record ${key}`
+  if (kind === 'engine') return { kind, value: value === null ? null : parseValue(value, source, engineSchema) }
+  if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
+  if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
+  return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
+}
