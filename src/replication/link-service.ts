@@ -1,0 +1,103 @@
+/** What the engine offers to those above it: the admin port and, through it, the command line. */
+import type { TopicFault, TopicState } from '../state/topic-state.ts'
+
+export type LinkStateName = 'ACTIVE' | 'FAILED_OVER'
+
+/** Redpanda's names (facts/redpanda-contract.md §2.6). */
+export type TaskState = 'ACTIVE' | 'PAUSED' | 'LINK_UNAVAILABLE' | 'NOT_RUNNING' | 'FAULTED'
+
+export interface TaskStatus {
+  readonly name: string
+  readonly state: TaskState
+  readonly reason: string
+  /** ISO time at which the state was entered. */
+  readonly since: string
+}
+
+/** Every number is null where it is not known: nothing here is guessed or kept from an earlier time without saying so. */
+export interface PartitionStatus {
+  readonly partition: number
+  readonly sourceLogStartOffset: number | null
+  readonly sourceLastStableOffset: number | null
+  readonly sourceHighWatermark: number | null
+  /** The end of the shadow partition as the last append or look-up confirmed it. */
+  readonly shadowEndOffset: number | null
+  /** Records that the source has and the shadow has not. */
+  readonly lagRecords: number | null
+  /** Seconds of data at risk: for how long the shadow has been behind the source; 0 when it has all that the source was last seen to have. */
+  readonly lagSeconds: number | null
+  /** How long ago the source last answered for this partition, in milliseconds. */
+  readonly sourceContactAgeMs: number | null
+  readonly activity: 'starting' | 'copying' | 'waiting' | 'stopped'
+  /** Why it waits: the last error that will be retried. */
+  readonly problem: string | null
+}
+
+/** `exact`: every byte but partitionLeaderEpoch. `unsupported`: the topic was stopped because this append mode cannot copy it exactly. */
+export type Fidelity = 'exact' | 'unsupported' | 'unknown'
+
+export interface TopicStatus {
+  readonly name: string
+  readonly topicId: string | null
+  readonly sourceTopicId: string | null
+  readonly state: TopicState
+  readonly since: string
+  readonly owned: boolean
+  readonly fault: TopicFault | null
+  readonly fidelity: Fidelity
+  readonly partitions: readonly PartitionStatus[]
+  /** Source configs that the shadow cluster refused, with its reasons. */
+  readonly refusedConfigs: Readonly<Record<string, string>>
+  /** What keeps this topic from going on at the moment, such as a topic id that cannot be read. */
+  readonly problem: string | null
+}
+
+export interface LinkStatus {
+  readonly name: string
+  readonly uid: string
+  readonly state: LinkStateName
+  readonly appendMode: 'produce'
+  readonly sourceClusterId: string | null
+  readonly createdAt: string
+  /** The link's YAML document, secrets left out. */
+  readonly configuration: Readonly<Record<string, unknown>>
+  readonly tasks: readonly TaskStatus[]
+  readonly topics: readonly TopicStatus[]
+  readonly syncedShadowTopicProperties: readonly string[]
+  readonly source: { readonly reachable: boolean | null, readonly contactAgeMs: number | null, readonly problem: string | null }
+  readonly bufferedBytes: number
+}
+
+export interface VerifyTopicReport {
+  readonly topic: string
+  readonly partition: number
+  /** Offsets [from, to) that were compared. */
+  readonly fromOffset: number
+  readonly toOffset: number
+  readonly batches: number
+  readonly bytes: number
+  /** The first difference, in words; null where there is none. */
+  readonly difference: string | null
+  /** What could not be compared, and why; null where all was. */
+  readonly incomplete: string | null
+}
+
+export interface LinkService {
+  /** All links, by name. */
+  list (): Promise<readonly LinkStatus[]>
+  /** @throws {ShadowError} NOT_FOUND */
+  status (link: string): Promise<LinkStatus>
+  /**
+   * Creates a link from its YAML document as JSON.
+   * @throws {ConfigError}, or {ShadowError} CONFLICT, CLUSTER_UNAVAILABLE, NOT_LEADER
+   */
+  create (document: unknown, options: { readonly dryRun: boolean }): Promise<LinkStatus>
+  /** Starts the failover of one topic, or of all with null; returns at once. Repeating it is harmless. */
+  failover (link: string, topic: string | null): Promise<LinkStatus>
+  /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
+  delete (link: string, options: { readonly force: boolean }): Promise<void>
+  /** Compares source and shadow batch by batch while copying goes on; one report per partition as it is done. */
+  verify (link: string, options: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncIterable<VerifyTopicReport>
+  /** Whether this process leads the links, and who does if not. */
+  leadership (): { readonly leading: boolean, readonly adminAddress: string | null }
+}
