@@ -23,3 +23,10 @@ export class VersionError extends KafkaError<'VERSION_UNSUPPORTED'> {
     super('VERSION_UNSUPPORTED', message)
   }
 }
+
+/** Compressed data that expands beyond what the reader allows: a decompression bomb, or a limit that is set too low. */
+export class DecompressionLimitError extends KafkaError<'DECOMPRESSION_LIMIT'> {
+  constructor (codec: string, maxBytes: number) {
+    super('DECOMPRESSION_LIMIT', `${codec} data expands to more than ${maxBytes} bytes`, { details: { codec, maxBytes } })
+  }
+}

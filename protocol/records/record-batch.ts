@@ -7,6 +7,7 @@
  * The CRC covers everything from `attributes` on: baseOffset and partitionLeaderEpoch may change without touching it.
  * Source: org.apache.kafka.common.record.DefaultRecordBatch.
  */
+import { crc32 } from 'node:zlib'
 import { DecodeError } from '../errors/protocol-errors.ts'
 import { crc32c } from './crc32c.ts'
 
@@ -32,8 +33,12 @@ const LOG_APPEND_TIME_FLAG = 0x08
 const TRANSACTIONAL_FLAG = 0x10
 const CONTROL_FLAG = 0x20
 
-/** Entries of an older format: size of the entry's CRC and magic, which is the least that it can hold. */
-const MIN_LEGACY_BYTES = 5
+/**
+ * Entries of the older formats (magic 0 and 1): crc:4 magic:1 attributes:1 [timestamp:8] key:4+ value:4+ after the log overhead.
+ * Source: org.apache.kafka.common.record.LegacyRecord.
+ */
+const LEGACY_CRC_AT = 12
+const MIN_LEGACY_BYTES = 14
 
 export class RecordBatch {
   readonly #buffer: Buffer
@@ -47,18 +52,19 @@ export class RecordBatch {
     this.sizeBytes = sizeBytes
   }
 
-  /** 2 for a batch; 0 or 1 for an entry of the older formats, of which only `baseOffset`, `sizeBytes` and `bytes` mean something. */
+  /** 2 for a batch; 0 or 1 for an entry of the older formats, of which only the offsets, `sizeBytes`, `bytes` and the CRC mean something. */
   get magic (): number {
     return this.#buffer.readInt8(this.#start + MAGIC_AT)
   }
 
+  /** The offset of the first record, or where it was before compaction. Of a compressed entry of the older formats, that of the last one. */
   get baseOffset (): number {
     return readOffset(this.#buffer, this.#start)
   }
 
   /** The offset of the last record, or where it was before compaction. */
   get lastOffset (): number {
-    return this.baseOffset + this.#buffer.readInt32BE(this.#start + LAST_OFFSET_DELTA_AT)
+    return this.magic === 2 ? this.baseOffset + this.lastOffsetDelta : this.baseOffset
   }
 
   get lastOffsetDelta (): number {
@@ -70,14 +76,14 @@ export class RecordBatch {
   }
 
   get crc (): number {
-    return this.#buffer.readUInt32BE(this.#start + CRC_AT)
+    return this.#buffer.readUInt32BE(this.#start + (this.magic === 2 ? CRC_AT : LEGACY_CRC_AT))
   }
 
   get attributes (): number {
     return this.#buffer.readInt16BE(this.#start + ATTRIBUTES_AT)
   }
 
-  /** The codec of the records: see compression/codec.ts. */
+  /** The codec of the records: see compression/codec.ts. Codecs that are not known there are possible. */
   get compression (): number {
     return this.attributes & COMPRESSION_MASK
   }
@@ -99,7 +105,7 @@ export class RecordBatch {
     return this.#buffer.readBigInt64BE(this.#start + BASE_TIMESTAMP_AT)
   }
 
-  /** Milliseconds since 1970, or -1. */
+  /** Milliseconds since 1970, or -1. Exact up to 2^53, the nearest number beyond. */
   get maxTimestamp (): number {
     return Number(this.#buffer.readBigInt64BE(this.#start + MAX_TIMESTAMP_AT))
   }
@@ -133,11 +139,12 @@ export class RecordBatch {
 
   /** What the CRC covers: everything but baseOffset, length, partitionLeaderEpoch, magic and the CRC itself. */
   get checkedBytes (): Buffer {
-    return this.#buffer.subarray(this.#start + ATTRIBUTES_AT, this.#start + this.sizeBytes)
+    return this.#buffer.subarray(this.#start + (this.magic === 2 ? ATTRIBUTES_AT : MAGIC_AT), this.#start + this.sizeBytes)
   }
 
+  /** Compares the CRC with the bytes. The older formats have another polynomial. */
   isCrcValid (): boolean {
-    return crc32c(this.checkedBytes) === this.crc
+    return (this.magic === 2 ? crc32c(this.checkedBytes) : crc32(this.checkedBytes)) === this.crc
   }
 
   /** Writes another base offset into the bytes of this batch, in place. The CRC does not cover it. */
@@ -153,23 +160,38 @@ export interface BatchesRead {
 }
 
 /**
- * Finds the batches in the `records` of a fetch answer. A batch that is cut off at the end is left out.
- * @throws {DecodeError} when a length or a magic is impossible: then nothing after it can be trusted.
+ * Finds the batches in the `records` of a fetch answer or a produce request. A batch that is cut off at the end is left out; a
+ * length that only seems to reach beyond the end cannot be told from that, so whoever asked for a whole batch and got none must ask why.
+ * @throws {DecodeError} when a length, a magic, an offset or a count is impossible: then nothing after it can be trusted.
  */
 export function readBatches (records: Buffer): BatchesRead {
   const batches: RecordBatch[] = []
   let at = 0
-  while (records.length - at >= LOG_OVERHEAD_BYTES + MIN_LEGACY_BYTES) {
+  while (records.length - at > MAGIC_AT) {
     const sizeBytes = LOG_OVERHEAD_BYTES + records.readInt32BE(at + LENGTH_AT)
     const magic = records.readInt8(at + MAGIC_AT)
+    if (magic < 0 || magic > 2) throw new DecodeError(`unknown magic ${magic}`, { offset: at + MAGIC_AT })
     const least = magic === 2 ? BATCH_HEADER_BYTES : LOG_OVERHEAD_BYTES + MIN_LEGACY_BYTES
     if (sizeBytes < least) throw new DecodeError(`a batch of magic ${magic} cannot have ${sizeBytes} bytes`, { offset: at })
-    if (magic < 0 || magic > 2) throw new DecodeError(`unknown magic ${magic}`, { offset: at + MAGIC_AT })
     if (sizeBytes > records.length - at) break
+    if (magic === 2) checkCounts(records, at)
     batches.push(new RecordBatch(records, at, sizeBytes))
     at += sizeBytes
   }
   return { batches, trailingBytes: records.length - at }
+}
+
+/** Refuses what would make offsets run backwards or beyond what a number holds. The CRC does not protect against who computes it. */
+function checkCounts (records: Buffer, at: number): void {
+  const baseOffset = readOffset(records, at)
+  const lastOffsetDelta = records.readInt32BE(at + LAST_OFFSET_DELTA_AT)
+  const recordCount = records.readInt32BE(at + RECORD_COUNT_AT)
+  if (baseOffset < 0 || lastOffsetDelta < 0 || !Number.isSafeInteger(baseOffset + lastOffsetDelta)) {
+    throw new DecodeError(`a batch cannot span ${lastOffsetDelta} offsets from ${baseOffset} on`, { offset: at })
+  }
+  if (recordCount < 0 || recordCount > lastOffsetDelta + 1) {
+    throw new DecodeError(`a batch of ${lastOffsetDelta + 1} offsets cannot have ${recordCount} records`, { offset: at + RECORD_COUNT_AT })
+  }
 }
 
 /** An int64 that must fit a number: offsets and producer ids above 2^53 do not occur, and are refused rather than rounded. */
