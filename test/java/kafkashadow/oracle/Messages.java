@@ -1,0 +1,81 @@
+package kafkashadow.oracle;
+
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.ByteBuffer;
+import org.apache.kafka.common.errors.InvalidMetadataException;
+import org.apache.kafka.common.errors.RetriableException;
+import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
+import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+import org.apache.kafka.common.protocol.Readable;
+
+/** Messages, as Kafka's generated classes read and write them. */
+final class Messages {
+    static final JsonMapper MAPPER = new JsonMapper();
+    /** Numbers as text: JavaScript's parser would round what is beyond 2^53. */
+    static final ObjectWriter WRITER = JsonMapper.builder().enable(JsonWriteFeature.WRITE_NUMBERS_AS_STRINGS).build().writer();
+    private static final String PACKAGE = "org.apache.kafka.common.message.";
+
+    private Messages() {
+    }
+
+    /**
+     * Takes a message as JSON and as bytes. Answers the bytes of what the JSON says, the JSON of what the bytes say, and the
+     * bytes of what the bytes say: unknown tagged fields must have survived there.
+     */
+    static byte[][] message(String name, short version, byte[] json, byte[] bytes) throws Exception {
+        Class<?> data = Class.forName(PACKAGE + name + "Data");
+        Class<?> converter = Class.forName(PACKAGE + name + "DataJsonConverter");
+        Message fromJson = (Message) converter.getMethod("read", JsonNode.class, short.class).invoke(null, MAPPER.readTree(json), version);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        Message fromBytes = (Message) data.getConstructor(Readable.class, short.class).newInstance(new ByteBufferAccessor(buffer), version);
+        if (buffer.hasRemaining()) throw new IllegalArgumentException(buffer.remaining() + " bytes are left over");
+        Object tree = converter.getMethod("write", data, short.class).invoke(null, fromBytes, version);
+        return new byte[][] {bytesOf(fromJson, version), WRITER.writeValueAsBytes(tree), bytesOf(fromBytes, version)};
+    }
+
+    private static byte[] bytesOf(Message message, short version) {
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBuffer buffer = ByteBuffer.allocate(message.size(cache, version));
+        message.write(new ByteBufferAccessor(buffer), cache, version);
+        if (buffer.hasRemaining()) throw new IllegalStateException("the message is smaller than it says");
+        return buffer.array();
+    }
+
+    /** Every API with its versions (unstable ones included), and the header versions of each of them. */
+    static byte[] apis() throws Exception {
+        ArrayNode all = MAPPER.createArrayNode();
+        for (ApiKeys api : ApiKeys.values()) {
+            ObjectNode node = all.addObject();
+            node.put("key", api.id);
+            node.put("name", api.messageType.name);
+            ArrayNode versions = node.putArray("versions");
+            for (int version = api.messageType.lowestSupportedVersion(); version <= api.messageType.highestSupportedVersion(true); version++) {
+                ObjectNode row = versions.addObject();
+                row.put("version", version);
+                row.put("requestHeader", api.requestHeaderVersion((short) version));
+                row.put("responseHeader", api.responseHeaderVersion((short) version));
+            }
+        }
+        return MAPPER.writeValueAsBytes(all);
+    }
+
+    static byte[] errors() throws Exception {
+        ArrayNode all = MAPPER.createArrayNode();
+        for (Errors error : Errors.values()) {
+            ObjectNode node = all.addObject();
+            node.put("name", error.name());
+            node.put("code", error.code());
+            node.put("isRetriable", error.exception() instanceof RetriableException);
+            node.put("meansStaleMetadata", error.exception() instanceof InvalidMetadataException);
+        }
+        return MAPPER.writeValueAsBytes(all);
+    }
+}
