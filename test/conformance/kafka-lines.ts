@@ -1,0 +1,30 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const CACHE = join(import.meta.dirname, '..', '..', '.cache')
+
+/** One line of Apache Kafka whose jars are in the cache. */
+export interface KafkaLine {
+  /** Such as `4.3`. */
+  readonly name: string
+  /** What Java looks for classes in: our own programs, then Kafka's jars. */
+  readonly classPath: string
+  readonly clientsJar: string
+}
+
+/**
+ * The lines that are there, newest first: a line that is added to scripts/kafka-jars.mjs is compared with from then on.
+ * @throws {Error} with what to run when there are none.
+ */
+export function kafkaLines (): readonly KafkaLine[] {
+  const jars = join(CACHE, 'kafka')
+  const names = existsSync(jars) ? readdirSync(jars).filter(name => /^\d+\.\d+$/.test(name)) : []
+  if (names.length === 0) throw new Error('no jars of Apache Kafka: run node scripts/kafka-jars.mjs')
+  return names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true })).map(name => {
+    const classes = join(CACHE, 'java', name)
+    if (!existsSync(classes)) throw new Error(`test/java is not compiled for Kafka ${name}: run node scripts/build-java.mjs`)
+    const clientsJar = readdirSync(join(jars, name)).find(file => /^kafka-clients-[\d.]+\.jar$/.test(file))
+    if (clientsJar === undefined) throw new Error(`no kafka-clients jar of Kafka ${name}: run node scripts/kafka-jars.mjs`)
+    return { name, classPath: `${classes}:${join(jars, name, '*')}`, clientsJar: join(jars, name, clientsJar) }
+  })
+}
