@@ -7,6 +7,8 @@ import type { Random } from './random.ts'
 export interface RandomMessageOptions {
   /** Add tagged fields that no declaration knows. */
   readonly unknownTags?: boolean
+  /** Leave half of the fields at their default. */
+  readonly sparse?: boolean
 }
 
 /** A complete random value of a message: fields that the version lacks have their default. */
@@ -24,12 +26,14 @@ export function randomMessage (message: Message, version: number, random: Random
   }
 
   function fieldValue (field: FieldSpec, depth: number): unknown {
+    if (options.sparse === true && random.below(2) === 0) return defaultOf(field)
     if (includesVersion(field.tagged, version) && random.below(2) === 0) return defaultOf(field)
     if (includesVersion(field.nullable, version) && random.below(4) === 0) return null
     if (field.type === 'struct') return struct(field.fields, depth + 1)
     if (field.type === 'array') {
       const element = field.element
-      const count = random.below(depth > 1 ? 3 : 4)
+      // More than 127 make a compact length of two bytes.
+      const count = typeof element === 'string' && random.below(16) === 0 ? 130 : random.below(depth > 1 ? 3 : 4)
       return Array.from({ length: count }, () => typeof element === 'string' ? primitive(element) : struct(element, depth + 1))
     }
     return primitive(field.type)

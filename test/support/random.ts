@@ -39,7 +39,7 @@ export class Random {
   /** A signed integer of so many bits; the ends of the range and small numbers are likely. */
   edgeInteger (bits: 8 | 16 | 32): number {
     const half = 2 ** (bits - 1)
-    return this.pick([0, -1, 1, half - 1, -half, this.below(half), -this.below(half)])
+    return this.pick([0, -1, 1, half - 1, -half, this.below(half), 0 - this.below(half)])
   }
 
   edgeBigint (): bigint {

@@ -28,11 +28,18 @@ final class Batches {
             EndTransactionMarker marker = new EndTransactionMarker(ControlRecordType.valueOf(input.get("marker").asText()), input.get("coordinatorEpoch").asInt());
             return bytesOf(MemoryRecords.withEndTransactionMarker(baseOffset, input.get("timestamp").asLong(), leaderEpoch, producerId, producerEpoch, marker));
         }
+        if (input.has("emptied")) {
+            ByteBuffer buffer = ByteBuffer.allocate(DefaultRecordBatch.RECORD_BATCH_OVERHEAD);
+            DefaultRecordBatch.writeEmptyHeader(buffer, (byte) 2, producerId, producerEpoch, input.get("baseSequence").asInt(), baseOffset,
+                input.get("lastOffset").asLong(), leaderEpoch, TimestampType.CREATE_TIME, input.get("timestamp").asLong(), false, false);
+            return buffer.array();
+        }
         boolean isAppendTime = input.has("logAppendTime");
         try (MemoryRecordsBuilder builder = new MemoryRecordsBuilder(new ByteBufferOutputStream(512),
             (byte) input.path("magic").asInt(2), compression(input), isAppendTime ? TimestampType.LOG_APPEND_TIME : TimestampType.CREATE_TIME,
             baseOffset, input.path("logAppendTime").asLong(-1), producerId, producerEpoch, input.path("baseSequence").asInt(-1),
-            input.path("isTransactional").asBoolean(false), false, leaderEpoch, Integer.MAX_VALUE)) {
+            input.path("isTransactional").asBoolean(false), false, leaderEpoch, Integer.MAX_VALUE,
+            input.path("deleteHorizonMs").asLong(RecordBatch.NO_TIMESTAMP))) {
             long next = baseOffset;
             for (JsonNode record : input.get("records")) {
                 long offset = record.path("offset").asLong(next);

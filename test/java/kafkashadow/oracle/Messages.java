@@ -41,6 +41,12 @@ final class Messages {
         return new byte[][] {bytesOf(fromJson, version), WRITER.writeValueAsBytes(tree), bytesOf(fromBytes, version)};
     }
 
+    /** Takes a message as JSON of one version, and answers its bytes at another, unless that cannot carry it. */
+    static byte[] convert(String name, short from, short to, byte[] json) throws Exception {
+        Class<?> converter = Class.forName(PACKAGE + name + "DataJsonConverter");
+        return bytesOf((Message) converter.getMethod("read", JsonNode.class, short.class).invoke(null, MAPPER.readTree(json), from), to);
+    }
+
     private static byte[] bytesOf(Message message, short version) {
         ObjectSerializationCache cache = new ObjectSerializationCache();
         ByteBuffer buffer = ByteBuffer.allocate(message.size(cache, version));
