@@ -66,6 +66,8 @@ export interface LinkStatus {
   readonly syncedShadowTopicProperties: readonly string[]
   readonly source: { readonly reachable: boolean | null, readonly contactAgeMs: number | null, readonly problem: string | null }
   readonly bufferedBytes: number
+  /** Since this engine began to lead. */
+  readonly copiedBytes: number
 }
 
 export interface VerifyTopicReport {

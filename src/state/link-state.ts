@@ -70,7 +70,7 @@ export class LinkState {
   /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
   claimantOf (topic: string): string | null {
     if (this.#owners.has(topic)) return null
-    for (const [name, link] of this.links) if (selectsTopic(link.config.topicSync.filters, topic)) return name
+    for (const [name, { config, failedOverAt }] of this.links) if (failedOverAt === null && selectsTopic(config.topicSync.filters, topic)) return name
     return null
   }
 }

@@ -30,6 +30,8 @@ export interface LinkRecord {
   /** The cluster id that the source gave when the link was created. */
   readonly sourceClusterId: string | null
   readonly createdAt: string
+  /** When a failover of the whole link was asked for; nothing new is shadowed from then on. Null before. */
+  readonly failedOverAt: string | null
 }
 
 export interface TopicRecord {
@@ -41,7 +43,9 @@ export interface TopicRecord {
   /** False for a topic that was there before the link and is none of its business: it is reported, and stays writable. */
   readonly owned: boolean
   readonly sourceTopicId: string | null
-  /** Null until the topic has been created on the shadow cluster. */
+  /** False while the topic is claimed, but has not been created on the shadow cluster. */
+  readonly created: boolean
+  /** Null before, and on clusters that have no topic ids. */
   readonly shadowTopicId: string | null
   readonly partitions: number
   /** The topic configs to set at failover: the source's. */
@@ -71,7 +75,8 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   uid: z.string(),
   config: linkConfigSchema,
   sourceClusterId: z.string().nullable(),
-  createdAt: z.string()
+  createdAt: z.string(),
+  failedOverAt: z.string().nullable()
 })
 
 const topicSchema: z.ZodType<TopicRecord> = z.object({
@@ -81,6 +86,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   since: z.string(),
   owned: z.boolean(),
   sourceTopicId: z.string().nullable(),
+  created: z.boolean(),
   shadowTopicId: z.string().nullable(),
   partitions: z.number().int().min(0),
   configs: z.record(z.string(), z.string()),

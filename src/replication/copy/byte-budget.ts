@@ -1,0 +1,61 @@
+/** How many bytes of fetched data one link may hold. */
+export class ByteBudget {
+  readonly limitBytes: number
+  #usedBytes = 0
+  #waiters: Array<() => void> = []
+
+  constructor (limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  get usedBytes (): number {
+    return this.#usedBytes
+  }
+
+  get freeBytes (): number {
+    return Math.max(0, this.limitBytes - this.#usedBytes)
+  }
+
+  /** May go past the limit: a broker answers with one whole batch, however large, and it has arrived by then. */
+  take (bytes: number): void {
+    this.#usedBytes += bytes
+  }
+
+  give (bytes: number): void {
+    this.#usedBytes -= bytes
+    if (this.freeBytes === 0) return
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const wake of waiters) wake()
+  }
+
+  /** Calls back once, when something has been given back. */
+  whenFreed (wake: () => void): void {
+    this.#waiters.push(wake)
+  }
+}
+
+/**
+ * The bytes of one answer, which stay in memory until the last batch in it has been let go: batches are slices of it. What
+ * counts against the budget is therefore the answer, not the batch.
+ */
+export class HeldBytes {
+  readonly #budget: ByteBudget
+  readonly #bytes: number
+  #holders = 1
+
+  /** Held once, by whoever makes it. */
+  constructor (budget: ByteBudget, bytes: number) {
+    this.#budget = budget
+    this.#bytes = bytes
+    budget.take(bytes)
+  }
+
+  hold (): void {
+    this.#holders++
+  }
+
+  release (): void {
+    if (--this.#holders === 0) this.#budget.give(this.#bytes)
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * Fetches raw batches from the source for all partitions of a link. Each source broker is asked over three connections, so
+ * that nobody waits for those who wait for data:
+ *
+ *   catch-up   partitions that are known to be behind: no waiting, large answers
+ *   tail       partitions that are level: a long poll that any of them ends
+ *   slow       partitions whose appends are slow: small answers, because a batch that waits keeps its whole answer in memory
+ */
+import { ErrorCodes, errorName, meansStaleMetadata } from '../../../protocol/errors/codes.ts'
+import { DecodeError } from '../../../protocol/errors/protocol-errors.ts'
+import { Fetch } from '../../../protocol/messages/fetch.ts'
+import { readBatches } from '../../../protocol/records/record-batch.ts'
+import type { RequestInput, ResponseOf } from '../../../protocol/schema/api.ts'
+import { ZERO_UUID } from '../../../protocol/schema/field.ts'
+import type { Cluster } from '../../client/cluster.ts'
+import type { LinkClientOptions } from '../../config/link-config.ts'
+import { messageOf } from '../../errors.ts'
+import { backoffMs } from '../../net/backoff.ts'
+import { HeldBytes, type ByteBudget } from './byte-budget.ts'
+import { knownLeader } from './leader.ts'
+import type { PartitionCopy } from './partition-copy.ts'
+
+type LaneKind = 'catch-up' | 'tail' | 'slow'
+
+type FetchedRow = ResponseOf<typeof Fetch>['responses'][number]['partitions'][number]
+
+const LANES: readonly LaneKind[] = ['catch-up', 'tail', 'slow']
+
+/** The most that an answer of the tail and slow lanes may have: it is taken from the link's budget while they wait. */
+const SMALL_ANSWER_BYTES = 1024 * 1024
+
+/** The first version with lastFetchedEpoch and divergingEpoch (KIP-595), and the last one with topic names. */
+const EPOCH_VERSION = 12
+
+const RETRY = { baseMs: 50, maxMs: 2000 }
+
+/** The source answered a fetch with a top-level error, or left a partition out. */
+const NO_ROW = 'the source left the partition out of its answer'
+
+export interface FetcherOptions {
+  readonly source: Cluster
+  readonly client: LinkClientOptions
+  readonly budget: ByteBudget
+  readonly signal: AbortSignal
+  /** Why nothing may be fetched at the moment, such as another cluster behind the same addresses; null when all is well. */
+  readonly obstacle: () => string | null
+  /** The source does not know the topic's id any more. */
+  readonly onTopicIdUnknown: (copy: PartitionCopy) => void
+}
+
+interface Lane {
+  readonly kind: LaneKind
+  readonly nodeId: number
+  /** Those who want to be in the next request, first come first served. */
+  readonly waiting: Set<PartitionCopy>
+  isBusy: boolean
+  isScheduled: boolean
+  failures: number
+}
+
+interface Request {
+  readonly copies: readonly PartitionCopy[]
+  /** What each copy was asked for: it may move on before the answer comes. */
+  readonly offsets: readonly number[]
+  readonly maxBytes: number
+}
+
+export class Fetcher {
+  readonly #options: FetcherOptions
+  readonly #lanes = new Map<string, Lane>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #attempts = new WeakMap<PartitionCopy, number>()
+  #isRefreshing = false
+
+  constructor (options: FetcherOptions) {
+    this.#options = options
+    options.signal.addEventListener('abort', () => {
+      for (const timer of this.#timers) clearTimeout(timer)
+      this.#timers.clear()
+    }, { once: true })
+  }
+
+  /** Puts a partition into the next request, if it wants to be in one. */
+  wake (copy: PartitionCopy): void {
+    if (this.#options.signal.aborted || !copy.wantsFetch(2 * this.#options.client.fetchPartitionMaxBytes)) return
+    const leader = knownLeader(this.#options.source, copy.topic, copy.partition)
+    if (leader === null) {
+      copy.noteProblem('the source shows no leader for the partition')
+      this.#refresh()
+      this.#later(copy)
+      return
+    }
+    const lane = this.#lane(leader.leaderId, copy.isSlow ? 'slow' : copy.isBehind ? 'catch-up' : 'tail')
+    lane.waiting.add(copy)
+    this.#schedule(lane)
+  }
+
+  #lane (nodeId: number, kind: LaneKind): Lane {
+    const key = `${nodeId}/${kind}`
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      lane = { kind, nodeId, waiting: new Set(), isBusy: false, isScheduled: false, failures: 0 }
+      this.#lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  /** Requests are made at the end of the turn, so that all partitions that become ready in it are in one. */
+  #schedule (lane: Lane): void {
+    if (lane.isBusy || lane.isScheduled) return
+    lane.isScheduled = true
+    queueMicrotask(() => {
+      lane.isScheduled = false
+      this.#pump(lane)
+    })
+  }
+
+  #pump (lane: Lane): void {
+    const { budget, signal } = this.#options
+    if (lane.isBusy || lane.waiting.size === 0 || signal.aborted) return
+    if (budget.freeBytes === 0) {
+      lane.isScheduled = true
+      budget.whenFreed(() => {
+        lane.isScheduled = false
+        this.#schedule(lane)
+      })
+      return
+    }
+    const request = this.#take(lane)
+    if (request.copies.length === 0) return
+    lane.isBusy = true
+    budget.take(request.maxBytes)
+    this.#send(lane, request).catch((error: unknown) => {
+      this.#failed(lane, request, messageOf(error))
+    }).finally(() => {
+      lane.isBusy = false
+      this.#pump(lane)
+    })
+  }
+
+  #take (lane: Lane): Request {
+    const { budget, client } = this.#options
+    const copies: PartitionCopy[] = []
+    for (const copy of lane.waiting) {
+      // It may have been stopped, lost or frozen while it waited.
+      if (!copy.wantsFetch(Infinity)) continue
+      copy.fetching = true
+      copies.push(copy)
+    }
+    lane.waiting.clear()
+    const most = lane.kind === 'catch-up' ? client.fetchMaxBytes : Math.min(client.fetchMaxBytes, SMALL_ANSWER_BYTES)
+    return { copies, offsets: copies.map(copy => copy.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
+  }
+
+  async #send (lane: Lane, request: Request): Promise<void> {
+    const { source, client, signal, budget, obstacle } = this.#options
+    let answer
+    try {
+      const reason = obstacle()
+      if (reason !== null) {
+        this.#failed(lane, request, reason)
+        return
+      }
+      answer = await source.request(Fetch, version => this.#body(request, lane, version), lane.nodeId, {
+        purpose: 'fetch',
+        lane: LANES.indexOf(lane.kind),
+        signal,
+        timeoutMs: client.fetchWaitMaxMs + 30_000,
+        // Ids are used for all topics of a request or for none.
+        ...(request.copies.every(copy => copy.owner.sourceTopicId !== null) ? {} : { maxVersion: EPOCH_VERSION })
+      })
+    } finally {
+      budget.give(request.maxBytes)
+    }
+    if (signal.aborted) return
+    if (answer.body.errorCode !== 0) {
+      this.#failed(lane, request, `the source answered a fetch with ${errorName(answer.body.errorCode)}`)
+      return
+    }
+    lane.failures = 0
+    this.#dispatch(request, answer.body)
+  }
+
+  #body (request: Request, lane: Lane, version: number): RequestInput<typeof Fetch> {
+    const { client } = this.#options
+    const byTopic = new Map<string, Array<RequestInput<typeof Fetch>['topics'][number]['partitions'][number]>>()
+    const ids = new Map<string, string>()
+    request.copies.forEach((copy, index) => {
+      let partitions = byTopic.get(copy.topic)
+      if (partitions === undefined) {
+        byTopic.set(copy.topic, partitions = [])
+        ids.set(copy.topic, copy.owner.sourceTopicId ?? ZERO_UUID)
+      }
+      partitions.push({
+        partition: copy.partition,
+        currentLeaderEpoch: knownLeader(this.#options.source, copy.topic, copy.partition)?.leaderEpoch ?? -1,
+        fetchOffset: BigInt(request.offsets[index] ?? 0),
+        partitionMaxBytes: client.fetchPartitionMaxBytes,
+        // The source says if its log was rewritten behind our back (KIP-595).
+        ...(version >= EPOCH_VERSION ? { lastFetchedEpoch: copy.lastFetchedEpoch } : {})
+      })
+    })
+    return {
+      maxWaitMs: lane.kind === 'catch-up' ? 0 : client.fetchWaitMaxMs,
+      minBytes: lane.kind === 'catch-up' ? 1 : client.fetchMinBytes,
+      maxBytes: request.maxBytes,
+      isolationLevel: 0,
+      topics: [...byTopic].map(([topic, partitions]) => ({ topic, topicId: ids.get(topic) ?? ZERO_UUID, partitions }))
+    }
+  }
+
+  #dispatch (request: Request, body: ResponseOf<typeof Fetch>): void {
+    const rows = new Map<string, FetchedRow>()
+    let totalBytes = 0
+    for (const { topic, topicId, partitions } of body.responses) {
+      for (const row of partitions) {
+        rows.set(`${topic === '' ? topicId : topic}/${row.partitionIndex}`, row)
+        totalBytes += row.records?.length ?? 0
+      }
+    }
+    const held = new HeldBytes(this.#options.budget, totalBytes)
+    const withData: PartitionCopy[] = []
+    const delayed = new Set<PartitionCopy>()
+    request.copies.forEach((copy, index) => {
+      copy.fetching = false
+      const row = rows.get(`${copy.topic}/${copy.partition}`) ?? rows.get(`${copy.owner.sourceTopicId ?? ''}/${copy.partition}`)
+      if (row !== undefined && row.errorCode === ErrorCodes.NONE) {
+        this.#attempts.delete(copy)
+        this.#took(copy, request.offsets[index] ?? 0, row, held)
+        if ((row.records?.length ?? 0) > 0) withData.push(copy)
+      } else {
+        this.#rowFailed(copy, row)
+        delayed.add(copy)
+      }
+    })
+    held.release()
+    // Those who got nothing come first in the next request: only its first partition with data is sure to get a whole batch.
+    const gotData = new Set(withData)
+    for (const copy of request.copies) if (!gotData.has(copy) && !delayed.has(copy)) this.#wakeOrWait(copy, totalBytes)
+    for (const copy of withData) this.wake(copy)
+    for (const copy of delayed) this.#later(copy)
+  }
+
+  /** A partition that is behind and got nothing, in an answer with room for it, would be asked for over and over again at once. */
+  #wakeOrWait (copy: PartitionCopy, totalBytes: number): void {
+    if (copy.isBehind && totalBytes === 0) this.#later(copy)
+    else this.wake(copy)
+  }
+
+  #took (copy: PartitionCopy, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
+    const { epoch, endOffset } = row.divergingEpoch
+    if (endOffset >= 0n) {
+      copy.stopAhead({
+        code: 'SOURCE_LOST_RECORDS',
+        reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from there on are gone from the source (unclean leader election)`,
+        partition: copy.partition,
+        offset: fetchOffset
+      })
+      return
+    }
+    try {
+      copy.fetched({
+        fetchOffset,
+        highWatermark: Number(row.highWatermark),
+        lastStableOffset: Number(row.lastStableOffset),
+        logStartOffset: Number(row.logStartOffset),
+        batches: row.records === null ? [] : readBatches(row.records).batches,
+        held
+      })
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      copy.unreadable(fetchOffset, error.message)
+    }
+  }
+
+  #rowFailed (copy: PartitionCopy, row: FetchedRow | undefined): void {
+    if (row === undefined) {
+      copy.noteProblem(NO_ROW)
+      return
+    }
+    const { errorCode } = row
+    if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
+      copy.lost(`the source does not have offset ${copy.nextOffset}`, { isAmbiguous: false })
+      return
+    }
+    copy.noteProblem(`the source answered a fetch with ${errorName(errorCode)}`)
+    if (errorCode === ErrorCodes.UNKNOWN_TOPIC_ID || errorCode === ErrorCodes.INCONSISTENT_TOPIC_ID || errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) this.#options.onTopicIdUnknown(copy)
+    if (meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH) this.#refresh()
+  }
+
+  #failed (lane: Lane, request: Request, problem: string): void {
+    lane.failures++
+    if (!this.#options.signal.aborted) this.#refresh()
+    for (const copy of request.copies) {
+      copy.fetching = false
+      copy.noteProblem(problem)
+      this.#later(copy)
+    }
+  }
+
+  #refresh (): void {
+    if (this.#isRefreshing) return
+    this.#isRefreshing = true
+    // A failure shows in the next fetch, and in the status of the task that refreshes by itself.
+    this.#options.source.refresh({ signal: this.#options.signal }).catch(() => {}).finally(() => { this.#isRefreshing = false })
+  }
+
+  #later (copy: PartitionCopy): void {
+    const attempt = this.#attempts.get(copy) ?? 0
+    this.#attempts.set(copy, attempt + 1)
+    if (this.#options.signal.aborted) return
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.wake(copy)
+    }, backoffMs(attempt, RETRY) + RETRY.baseMs)
+    this.#timers.add(timer)
+  }
+}

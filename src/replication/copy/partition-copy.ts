@@ -1,0 +1,422 @@
+/**
+ * The copying of one partition: what has been fetched and not yet appended, and where source and shadow stand.
+ *
+ *            located() says where to go on
+ *   locating ─────────────────────────────▶ copying ──┐ fetched(), appended()
+ *      ▲                                       │  ▲───┘
+ *      │ after a pause                         │ anything that is not a clean answer: what is queued is dropped,
+ *      └────────── waiting ◀───────────────────┘ and the shadow's end is read before anything is sent again
+ *
+ *   any ──▶ stopped     by the topic: a fault in any of its partitions, failover, or the end of the engine
+ *
+ * The position is the shadow's own end offset. At most one append is under way, and its answered base offset must be the
+ * expected one (compare-and-append).
+ */
+import type { RecordBatch } from '../../../protocol/records/record-batch.ts'
+import type { TopicFault } from '../../state/topic-state.ts'
+import type { PartitionStatus } from '../link-service.ts'
+import { refusalOf } from './batch-check.ts'
+import type { HeldBytes } from './byte-budget.ts'
+
+export type CopyActivity = 'locating' | 'copying' | 'waiting' | 'stopped'
+
+/** What the topic, and through it the link, does for its partitions. */
+export interface CopyOwner {
+  readonly topic: string
+  /** The id that the source topic had when it was pinned; null where the source has no topic ids. */
+  readonly sourceTopicId: string | null
+  readonly shadowTopicId: string | null
+  readonly now: () => number
+  /** Something can be appended. */
+  onReady (copy: PartitionCopy): void
+  /** There is room to fetch again. */
+  onRoom (copy: PartitionCopy): void
+  /** The position must be looked up again, after `attempt` failures in a row. */
+  onLost (copy: PartitionCopy, attempt: number): void
+  onFault (copy: PartitionCopy, fault: TopicFault): void
+  /** A producer id that the shadow's brokers have now seen. */
+  onProducerId (producerId: number): void
+  onCopied (bytes: number): void
+}
+
+/** What a fetch from `fetchOffset` answered for one partition. */
+export interface FetchedPartition {
+  readonly fetchOffset: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  readonly logStartOffset: number
+  readonly batches: readonly RecordBatch[]
+  /** The memory that the batches lie in. */
+  readonly held: HeldBytes
+}
+
+/** A batch as it goes to the shadow: its base offset on the wire is 0, as a broker demands of a producer. */
+export interface QueuedBatch {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly producerId: number
+  readonly bytes: Buffer
+  readonly held: HeldBytes
+}
+
+/** An append whose outcome nobody knows: it may have been carried out, or be carried out yet. */
+export interface AmbiguousAppend {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  /** When the outcome was given up. */
+  readonly atMs: number
+}
+
+export class PartitionCopy {
+  readonly owner: CopyOwner
+  readonly partition: number
+  activity: CopyActivity = 'locating'
+  /** True while a fetch for it is under way. */
+  fetching = false
+  /** True when its appends are slow: it is then kept away from the connections of the others. */
+  isSlow = false
+  #nextOffset = 0
+  #queue: QueuedBatch[] = []
+  #queuedBytes = 0
+  #inFlight: QueuedBatch | null = null
+  #ambiguous: AmbiguousAppend | null = null
+  /** Set when a batch cannot be copied: the topic stops when all before it has been appended. */
+  #ahead: TopicFault | null = null
+  #frozen = false
+  /** The source's leader epoch of the last batch before `#nextOffset`; -1 when not known. */
+  #lastEpoch = -1
+  #failures = 0
+  #problem: string | null = null
+  #corruptAt = -1
+  #refusedAt = -1
+  #refusals = 0
+  #sourceLogStart: number | null = null
+  #sourceLastStable: number | null = null
+  #sourceHighWatermark: number | null = null
+  #shadowEnd: number | null = null
+  #contactAtMs: number | null = null
+  #levelAtMs: number | null = null
+  #startedAtMs: number
+
+  constructor (partition: number, owner: CopyOwner) {
+    this.partition = partition
+    this.owner = owner
+    this.#startedAtMs = owner.now()
+  }
+
+  get topic (): string {
+    return this.owner.topic
+  }
+
+  /** The next offset to fetch. */
+  get nextOffset (): number {
+    return this.#nextOffset
+  }
+
+  /** The source's leader epoch that the next fetch goes on from; -1 when not known. */
+  get lastFetchedEpoch (): number {
+    return this.#lastEpoch
+  }
+
+  get queuedBytes (): number {
+    return this.#queuedBytes
+  }
+
+  /** The shadow's end as the last append or look-up confirmed it; null before the first. */
+  get shadowEndOffset (): number | null {
+    return this.#shadowEnd
+  }
+
+  get sourceLogStartOffset (): number | null {
+    return this.#sourceLogStart
+  }
+
+  get ambiguous (): AmbiguousAppend | null {
+    return this.#ambiguous
+  }
+
+  /** True when the source is known to have more than has been fetched. */
+  get isBehind (): boolean {
+    return this.#sourceHighWatermark !== null && this.#sourceHighWatermark > this.#nextOffset
+  }
+
+  /** True when an append is under way whose answer is not known. */
+  get isAppending (): boolean {
+    return this.#inFlight !== null
+  }
+
+  /** True when nothing is queued and no append is under way. */
+  get isIdle (): boolean {
+    return this.#inFlight === null && this.#queue.length === 0
+  }
+
+  /** True while what was fetched before `freeze` is still on its way to the shadow. */
+  get isDraining (): boolean {
+    return this.#inFlight !== null || (this.activity === 'copying' && this.#queue.length > 0)
+  }
+
+  wantsFetch (maxQueuedBytes: number): boolean {
+    return this.activity === 'copying' && !this.fetching && !this.#frozen && this.#ahead === null && this.#queuedBytes < maxQueuedBytes
+  }
+
+  /** The shadow ends at `end`, source and shadow agree on what is before it, and the source wrote the last of it in `epoch`. */
+  located (end: number, epoch: number, source: { readonly logStart: number, readonly highWatermark: number }): void {
+    if (this.activity === 'stopped') return
+    this.activity = 'copying'
+    this.#nextOffset = end
+    this.#shadowEnd = end
+    this.#lastEpoch = epoch
+    this.#ambiguous = null
+    this.#problem = null
+    this.#sourceContact(source.logStart, source.highWatermark, null)
+    this.owner.onRoom(this)
+  }
+
+  /** Takes what a fetch answered. */
+  fetched (answer: FetchedPartition): void {
+    this.#sourceContact(answer.logStartOffset, answer.highWatermark, answer.lastStableOffset)
+    // An answer to a fetch from before the position was looked up again would look like a gap.
+    if (this.activity !== 'copying' || this.#frozen || answer.fetchOffset !== this.#nextOffset) return
+    this.#problem = null
+    for (const batch of answer.batches) {
+      if (batch.magic === 2 && batch.lastOffset < this.#nextOffset) continue
+      const refusal = refusalOf(batch, this.#nextOffset)
+      if (refusal !== null) {
+        this.#stopAhead({ ...refusal, partition: this.partition, offset: this.#nextOffset })
+        break
+      }
+      if (!batch.isCrcValid()) {
+        this.#corrupt(batch)
+        break
+      }
+      this.#enqueue(batch, answer.held)
+    }
+    if (this.#queue.length > 0 && this.#inFlight === null) this.owner.onReady(this)
+  }
+
+  #enqueue (batch: RecordBatch, held: HeldBytes): void {
+    const { baseOffset, lastOffset } = batch
+    this.#lastEpoch = batch.partitionLeaderEpoch
+    batch.rebase(0)
+    held.hold()
+    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, bytes: batch.bytes, held })
+    this.#queuedBytes += batch.sizeBytes
+    this.#nextOffset = lastOffset + 1
+  }
+
+  /** A wrong CRC is asked for once more: the bytes may have been damaged on the way. Twice at the same offset, it is the source. */
+  #corrupt (batch: RecordBatch): void {
+    const offset = batch.baseOffset
+    if (this.#corruptAt === offset) {
+      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `the batch at offset ${offset} has a wrong CRC on the source, twice`, partition: this.partition, offset })
+    }
+    this.#corruptAt = offset
+    this.#problem = `the batch at offset ${offset} came with a wrong CRC; asking for it again`
+  }
+
+  /** What a fetch from `fetchOffset` answered is no batches at all. Asked for once more, like a wrong CRC. */
+  unreadable (fetchOffset: number, reason: string): void {
+    if (this.activity !== 'copying' || fetchOffset !== this.#nextOffset) return
+    if (this.#corruptAt === fetchOffset) {
+      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `what the source holds at offset ${fetchOffset} cannot be read, twice: ${reason}`, partition: this.partition, offset: fetchOffset })
+    }
+    this.#corruptAt = fetchOffset
+    this.#problem = `what came from offset ${fetchOffset} on cannot be read (${reason}); asking for it again`
+  }
+
+  /** The source's answer is such that the topic must stop, once all that was fetched before has been appended. */
+  stopAhead (fault: TopicFault): void {
+    if (this.activity === 'copying' && !this.#frozen) this.#stopAhead(fault)
+  }
+
+  #stopAhead (fault: TopicFault): void {
+    this.#ahead = fault
+    this.#faultWhenIdle()
+  }
+
+  #faultWhenIdle (): void {
+    if (this.#ahead !== null && this.isIdle && this.activity === 'copying') this.fault(this.#ahead)
+  }
+
+  /** The batch to append next, which is then under way; null when there is none. */
+  takeForAppend (): QueuedBatch | null {
+    if (this.activity !== 'copying' || this.#inFlight !== null) return null
+    const batch = this.#queue.shift() ?? null
+    this.#inFlight = batch
+    return batch
+  }
+
+  /** The size of the batch that `takeForAppend` would give; 0 when there is none. */
+  get headBytes (): number {
+    return this.#inFlight !== null || this.activity !== 'copying' ? 0 : this.#queue[0]?.bytes.length ?? 0
+  }
+
+  /** The broker appended the batch under way at `baseOffset`. */
+  appended (baseOffset: number): void {
+    const batch = this.#settle()
+    if (batch === null) return
+    if (baseOffset !== batch.baseOffset) {
+      this.fault(misplaced(batch, baseOffset, this.partition))
+      return
+    }
+    this.#failures = 0
+    this.#shadowEnd = batch.lastOffset + 1
+    if (batch.producerId >= 0) this.owner.onProducerId(batch.producerId)
+    this.owner.onCopied(batch.bytes.length)
+    this.#noteLevel()
+    if (this.#queue.length > 0) this.owner.onReady(this)
+    else this.#faultWhenIdle()
+    this.owner.onRoom(this)
+  }
+
+  /** The broker refused the batch under way for good: nothing was appended. */
+  refused (reason: string): void {
+    const batch = this.#settle()
+    if (batch === null) return
+    this.fault({
+      code: 'APPEND_REFUSED',
+      reason: `the shadow cluster refuses the batch of offsets ${batch.baseOffset} to ${batch.lastOffset}: ${reason}`,
+      partition: this.partition,
+      offset: batch.baseOffset
+    })
+  }
+
+  /** How often the batch under way has now been refused, this time included. */
+  countRefusal (): number {
+    const offset = this.#inFlight?.baseOffset ?? -1
+    this.#refusals = this.#refusedAt === offset ? this.#refusals + 1 : 1
+    this.#refusedAt = offset
+    return this.#refusals
+  }
+
+  /**
+   * An append that did not end in a clean answer, or a fetch that cannot go on. Nothing is sent again before the shadow's end
+   * has been read: what is queued is dropped, and fetched again from there. `isAmbiguous` when the batch under way may have been
+   * appended all the same, or may be yet.
+   */
+  lost (problem: string, { isAmbiguous }: { readonly isAmbiguous: boolean }): void {
+    const batch = this.#settle()
+    this.#dropQueue()
+    if (isAmbiguous && batch !== null) this.#ambiguous = { baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, atMs: this.owner.now() }
+    if (this.activity === 'stopped' || this.activity === 'waiting') return
+    this.activity = 'waiting'
+    this.#problem = problem
+    this.#ahead = null
+    this.owner.onLost(this, this.#failures++)
+  }
+
+  /** The look-up of the position failed. */
+  lookupFailed (problem: string): void {
+    if (this.activity === 'stopped') return
+    this.activity = 'waiting'
+    this.#problem = problem
+    this.owner.onLost(this, this.#failures++)
+  }
+
+  lookingUp (): void {
+    if (this.activity !== 'stopped') this.activity = 'locating'
+  }
+
+  /** Something that will be tried again went wrong with the source. */
+  noteProblem (problem: string): void {
+    if (this.activity !== 'stopped') this.#problem = problem
+  }
+
+  fault (fault: TopicFault): void {
+    if (this.activity === 'stopped') return
+    this.#problem = fault.reason
+    this.owner.onFault(this, fault)
+  }
+
+  /** Gives back what is queued behind the append under way, to be fetched again later: others need the memory. */
+  shedQueue (): void {
+    const first = this.#queue[0]
+    if (first === undefined || this.#frozen) return
+    this.#nextOffset = first.baseOffset
+    // The epoch of the batch before it is no longer known; the next fetch does without.
+    this.#lastEpoch = -1
+    this.#dropQueue()
+  }
+
+  /** Fetches nothing more; what has been fetched is still appended. */
+  freeze (): void {
+    this.#frozen = true
+  }
+
+  /** No fetching and no new appends from now on. An append under way is still waited for: see `isAppending`. */
+  stop (): void {
+    this.activity = 'stopped'
+    this.#dropQueue()
+  }
+
+  #settle (): QueuedBatch | null {
+    const batch = this.#inFlight
+    this.#inFlight = null
+    if (batch !== null) this.#release(batch)
+    return batch
+  }
+
+  #release (batch: QueuedBatch): void {
+    this.#queuedBytes -= batch.bytes.length
+    batch.held.release()
+  }
+
+  #dropQueue (): void {
+    const queue = this.#queue
+    this.#queue = []
+    for (const batch of queue) this.#release(batch)
+  }
+
+  #sourceContact (logStart: number, highWatermark: number, lastStable: number | null): void {
+    this.#contactAtMs = this.owner.now()
+    if (logStart >= 0) this.#sourceLogStart = logStart
+    if (lastStable !== null && lastStable >= 0) this.#sourceLastStable = lastStable
+    this.#sourceHighWatermark = highWatermark
+    this.#noteLevel()
+  }
+
+  #noteLevel (): void {
+    // Level with what the source was last seen to have, which it had at the time of that contact.
+    if (this.#sourceHighWatermark !== null && this.#shadowEnd !== null && this.#shadowEnd >= this.#sourceHighWatermark) this.#levelAtMs = this.#contactAtMs
+  }
+
+  /** `freshMs`: within which a contact with the source counts as now. */
+  status (freshMs: number): PartitionStatus {
+    const now = this.owner.now()
+    const contactAgeMs = this.#contactAtMs === null ? null : now - this.#contactAtMs
+    const lag = this.#sourceHighWatermark === null || this.#shadowEnd === null ? null : Math.max(0, this.#sourceHighWatermark - this.#shadowEnd)
+    const isLevel = lag === 0 && contactAgeMs !== null && contactAgeMs <= freshMs
+    // Never level since this engine began: behind for at least as long as that.
+    const behindSinceMs = this.#levelAtMs ?? (this.#contactAtMs === null ? null : this.#startedAtMs)
+    return {
+      partition: this.partition,
+      sourceLogStartOffset: this.#sourceLogStart,
+      sourceLastStableOffset: this.#sourceLastStable,
+      sourceHighWatermark: this.#sourceHighWatermark,
+      shadowEndOffset: this.#shadowEnd,
+      lagRecords: lag,
+      lagSeconds: isLevel ? 0 : behindSinceMs === null ? null : (now - behindSinceMs) / 1000,
+      sourceContactAgeMs: contactAgeMs,
+      activity: this.activity === 'locating' ? 'starting' : this.activity,
+      problem: this.#problem
+    }
+  }
+}
+
+function misplaced (batch: QueuedBatch, baseOffset: number, partition: number): TopicFault {
+  const range = `offsets ${batch.baseOffset} to ${batch.lastOffset}`
+  if (baseOffset < batch.baseOffset) {
+    return {
+      code: 'DIVERGED',
+      reason: `the shadow cluster took the batch of ${range} for a repetition of the one at ${baseOffset} and did not append it (same producer id, epoch and sequence)`,
+      partition,
+      offset: batch.baseOffset
+    }
+  }
+  return {
+    code: 'FOREIGN_WRITE',
+    reason: `the batch of ${range} was appended at ${baseOffset}: something else wrote offsets ${batch.baseOffset} to ${baseOffset - 1} of the shadow partition, and from ${batch.baseOffset} on it is no copy`,
+    partition,
+    offset: batch.baseOffset
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * The engine: takes part in the election of the one that leads, and runs all links while it does.
+ *
+ *   standby ──▶ elected ──▶ (record of its epoch is read back) ──▶ leading ──▶ standby …
+ *      ▲                                                              │
+ *      └───────── the lease ended: everything of every link stops ◀───┘
+ */
+import { randomUUID } from 'node:crypto'
+import { runElection, type Lease } from '../client/group/election.ts'
+import { Cluster } from '../client/cluster.ts'
+import type { Dial } from '../net/dial.ts'
+import { isAborted } from '../net/abort.ts'
+import { sleep } from '../net/sleep.ts'
+import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
+import type { RunConfig } from '../config/run-config.ts'
+import { formatHostPort } from '../net/host-port.ts'
+import { messageOf, ShadowError } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { LinkRecord, StateChange } from '../state/records.ts'
+import type { StateFollower } from '../state/state-follower.ts'
+import { ensureStateTopic } from '../state/state-topic.ts'
+import { StateWriter } from '../state/state-writer.ts'
+import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import type { LinkService, LinkStatus, VerifyTopicReport } from './link-service.ts'
+import { ShadowLink } from './link/shadow-link.ts'
+import { preflight } from './preflight.ts'
+import { verifyLink } from './verify/verify-link.ts'
+
+export const ENGINE_GROUP = '__kshadow_engine'
+
+/** An engine that died may have left a request in a broker's queue: see copy/locator.ts. */
+const TAKEOVER_SETTLE_MS = 1000
+const PREFLIGHT_TIMEOUT_MS = 10_000
+/** A forced deletion opens topics, which takes what a failover takes. */
+const DELETE_TIMEOUT_MS = 60_000
+
+export interface EngineOptions {
+  readonly config: Pick<RunConfig, 'engine' | 'links' | 'admin'>
+  /** To the shadow cluster; stays the caller's. */
+  readonly cluster: Cluster
+  readonly state: StateFollower
+  readonly logger: Logger
+  readonly dial?: Dial
+  readonly now?: () => number
+  readonly wallClock?: () => Date
+}
+
+interface Link {
+  readonly link: ShadowLink
+  readonly abort: AbortController
+}
+
+/** What there is while this engine leads. */
+interface Reign {
+  readonly links: Map<string, Link>
+  readonly barrier: ProducerIdBarrier
+  readonly lease: Lease
+  readonly writer: StateWriter
+}
+
+export class Engine implements LinkService {
+  readonly #options: EngineOptions
+  readonly #instance = randomUUID()
+  readonly #abort = new AbortController()
+  readonly #now: () => number
+  readonly #wallClock: () => Date
+  #reign: Reign | null = null
+  #problem: string | null = null
+  #finished: Promise<void> = Promise.resolve()
+  /** Creations and deletions one after the other. */
+  #changing: Promise<unknown> = Promise.resolve()
+
+  private constructor (options: EngineOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#wallClock = options.wallClock ?? (() => new Date())
+  }
+
+  static start (options: EngineOptions): Engine {
+    const engine = new Engine(options)
+    engine.#finished = engine.#run()
+    return engine
+  }
+
+  /** Ends everything: appends under way are waited for, and leadership is given back. */
+  async stop (): Promise<void> {
+    await Promise.all([...this.#reign?.links.values() ?? []].map(({ link }) => link.quiesce()))
+    this.#abort.abort()
+    await this.#finished
+  }
+
+  /** Why this engine cannot take part at the moment; null when it can. */
+  get problem (): string | null {
+    return this.#problem
+  }
+
+  async #run (): Promise<void> {
+    const { signal } = this.#abort
+    const { cluster, logger, config } = this.#options
+    while (!signal.aborted) {
+      try {
+        await ensureStateTopic(cluster, signal)
+        this.#problem = null
+        await runElection(cluster, { groupId: ENGINE_GROUP, sessionTimeoutMs: config.engine.sessionTimeoutMs, lead: lease => this.#lead(lease) }, { signal, logger, now: this.#now })
+      } catch (error) {
+        if (isAborted(signal)) return
+        this.#problem = messageOf(error)
+        logger.warn({ err: error }, `the engine cannot start yet: ${messageOf(error)}`)
+        await sleep(1000, signal).catch(() => {})
+      }
+    }
+  }
+
+  async #lead (lease: Lease): Promise<void> {
+    const { state, cluster, logger, config } = this.#options
+    const signal = AbortSignal.any([lease.signal, this.#abort.signal])
+    const known = await state.reached(0, signal)
+    const epoch = (known.engine?.epoch ?? 0) + 1
+    const writer = new StateWriter(cluster, { epoch, signal })
+    const adminAddress = config.admin.enabled ? formatHostPort(config.admin.advertised) : null
+    const end = await writer.write([{ kind: 'engine', value: { epoch, instance: this.#instance, adminAddress, since: this.#wallClock().toISOString() } }])
+    // Whatever was written before that record counts, whatever an older engine writes after it does not.
+    await state.reached(end, signal)
+    if (epoch > 1) await sleep(TAKEOVER_SETTLE_MS, signal)
+    logger.info({ epoch }, 'this engine leads the links now')
+    const barrier = new ProducerIdBarrier({ shadow: cluster, logger, now: this.#now })
+    const reign: Reign = { links: new Map(), barrier, lease, writer }
+    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
+    this.#reign = reign
+    const raising = barrier.run(signal)
+    const configured = this.#createConfigured(signal)
+    await ended(signal)
+    this.#reign = null
+    await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
+    logger.info({ epoch }, 'this engine no longer leads the links')
+  }
+
+  #startLink (reign: Reign, record: LinkRecord, signal: AbortSignal): ShadowLink {
+    const { cluster, logger, config, state, dial } = this.#options
+    const abort = new AbortController()
+    const name = record.config.name
+    const source = sourceCluster(record.config, `shadow-link-${name}-${record.uid}`, { logger, now: this.#now, dial })
+    const link = new ShadowLink({
+      record,
+      topics: state.state?.topicsOf(name) ?? [],
+      source,
+      shadow: cluster,
+      barrier: reign.barrier,
+      maxBufferedBytes: config.engine.maxBufferedBytes,
+      appendConnections: config.engine.appendConnections,
+      signal: AbortSignal.any([signal, abort.signal]),
+      mayAppend: () => reign.lease.isHeld(),
+      write: (changes: readonly StateChange[]) => reign.writer.write(changes),
+      ownerOf: topic => ownerOf(reign, topic, name),
+      logger: logger.child({ link: name }),
+      now: this.#now,
+      wallClock: this.#wallClock
+    })
+    reign.links.set(name, { link, abort })
+    link.start()
+    return link
+  }
+
+  /** Creates the links of the configuration that the state topic does not have. */
+  async #createConfigured (signal: AbortSignal): Promise<void> {
+    const { config, logger } = this.#options
+    for (const link of config.links) {
+      for (let attempt = 0; !signal.aborted && this.#reign?.links.has(link.name) === false; attempt++) {
+        try {
+          await this.#create(link, false)
+        } catch (error) {
+          if (isAborted(signal)) return
+          this.#problem = `link ${link.name} could not be created: ${messageOf(error)}`
+          logger.error({ link: link.name, err: error }, `link ${link.name} could not be created, trying again: ${messageOf(error)}`)
+          await sleep(Math.min(5000, 500 * (attempt + 1)), signal).catch(() => {})
+          continue
+        }
+        this.#problem = null
+      }
+    }
+  }
+
+  #leading (): Reign {
+    if (this.#reign !== null && this.#reign.lease.isHeld()) return this.#reign
+    const { adminAddress } = this.leadership()
+    throw new ShadowError('NOT_LEADER', adminAddress === null ? 'no engine leads the links at the moment' : `the links are led by the engine at ${adminAddress}`, {
+      retriable: true,
+      details: { leader: adminAddress }
+    })
+  }
+
+  leadership (): { readonly leading: boolean, readonly adminAddress: string | null } {
+    const leading = this.#reign?.lease.isHeld() === true
+    const leader = this.#options.state.state?.engine ?? null
+    // A record of our own after the end of our lease says nothing of who leads now.
+    return { leading, adminAddress: leader === null || (!leading && leader.instance === this.#instance) ? null : leader.adminAddress }
+  }
+
+  #link (name: string): ShadowLink {
+    const link = this.#leading().links.get(name)
+    if (link === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return link.link
+  }
+
+  list (): Promise<readonly LinkStatus[]> {
+    return settled(() => [...this.#leading().links.values()].map(({ link }) => link.status()).sort((a, b) => a.name < b.name ? -1 : 1))
+  }
+
+  status (name: string): Promise<LinkStatus> {
+    return settled(() => this.#link(name).status())
+  }
+
+  async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
+    this.#leading()
+    return await this.#create(parseLinkDocument(document, 'link'), dryRun)
+  }
+
+  async #create (config: LinkConfig, dryRun: boolean): Promise<LinkStatus> {
+    return await this.#change(async () => {
+      const reign = this.#leading()
+      if (reign.links.has(config.name)) throw new ShadowError('CONFLICT', `a link named ${config.name} exists already`)
+      const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
+      const { sourceClusterId } = await this.#preflight(config, signal)
+      const record: LinkRecord = { uid: randomUUID(), config, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null }
+      if (dryRun) return this.#unstarted(reign, record)
+      await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
+      this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
+      return this.#startLink(reign, record, AbortSignal.any([this.#abort.signal, reign.lease.signal])).status()
+    })
+  }
+
+  async #preflight (config: LinkConfig, signal: AbortSignal): Promise<{ readonly sourceClusterId: string | null }> {
+    const { logger, cluster, dial } = this.#options
+    const source = sourceCluster(config, `shadow-link-${config.name}-preflight`, { logger, now: this.#now, dial })
+    try {
+      return await preflight(config, source, cluster, signal)
+    } catch (error) {
+      if (signal.aborted && !this.#abort.signal.aborted) throw new ShadowError('CLUSTER_UNAVAILABLE', `the clusters did not answer within ${PREFLIGHT_TIMEOUT_MS / 1000} s: ${messageOf(error)}`, { retriable: true, cause: error })
+      throw error
+    } finally {
+      await source.close()
+    }
+  }
+
+  /** The status of a link that is not there: what a dry run shows. */
+  #unstarted (reign: Reign, record: LinkRecord): LinkStatus {
+    const { logger, config, cluster } = this.#options
+    const abort = new AbortController()
+    abort.abort()
+    const source = sourceCluster(record.config, 'shadow-link-dry-run', { logger, now: this.#now, dial: this.#options.dial })
+    const status = new ShadowLink({
+      record,
+      topics: [],
+      source,
+      shadow: cluster,
+      barrier: reign.barrier,
+      maxBufferedBytes: config.engine.maxBufferedBytes,
+      appendConnections: config.engine.appendConnections,
+      signal: abort.signal,
+      mayAppend: () => false,
+      write: () => Promise.resolve(),
+      ownerOf: () => null,
+      logger,
+      now: this.#now,
+      wallClock: this.#wallClock
+    }).status()
+    return { ...status, uid: '' }
+  }
+
+  async failover (name: string, topic: string | null): Promise<LinkStatus> {
+    const link = this.#link(name)
+    await link.failover(topic)
+    return link.status()
+  }
+
+  async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {
+    await this.#change(async () => {
+      const reign = this.#leading()
+      const link = this.#link(name)
+      const owned = [...link.topics.values()].filter(({ record }) => record.owned)
+      const live = owned.filter(({ record }) => record.state !== 'FAULTED' && record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')
+      if (live.length > 0 && !force) {
+        throw new ShadowError('CONFLICT', `link ${name} has ${live.length} live shadow topics (${live.slice(0, 3).map(({ topic, record }) => `${topic} is ${record.state}`).join(', ')}): fail them over first, or force the deletion, which fails them over too`)
+      }
+      // A topic that no link owns is writable: what makes that safe is the same as in a failover.
+      if (owned.some(({ record }) => record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')) {
+        await link.failover(null)
+        await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
+      }
+      const left = owned.find(({ record }) => record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')
+      if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
+      const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
+      await reign.writer.write([...changes, { kind: 'link', name, value: null }])
+      const entry = reign.links.get(name)
+      reign.links.delete(name)
+      entry?.abort.abort()
+      await link.stopped()
+      this.#options.logger.info({ link: name }, `link ${name} was deleted`)
+    })
+  }
+
+  async * verify (name: string, { topic, signal }: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncGenerator<VerifyTopicReport> {
+    const link = this.#link(name)
+    if (topic !== null && !link.topics.has(topic)) throw new ShadowError('NOT_FOUND', `link ${name} has no shadow topic ${topic}`)
+    const topics = [...link.topics.values()].filter(candidate => topic === null || candidate.topic === topic)
+    yield * verifyLink(topics, { source: link.source, shadow: this.#options.cluster, signal: AbortSignal.any([signal, this.#abort.signal]) })
+  }
+
+  async #change<T> (work: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(work)
+    this.#changing = result.catch(() => {})
+    return await result
+  }
+}
+
+function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined }): Cluster {
+  const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
+  return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }) })
+}
+
+function ownerOf (reign: Reign, topic: string, except: string): string | null {
+  for (const [name, { link }] of reign.links) {
+    if (name !== except && link.topics.get(topic)?.record.owned === true) return name
+  }
+  return null
+}
+
+function ended (signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** What `work` returns or throws, as a promise. */
+function settled<T> (work: () => T): Promise<T> {
+  return new Promise(resolve => { resolve(work()) })
+}
+
+async function within (ms: number, work: Promise<void>, message: string): Promise<void> {
+  const timer = new AbortController()
+  try {
+    await Promise.race([work, sleep(ms, timer.signal).then(() => { throw new ShadowError('CONFLICT', message, { retriable: true }) })])
+  } finally {
+    timer.abort()
+  }
+}

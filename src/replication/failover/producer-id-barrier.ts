@@ -1,0 +1,111 @@
+/**
+ * Keeps the shadow cluster from handing out producer ids that copied batches carry. Such a producer's first batches would be
+ * taken for repetitions of copied ones, acknowledged, and dropped (facts/kafka-replica-mode.md §9).
+ *
+ * A broker hands out ids from a block of 1,000 that it got from the controller. Asking a broker for ids until one is above the
+ * highest copied one uses its block up, and moves the controller's next block on; when that is so for every live broker, no
+ * id that was copied can be handed out any more. Brokers that start later get later blocks.
+ */
+import { ErrorCodes, errorName } from '../../../protocol/errors/codes.ts'
+import { describeProducers } from '../../client/admin/describe-producers.ts'
+import { initProducerId } from '../../client/admin/init-producer-id.ts'
+import type { Cluster } from '../../client/cluster.ts'
+import { messageOf, ShadowError } from '../../errors.ts'
+import { isAborted } from '../../net/abort.ts'
+import { sleep } from '../../net/sleep.ts'
+import type { Logger } from '../../observability/logger.ts'
+
+const IDS_PER_REQUEST = 1000
+const CHECK_INTERVAL_MS = 1000
+const LOG_INTERVAL_MS = 10_000
+
+export interface BarrierOptions {
+  readonly shadow: Cluster
+  readonly logger: Logger
+  readonly now: () => number
+}
+
+export class ProducerIdBarrier {
+  readonly #options: BarrierOptions
+  /** The highest id in any batch that was copied, as far as this engine knows; -1 for none. */
+  #highestCopied = -1
+  /** By broker: the last id that it handed out to us. */
+  readonly #handedOut = new Map<number, number>()
+
+  constructor (options: BarrierOptions) {
+    this.#options = options
+  }
+
+  /** Takes note of the producer id of a copied batch. */
+  note (producerId: number): void {
+    if (producerId > this.#highestCopied) this.#highestCopied = producerId
+  }
+
+  /** Moves the brokers on while topics are shadowed, so that a failover has little left to do. Ends by the signal only. */
+  async run (signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#raise(this.#highestCopied, signal)
+        await sleep(CHECK_INTERVAL_MS, signal)
+      } catch (error) {
+        if (isAborted(signal)) return
+        this.#options.logger.warn({ err: error }, `the shadow cluster's producer ids could not be moved on: ${messageOf(error)}`)
+        await sleep(10 * CHECK_INTERVAL_MS, signal).catch(() => {})
+      }
+    }
+  }
+
+  /**
+   * Makes sure that no live broker hands out an id that these partitions know. What they know is asked of them: this engine may
+   * not have copied it all.
+   * @throws {KafkaError} when that is not certain; the partitions must then not be opened
+   */
+  async ensure (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<void> {
+    this.note(await this.#highestKnownTo(partitions, signal))
+    // Brokers may have joined, and what was handed out before says nothing about a broker that restarted with an old block.
+    await this.#options.shadow.refresh({ signal })
+    this.#handedOut.clear()
+    await this.#raise(this.#highestCopied, signal)
+  }
+
+  /** Learns the highest id that these partitions know; -1 for none. */
+  async #highestKnownTo (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<number> {
+    let highest = -1
+    for (const { topic, partition, errorCode, error, producers } of await describeProducers(this.#options.shadow, partitions, { signal })) {
+      if (errorCode !== ErrorCodes.NONE) {
+        throw new ShadowError('BROKER_ERROR', `the producers of ${topic}-${partition} cannot be read: ${error?.message ?? errorName(errorCode)}`, { retriable: true, cause: error })
+      }
+      for (const { producerId } of producers) highest = Math.max(highest, producerId)
+    }
+    return highest
+  }
+
+  /** As `ensure`, without asking for more than what these partitions know: for the start of an engine. */
+  async learn (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<void> {
+    this.note(await this.#highestKnownTo(partitions, signal))
+  }
+
+  /** Uses up ids on every live broker until each is above `producerId`. */
+  async #raise (producerId: number, signal: AbortSignal): Promise<void> {
+    if (producerId < 0) return
+    const { brokers } = await this.#options.shadow.view({ signal })
+    if (brokers.size === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
+    await Promise.all([...brokers.keys()].map(nodeId => this.#raiseBroker(nodeId, producerId, signal)))
+  }
+
+  async #raiseBroker (nodeId: number, producerId: number, signal: AbortSignal): Promise<void> {
+    const { shadow, logger, now } = this.#options
+    let loggedAtMs = now()
+    while ((this.#handedOut.get(nodeId) ?? -1) <= producerId) {
+      const missing = producerId - (this.#handedOut.get(nodeId) ?? producerId)
+      const ids = await initProducerId(shadow, nodeId, { count: Math.max(1, Math.min(IDS_PER_REQUEST, missing + 1)) }, { signal })
+      const last = ids.at(-1)
+      if (last === undefined) throw new ShadowError('INVARIANT', `broker ${nodeId} handed out no producer id`)
+      this.#handedOut.set(nodeId, Math.max(...ids))
+      if (now() - loggedAtMs > LOG_INTERVAL_MS) {
+        loggedAtMs = now()
+        logger.info({ nodeId, reached: last, goal: producerId }, `moving producer ids of shadow broker ${nodeId} past ${producerId}: at ${last}`)
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * One topic of a link: its record in the state topic, and the copying of its partitions while it is ACTIVE.
+ *
+ *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once and for good, whichever of them it was
+ *     │                     │
+ *     └──────▶ FAILING_OVER ◀┘  frozen: what was fetched is still appended, then nothing is copied any more
+ *                  └──▶ FAILED_OVER
+ */
+import type { Logger } from '../../observability/logger.ts'
+import type { StateChange, TopicRecord } from '../../state/records.ts'
+import type { TopicFault, TopicState } from '../../state/topic-state.ts'
+import { messageOf } from '../../errors.ts'
+import { PartitionCopy, type CopyOwner } from '../copy/partition-copy.ts'
+import type { Fidelity, TopicStatus } from '../link-service.ts'
+
+/** What the link does for its topics. */
+export interface TopicHost {
+  readonly now: () => number
+  readonly wallClock: () => Date
+  readonly logger: Logger
+  write (changes: readonly StateChange[]): Promise<unknown>
+  onReady (copy: PartitionCopy): void
+  onRoom (copy: PartitionCopy): void
+  onLost (copy: PartitionCopy, attempt: number): void
+  onProducerId (producerId: number): void
+  onCopied (bytes: number): void
+}
+
+/** Unsupported by the append mode, as opposed to damaged or diverged. */
+const UNSUPPORTED: ReadonlySet<string> = new Set([
+  'CONTROL_BATCH', 'TRANSACTIONAL_BATCH', 'LOG_APPEND_TIME', 'OLD_MESSAGE_FORMAT', 'OFFSET_GAP', 'LOG_START_ABOVE_ZERO'
+])
+
+export class ShadowTopic implements CopyOwner {
+  readonly #host: TopicHost
+  #record: TopicRecord
+  #copies: PartitionCopy[] = []
+  /** What keeps the topic from going on at the moment; null when nothing does. */
+  problem: string | null = null
+
+  constructor (record: TopicRecord, host: TopicHost) {
+    this.#record = record
+    this.#host = host
+  }
+
+  get record (): TopicRecord {
+    return this.#record
+  }
+
+  get topic (): string {
+    return this.#record.topic
+  }
+
+  get sourceTopicId (): string | null {
+    return this.#record.sourceTopicId
+  }
+
+  get shadowTopicId (): string | null {
+    return this.#record.shadowTopicId
+  }
+
+  get copies (): readonly PartitionCopy[] {
+    return this.#copies
+  }
+
+  get now (): () => number {
+    return this.#host.now
+  }
+
+  /** True while records are to be copied. */
+  get isCopying (): boolean {
+    return this.#record.state === 'ACTIVE' && this.#copies.length > 0
+  }
+
+  /** Writes a change of the record; resolves when it is in the state topic. What is held here changes at once. */
+  async update (patch: Partial<TopicRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...patch }
+    await this.#host.write([{ kind: 'topic', link: this.#record.link, topic: this.#record.topic, value: this.#record }])
+  }
+
+  async enter (state: TopicState, patch: Partial<TopicRecord> = {}): Promise<void> {
+    await this.update({ ...patch, state, since: this.#host.wallClock().toISOString() })
+  }
+
+  /** Begins, or goes on after a restart, or takes in new partitions. */
+  copy (partitions: number): void {
+    for (let partition = this.#copies.length; partition < partitions; partition++) {
+      const copy = new PartitionCopy(partition, this)
+      this.#copies.push(copy)
+      this.#host.onLost(copy, 0)
+    }
+  }
+
+  freeze (): void {
+    for (const copy of this.#copies) copy.freeze()
+  }
+
+  stop (): void {
+    for (const copy of this.#copies) copy.stop()
+  }
+
+  onReady (copy: PartitionCopy): void {
+    this.#host.onReady(copy)
+  }
+
+  onRoom (copy: PartitionCopy): void {
+    this.#host.onRoom(copy)
+  }
+
+  onLost (copy: PartitionCopy, attempt: number): void {
+    this.#host.onLost(copy, attempt)
+  }
+
+  onProducerId (producerId: number): void {
+    this.#host.onProducerId(producerId)
+  }
+
+  onCopied (bytes: number): void {
+    this.#host.onCopied(bytes)
+  }
+
+  onFault (_copy: PartitionCopy, fault: TopicFault): void {
+    this.fault(fault)
+  }
+
+  /** Stops the topic for good. During a failover the topic goes on failing over, with what it has. */
+  fault (fault: TopicFault): void {
+    const { state } = this.#record
+    if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
+    this.stop()
+    const { link, topic } = this.#record
+    this.#host.logger.error({ link, topic, partition: fault.partition, offset: fault.offset, fault: fault.code }, `topic ${topic} was stopped: ${fault.reason}`)
+    const written = state === 'ACTIVE' || state === 'PAUSED' ? this.enter('FAULTED', { fault }) : this.update({ fault })
+    written.catch((error: unknown) => this.#host.logger.warn({ link, topic, err: error }, `the fault of ${topic} could not be recorded: ${messageOf(error)}`))
+  }
+
+  status (freshMs: number): TopicStatus {
+    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, refusedConfigs } = this.#record
+    return {
+      name: topic,
+      topicId: shadowTopicId,
+      sourceTopicId,
+      state,
+      since,
+      owned,
+      fault,
+      fidelity: this.#fidelity(),
+      partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
+      refusedConfigs,
+      problem: this.problem
+    }
+  }
+
+  #fidelity (): Fidelity {
+    const { fault, owned } = this.#record
+    if (!owned) return 'unknown'
+    if (fault === null) return 'exact'
+    return UNSUPPORTED.has(fault.code) ? 'unsupported' : 'unknown'
+  }
+
+  /** Partitions that nobody copies now: all that is known is where they ended when they were failed over. */
+  #uncopied (): TopicStatus['partitions'] {
+    return Array.from({ length: this.#record.partitions }, (_, partition) => ({
+      partition,
+      sourceLogStartOffset: null,
+      sourceLastStableOffset: null,
+      sourceHighWatermark: null,
+      shadowEndOffset: this.#record.endOffsets?.[partition] ?? null,
+      lagRecords: null,
+      lagSeconds: null,
+      sourceContactAgeMs: null,
+      activity: 'stopped' as const,
+      problem: null
+    }))
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * The task `Source Topic Sync`: finds the topics that the link's filters select, creates their shadows, and follows the source's
+ * partitions and configs. A shadow topic is claimed in the state topic before it is created, so that no client can write to it
+ * in between, and so that an engine that takes over knows whose it is.
+ */
+import { ErrorCodes } from '../../../protocol/errors/codes.ts'
+import { alterTopicConfigs } from '../../client/admin/alter-topic-configs.ts'
+import { createPartitions } from '../../client/admin/create-partitions.ts'
+import { createTopic } from '../../client/admin/create-topic.ts'
+import { describeTopicConfigs, type TopicConfigEntry } from '../../client/admin/describe-topic-configs.ts'
+import { LATEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.ts'
+import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
+import type { TopicSyncOptions } from '../../config/link-config.ts'
+import { selectsTopic } from '../../config/topic-filter.ts'
+import { BrokerError, isBrokerError, messageOf } from '../../errors.ts'
+import { throwIfAborted } from '../../net/abort.ts'
+import type { Logger } from '../../observability/logger.ts'
+import type { TopicRecord } from '../../state/records.ts'
+import type { FaultCode } from '../../state/topic-state.ts'
+import { STATE_TOPIC } from '../../state/state-topic.ts'
+import { carriedConfigs, driftOf, shadowingConfigs } from './topic-configs.ts'
+import type { ShadowTopic } from './shadow-topic.ts'
+
+const CONCURRENT_TOPICS = 8
+/** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
+const VIEWS_OF_A_DECREASE = 3
+
+/** What the link is to this task. */
+export interface TopicSyncHost {
+  readonly name: string
+  readonly source: Cluster
+  readonly shadow: Cluster
+  readonly options: TopicSyncOptions
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  readonly wallClock: () => Date
+  readonly topics: ReadonlyMap<string, ShadowTopic>
+  /** False once a failover of the whole link was asked for: nothing new is shadowed then. */
+  readonly takesTopics: () => boolean
+  /** The name of another link that owns a topic of this name; null when none does. */
+  ownerOf (topic: string): string | null
+  /** Makes a topic part of the link; its record is not written yet. */
+  add (record: TopicRecord): ShadowTopic
+  /** Throws when the source is not the cluster that the link was made for. */
+  checkSource (view: ClusterView): void
+}
+
+/** What one cluster says of a topic's configs. */
+type DescribedConfigs = ReadonlyMap<string, TopicConfigEntry> | BrokerError | undefined
+
+export interface SyncResult {
+  readonly selected: number
+  readonly created: number
+  /** What went wrong for single topics; the others went on. */
+  readonly problems: readonly string[]
+}
+
+export class TopicSync {
+  readonly #host: TopicSyncHost
+  #supported: ReadonlySet<string> | null = null
+  readonly #decreases = new Map<string, number>()
+
+  constructor (host: TopicSyncHost) {
+    this.#host = host
+  }
+
+  /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
+  async run (): Promise<SyncResult> {
+    const { source, shadow, signal, options } = this.#host
+    const sourceView = await source.refresh({ signal })
+    this.#host.checkSource(sourceView)
+    const shadowView = await shadow.refresh({ signal })
+    const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && selectsTopic(options.filters, topic.name))
+    const problems: string[] = []
+    let created = 0
+    const claimed = this.#claimed()
+    const names = claimed.map(({ topic }) => topic)
+    const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
+    await this.#each(claimed, problems, async topic => {
+      if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
+    })
+    if (this.#host.takesTopics()) {
+      const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
+      const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
+      await this.#each(fresh, problems, async topic => {
+        if (await this.#adopt(topic, configs.get(topic.name), shadowView)) created++
+      })
+    }
+    return { selected: selected.length, created, problems }
+  }
+
+  /** The topics that are shadowed now. */
+  #claimed (): ShadowTopic[] {
+    return [...this.#host.topics.values()].filter(({ record }) => record.owned && (record.state === 'ACTIVE' || record.state === 'PAUSED'))
+  }
+
+  /** Works through topics a few at a time. What fails for one is noted; an end of leadership ends it all. */
+  async #each<T extends { readonly name: string } | ShadowTopic> (topics: readonly T[], problems: string[], work: (topic: T) => Promise<void>): Promise<void> {
+    const waiting = [...topics]
+    const worker = async (): Promise<void> => {
+      for (let topic = waiting.shift(); topic !== undefined; topic = waiting.shift()) {
+        throwIfAborted(this.#host.signal)
+        try {
+          await work(topic)
+        } catch (error) {
+          if (this.#host.signal.aborted) throw error
+          const name = 'topic' in topic ? topic.topic : topic.name
+          problems.push(`${name}: ${messageOf(error)}`)
+          const known = this.#host.topics.get(name)
+          if (known !== undefined) known.problem = messageOf(error)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: CONCURRENT_TOPICS }, worker))
+  }
+
+  /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
+  async #adopt (topic: TopicView, configs: DescribedConfigs, shadowView: ClusterView): Promise<boolean> {
+    if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
+    const { name, options, wallClock } = this.#host
+    const claim: TopicRecord = {
+      link: name,
+      topic: topic.name,
+      state: 'ACTIVE',
+      since: wallClock().toISOString(),
+      owned: true,
+      sourceTopicId: topic.topicId,
+      shadowTopicId: null,
+      created: false,
+      partitions: topic.partitions.length,
+      configs: carriedConfigs(configs, options),
+      fault: null,
+      endOffsets: null,
+      refusedConfigs: {}
+    }
+    const taken = this.#takenBy(topic.name, shadowView)
+    if (taken !== null) {
+      const shadow = this.#host.add({ ...claim, owned: false })
+      await shadow.enter('FAULTED', { fault: { code: 'NAME_TAKEN', reason: `${taken}: it is left alone, and its source is not shadowed`, partition: null, offset: null } })
+      return false
+    }
+    const shadow = this.#host.add(claim)
+    await shadow.enter('ACTIVE')
+    await this.#create(shadow, shadowView)
+    return true
+  }
+
+  #takenBy (topic: string, shadowView: ClusterView): string | null {
+    const other = this.#host.ownerOf(topic)
+    if (other !== null) return `link ${other} owns a topic of this name`
+    const existing = shadowView.topics.get(topic)
+    if (existing === undefined || existing.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) return null
+    return 'the shadow cluster has a topic of this name that was not made by the link'
+  }
+
+  /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
+  async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
+    const { shadow, signal, source, logger, options } = this.#host
+    const { record } = topic
+    const configs = await this.shadowingConfigs(record)
+    const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
+    const replicationFactor = options.excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
+    if (!options.excludeDefault && replicationFactor < sourceFactor) {
+      logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
+    }
+    try {
+      await createTopic(shadow, { name: record.topic, partitions: record.partitions, replicationFactor, configs }, { signal })
+    } catch (error) {
+      if (isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) {
+        if (!await this.#isOurs(topic)) return
+        await alterTopicConfigs(shadow, record.topic, new Map(Object.entries(configs)), { signal })
+      } else if (error instanceof BrokerError && !error.retriable && isRefusal(error)) {
+        topic.fault({ code: 'CREATE_REFUSED', reason: `the shadow cluster refuses to create the topic: ${error.message}`, partition: null, offset: null })
+        return
+      } else throw error
+    }
+    const created = await this.#awaitTopic(record)
+    await topic.update({ created: true, shadowTopicId: created.topicId })
+    topic.problem = null
+    topic.copy(record.partitions)
+  }
+
+  /** A topic that exists although it was claimed when there was none: an engine that died made it if it is as it was to be, and empty. */
+  async #isOurs (topic: ShadowTopic): Promise<boolean> {
+    const { shadow, signal } = this.#host
+    const { record } = topic
+    const existing = (await shadow.refresh({ signal })).topics.get(record.topic)
+    if (existing === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`, 'created, and not seen yet')
+    const ends = await listOffsets(shadow, existing.partitions.map(({ partition }) => ({ topic: record.topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+    const failed = ends.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+    if (failed !== undefined) throw new BrokerError(failed.errorCode, `ListOffsets ${record.topic}`)
+    if (existing.partitions.length === record.partitions && ends.every(({ offset }) => offset === 0)) return true
+    topic.fault({ code: 'NAME_TAKEN', reason: `the shadow cluster has a topic of this name with ${existing.partitions.length} partitions, which is not empty or not as the link would have made it`, partition: null, offset: null })
+    await topic.update({ owned: false })
+    return false
+  }
+
+  /** The topic as all of its partitions have leaders. */
+  async #awaitTopic (record: TopicRecord): Promise<TopicView> {
+    const { shadow, signal } = this.#host
+    for (let partition = 0; partition < record.partitions; partition++) {
+      // Fails while metadata is on its way to the brokers: the next run goes on from here.
+      await shadow.leaderOf(record.topic, partition, { signal })
+    }
+    const topic = shadow.lastView?.topics.get(record.topic)
+    if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`)
+    return topic
+  }
+
+  /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
+  async #follow (topic: ShadowTopic, sourceView: ClusterView, shadowView: ClusterView): Promise<boolean> {
+    const { record } = topic
+    if (!record.created) {
+      // Claimed by an engine that did not get to the end of it.
+      await this.#create(topic, shadowView)
+      return false
+    }
+    const shadow = shadowView.topics.get(record.topic)
+    if (shadow === undefined || shadow.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) {
+      if (await this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
+      return false
+    }
+    if (shadow.topicId !== null && record.shadowTopicId !== null && shadow.topicId !== record.shadowTopicId) {
+      this.#fault(topic, 'SHADOW_TOPIC_GONE', `the shadow topic was deleted and made anew: its id is ${shadow.topicId}, and was ${record.shadowTopicId}`)
+      return false
+    }
+    const source = sourceView.topics.get(record.topic)
+    if (source === undefined || source.errorCode !== ErrorCodes.NONE) {
+      topic.problem = 'the source does not show this topic any more; the shadow keeps what it has'
+      return false
+    }
+    if (source.topicId !== null && record.sourceTopicId !== null && source.topicId !== record.sourceTopicId) {
+      this.#fault(topic, 'SOURCE_TOPIC_RECREATED', `the source topic was deleted and made anew: its id is ${source.topicId}, and was ${record.sourceTopicId}`)
+      return false
+    }
+    topic.problem = null
+    await this.#followPartitions(topic, source, shadow)
+    return topic.isCopying
+  }
+
+  /** A topic that one view lacks may only be missing in what one broker knows. */
+  async #isGone ({ topic }: TopicRecord): Promise<boolean> {
+    for (let view = 0; view < VIEWS_OF_A_DECREASE; view++) {
+      const { topics } = await this.#host.shadow.refresh({ signal: this.#host.signal })
+      if (topics.has(topic)) return false
+    }
+    return true
+  }
+
+  async #followPartitions (topic: ShadowTopic, source: TopicView, shadow: TopicView): Promise<void> {
+    const { record } = topic
+    const count = source.partitions.length
+    if (count < record.partitions) {
+      const seen = (this.#decreases.get(record.topic) ?? 0) + 1
+      this.#decreases.set(record.topic, seen)
+      if (seen >= VIEWS_OF_A_DECREASE) this.#fault(topic, 'SOURCE_PARTITIONS_DECREASED', `the source topic has ${count} partitions, and had ${record.partitions}`)
+      else topic.problem = `the source shows ${count} partitions of ${record.partitions}`
+      return
+    }
+    this.#decreases.delete(record.topic)
+    if (shadow.partitions.length > count) {
+      // Nothing of ours made them; they hold no copy of anything.
+      this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitions.length} partitions, and its source ${count}`)
+      return
+    }
+    if (shadow.partitions.length < count) {
+      await createPartitions(this.#host.shadow, { topic: record.topic, count }, { signal: this.#host.signal })
+    }
+    if (count > record.partitions) {
+      await topic.update({ partitions: count })
+      await this.#awaitTopic(topic.record)
+    }
+    topic.copy(count)
+  }
+
+  /** Takes note of the source's configs for the failover, and reverts what somebody changed on the shadow. */
+  async #followConfigs (topic: ShadowTopic, theirs: DescribedConfigs, mine: DescribedConfigs): Promise<void> {
+    const { shadow, signal, options, logger } = this.#host
+    const name = topic.topic
+    if (theirs instanceof BrokerError) throw theirs
+    if (theirs !== undefined) {
+      const carried = carriedConfigs(theirs, options)
+      if (!sameConfigs(carried, topic.record.configs)) await topic.update({ configs: carried })
+    }
+    if (mine instanceof BrokerError) throw mine
+    if (mine === undefined) return
+    const drift = driftOf(mine, await this.shadowingConfigs(topic.record))
+    if (drift.size === 0) return
+    logger.warn({ link: this.#host.name, topic: name, configs: [...drift.keys()] }, `configs of the shadow topic ${name} were changed by somebody: setting them again`)
+    await alterTopicConfigs(shadow, name, drift, { signal })
+  }
+
+  /** The names of topic configs that the shadow cluster knows. */
+  async #supportedConfigs (): Promise<ReadonlySet<string>> {
+    if (this.#supported !== null) return this.#supported
+    const entries = (await describeTopicConfigs(this.#host.shadow, [STATE_TOPIC], { signal: this.#host.signal })).get(STATE_TOPIC)
+    if (entries === undefined || entries instanceof BrokerError) throw entries ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${STATE_TOPIC}`)
+    this.#supported = new Set(entries.keys())
+    return this.#supported
+  }
+
+  /** What a topic's configs must be while it is a shadow. */
+  async shadowingConfigs (record: TopicRecord): Promise<Record<string, string>> {
+    return shadowingConfigs(record.configs, await this.#supportedConfigs())
+  }
+
+  #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {
+    topic.fault({ code, reason, partition: null, offset: null })
+  }
+}
+
+/** Errors that a repetition does not mend. */
+function isRefusal ({ wireCode }: BrokerError): boolean {
+  const refusals: readonly number[] = [
+    ErrorCodes.INVALID_TOPIC_EXCEPTION, ErrorCodes.INVALID_PARTITIONS, ErrorCodes.INVALID_REPLICATION_FACTOR, ErrorCodes.INVALID_REPLICA_ASSIGNMENT,
+    ErrorCodes.INVALID_CONFIG, ErrorCodes.POLICY_VIOLATION, ErrorCodes.INVALID_REQUEST
+  ]
+  return refusals.includes(wireCode)
+}
+
+function sameConfigs (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
+}

@@ -1,0 +1,209 @@
+/**
+ * Follows the state topic from its first record on and keeps the state that it tells of.
+ *
+ *   reading ──▶ at the end ──▶ (new records) ──▶ at the end …
+ *      ▲            │
+ *      └── the log was truncated below what was read, or the topic was made anew: start over with an empty state
+ *
+ * What it shows is never partial: `state` is null until the end was reached once, and after starting over.
+ */
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
+import { Fetch } from '../../protocol/messages/fetch.ts'
+import { readBatches } from '../../protocol/records/record-batch.ts'
+import { readRecords } from '../../protocol/records/read-records.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { BrokerError, messageOf } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import { isAborted, throwIfAborted } from '../net/abort.ts'
+import { backoffMs } from '../net/backoff.ts'
+import { sleep } from '../net/sleep.ts'
+import { LinkState } from './link-state.ts'
+import type { StateChange } from './records.ts'
+import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
+
+/** Read access to links and topic states, for those who act on them. */
+export interface LinkStateView {
+  /** Null until the state topic has been read to its end once. */
+  readonly state: LinkState | null
+  /** Milliseconds since the state was last known to be all that the topic holds; Infinity before. */
+  ageMs (): number
+  /** Calls `listener` after every change; returns how to stop that. */
+  onChange (listener: (change: StateChange) => void): () => void
+}
+
+const FETCH_WAIT_MS = 1000
+const FETCH_BYTES = 4 * 1024 * 1024
+const MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+export interface FollowedRecord {
+  readonly key: string
+  /** Null for a record that was fenced off. */
+  readonly change: StateChange | null
+}
+
+export class StateFollower implements LinkStateView {
+  readonly #cluster: Cluster
+  readonly #logger: Logger
+  readonly #now: () => number
+  readonly #abort = new AbortController()
+  readonly #listeners = new Set<(change: StateChange) => void>()
+  readonly #fencedListeners = new Set<(key: string) => void>()
+  readonly #waiters = new Set<() => void>()
+  #reading = new LinkState()
+  #shown: LinkState | null = null
+  #position = 0
+  #topicId: string | null = null
+  #atEndMs = -Infinity
+  #problem: string | null = null
+  #finished: Promise<void> = Promise.resolve()
+
+  private constructor (cluster: Cluster, options: { readonly logger: Logger, readonly now: () => number }) {
+    this.#cluster = cluster
+    this.#logger = options.logger
+    this.#now = options.now
+  }
+
+  /** Starts following; what is known is in `state`. The cluster stays the caller's. */
+  static start (cluster: Cluster, options: { readonly logger: Logger, readonly now?: () => number }): StateFollower {
+    const follower = new StateFollower(cluster, { logger: options.logger, now: options.now ?? (() => performance.now()) })
+    follower.#finished = follower.#run()
+    return follower
+  }
+
+  get state (): LinkState | null {
+    return this.#shown
+  }
+
+  /** Why the state topic cannot be read at the moment; null when it can. */
+  get problem (): string | null {
+    return this.#problem
+  }
+
+  ageMs (): number {
+    return this.#now() - this.#atEndMs
+  }
+
+  onChange (listener: (change: StateChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  /** Calls `listener` with the key of every record that an engine wrote which had been replaced. */
+  onFenced (listener: (key: string) => void): () => void {
+    this.#fencedListeners.add(listener)
+    return () => { this.#fencedListeners.delete(listener) }
+  }
+
+  /**
+   * Waits until all records before `offset` have been applied.
+   * @throws {ShadowError} ABORTED
+   */
+  async reached (offset: number, signal: AbortSignal): Promise<LinkState> {
+    for (;;) {
+      throwIfAborted(signal)
+      if (this.#shown !== null && this.#position >= offset) return this.#shown
+      await new Promise<void>(resolve => {
+        const wake = (): void => {
+          this.#waiters.delete(wake)
+          signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        this.#waiters.add(wake)
+        signal.addEventListener('abort', wake)
+      })
+    }
+  }
+
+  async stop (): Promise<void> {
+    this.#abort.abort()
+    await this.#finished
+  }
+
+  async #run (): Promise<void> {
+    const { signal } = this.#abort
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        await this.#step(signal)
+        failures = 0
+        this.#problem = null
+      } catch (error) {
+        if (isAborted(signal)) return
+        this.#problem = messageOf(error)
+        this.#logger.warn({ err: error, topic: STATE_TOPIC }, 'the state of the links cannot be read; trying again')
+        await sleep(backoffMs(failures++, { baseMs: 100, maxMs: 2000 }), signal).catch(() => {})
+      }
+    }
+  }
+
+  /** One fetch, and what follows from it. */
+  async #step (signal: AbortSignal): Promise<void> {
+    let leader
+    try {
+      leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal })
+    } catch (error) {
+      await this.#cluster.refresh({ signal })
+      throw error
+    }
+    const topicId = this.#cluster.lastView?.topics.get(STATE_TOPIC)?.topicId ?? null
+    if (this.#topicId !== null && topicId !== this.#topicId) this.#startOver('the state topic was made anew')
+    this.#topicId = topicId
+    const { body } = await this.#cluster.request(Fetch, {
+      maxWaitMs: this.#shown === null ? 0 : FETCH_WAIT_MS,
+      minBytes: 1,
+      maxBytes: FETCH_BYTES,
+      topics: [{
+        topic: STATE_TOPIC,
+        ...(topicId === null ? {} : { topicId }),
+        partitions: [{ partition: STATE_PARTITION, fetchOffset: BigInt(this.#position), partitionMaxBytes: FETCH_BYTES }]
+      }]
+    }, leader.leaderId, { purpose: 'fetch', signal, ...(topicId === null ? { maxVersion: 12 } : {}) })
+    const answer = body.responses[0]?.partitions[0]
+    const errorCode = body.errorCode !== 0 ? body.errorCode : answer?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR
+    if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
+      // Either compaction has moved the start, which it never does to a compacted topic, or records are gone that were read.
+      this.#startOver('records that had been read are gone')
+      return
+    }
+    if (errorCode !== 0 || answer === undefined) {
+      await this.#cluster.refresh({ signal })
+      throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`)
+    }
+    this.#apply(answer.records ?? Buffer.alloc(0))
+    if (this.#position >= Number(answer.highWatermark)) this.#reachedEnd()
+  }
+
+  #apply (records: Buffer): void {
+    for (const batch of readBatches(records).batches) {
+      if (batch.lastOffset < this.#position) continue
+      if (!batch.isCrcValid()) throw new BrokerError(ErrorCodes.CORRUPT_MESSAGE, `Fetch ${STATE_TOPIC}`, `the batch at offset ${batch.baseOffset} has a wrong CRC`)
+      if (!batch.isControl) {
+        for (const { offset, key, value } of readRecords(batch, { maxBytes: MAX_RECORD_BYTES })) {
+          if (offset < this.#position || key === null) continue
+          this.#applyRecord(offset, key.toString('utf8'), value)
+        }
+      }
+      this.#position = batch.lastOffset + 1
+    }
+  }
+
+  #applyRecord (offset: number, key: string, value: Buffer | null): void {
+    const change = this.#reading.apply(offset, key, value)
+    if (this.#shown === null) return
+    if (change === null) for (const listener of this.#fencedListeners) listener(key)
+    else for (const listener of this.#listeners) listener(change)
+  }
+
+  #reachedEnd (): void {
+    this.#atEndMs = this.#now()
+    this.#shown = this.#reading
+    for (const wake of [...this.#waiters]) wake()
+  }
+
+  #startOver (reason: string): void {
+    this.#logger.warn({ topic: STATE_TOPIC, position: this.#position }, `reading the state of the links from the beginning: ${reason}`)
+    this.#reading = new LinkState()
+    this.#shown = null
+    this.#position = 0
+    this.#atEndMs = -Infinity
+  }
+}

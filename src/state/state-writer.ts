@@ -1,0 +1,92 @@
+/**
+ * Writes records to the state topic on behalf of one engine. Batches carry a producer id and a sequence, so a batch that is
+ * sent again after a lost answer is appended once, and an old one that arrives late is refused: a state never goes back.
+ */
+import { Produce } from '../../protocol/messages/produce.ts'
+import { buildBatch } from '../../protocol/records/build-batch.ts'
+import { initProducerId } from '../client/admin/init-producer-id.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { retry } from '../client/retry.ts'
+import { BrokerError, ShadowError } from '../errors.ts'
+import { encodeValue, keyOf, type StateChange } from './records.ts'
+import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
+
+const APPEND_TIMEOUT_MS = 10_000
+
+export class StateWriter {
+  readonly #cluster: Cluster
+  readonly #epoch: number
+  readonly #signal: AbortSignal
+  #producerId: number | null = null
+  #sequence = 0
+  /** Writes go out one after the other. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** `epoch` is the engine's, `signal` ends its leadership. */
+  constructor (cluster: Cluster, options: { readonly epoch: number, readonly signal: AbortSignal }) {
+    this.#cluster = cluster
+    this.#epoch = options.epoch
+    this.#signal = options.signal
+  }
+
+  /**
+   * Appends changes as one batch; all are in the topic, in order, or none is.
+   * @returns the offset after the last of them
+   * @throws {ShadowError} ABORTED when leadership ended; whether the batch was written is then for the next engine to read
+   */
+  write (changes: readonly StateChange[]): Promise<number> {
+    const result = this.#last.then(() => this.#write(changes))
+    this.#last = result.catch(() => {})
+    return result
+  }
+
+  async #write (changes: readonly StateChange[]): Promise<number> {
+    if (changes.length === 0) throw new ShadowError('INVARIANT', 'a batch of no changes')
+    const records = changes.map(change => ({ key: Buffer.from(keyOf(change)), value: encodeValue(change, this.#epoch) }))
+    let batch: Buffer | null = null
+    const end = await retry(async () => {
+      const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal: this.#signal })
+      batch ??= await this.#build(records)
+      return await this.#append(batch, leader.leaderId)
+    }, { signal: this.#signal, baseMs: 100, maxMs: 2000 })
+    this.#sequence += records.length
+    return end + records.length
+  }
+
+  async #build (records: ReadonlyArray<{ readonly key: Buffer, readonly value: Buffer | null }>): Promise<Buffer> {
+    if (this.#producerId === null) {
+      const view = await this.#cluster.view({ signal: this.#signal })
+      const nodeId = [...view.brokers.keys()][0]
+      if (nodeId === undefined) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
+      const [producerId] = await initProducerId(this.#cluster, nodeId, { count: 1 }, { signal: this.#signal })
+      this.#producerId = producerId ?? null
+    }
+    const timestamp = Date.now()
+    return buildBatch({
+      baseOffset: 0,
+      records: records.map(record => ({ ...record, timestamp, headers: [] })),
+      producerId: this.#producerId ?? -1,
+      producerEpoch: 0,
+      baseSequence: this.#sequence
+    })
+  }
+
+  async #append (batch: Buffer, leaderId: number): Promise<number> {
+    const topicId = this.#cluster.lastView?.topics.get(STATE_TOPIC)?.topicId ?? null
+    const { body } = await this.#cluster.request(Produce, {
+      acks: -1,
+      timeoutMs: APPEND_TIMEOUT_MS,
+      topicData: [{
+        name: STATE_TOPIC,
+        ...(topicId === null ? {} : { topicId }),
+        partitionData: [{ index: STATE_PARTITION, records: batch }]
+      }]
+    }, leaderId, { purpose: 'general', timeoutMs: 2 * APPEND_TIMEOUT_MS, signal: this.#signal, ...(topicId === null ? { maxVersion: 12 } : {}) })
+    const answer = body.responses[0]?.partitionResponses[0]
+    if (answer === undefined) throw new ShadowError('INVARIANT', `the answer to Produce ${STATE_TOPIC} has no row for it`)
+    if (answer.errorCode === 0) return Number(answer.baseOffset)
+    const error = new BrokerError(answer.errorCode, `Produce ${STATE_TOPIC}`, answer.errorMessage)
+    if (error.retriable) await this.#cluster.refresh({ signal: this.#signal })
+    throw error
+  }
+}
