@@ -1,9 +1,18 @@
-/** From YAML text to a checked value. Every refusal names key, line, value and what was expected. */
-import { LineCounter, parseDocument, isMap, isNode, isPair, isSeq, type Document } from 'yaml'
+/** From YAML text to a checked value. Every refusal names key, line, value (never a secret) and what was expected. */
+import { LineCounter, parseDocument, isMap, isNode, isPair, isSeq, type Document, type YAMLError } from 'yaml'
 import type { z } from 'zod'
+import { messageOf } from '../errors.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 
 type Path = ReadonlyArray<string | number>
+
+const MAX_TEXT_LENGTH = 1024 * 1024
+
+/** How often aliases may be expanded, nested ones multiplied: a few lines of YAML could else become gigabytes. */
+const MAX_ALIASES = 100
+
+/** Values of these keys are not repeated in messages. */
+const SECRET_KEY = /password|secret|token|credential|^key$|_key$/i
 
 /**
  * Parses YAML and checks it against a schema.
@@ -12,13 +21,33 @@ type Path = ReadonlyArray<string | number>
  */
 export function parseYaml<T> (text: string, source: string, schema: z.ZodType<T>): T {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  if (document.errors.length > 0) {
-    throw new ConfigError(source, document.errors.map(error => ({
-      key: '', line: lines.linePos(error.pos[0]).line, value: null, expected: `not YAML: ${error.message}`
-    })))
+  if (text.length > MAX_TEXT_LENGTH) throw refusal(source, `expected at most ${MAX_TEXT_LENGTH} characters, found ${text.length}`)
+  const document = guarded(source, () => parseDocument(text, { lineCounter: lines, prettyErrors: false }))
+  // A tag that is not known is a warning to the library: the value would be something else than what was meant.
+  const problems = [...document.errors, ...document.warnings]
+  if (problems.length > 0) throw new ConfigError(source, problems.map(error => yamlProblem(error, text, lines)))
+  const value: unknown = guarded(source, () => document.toJS({ maxAliasCount: MAX_ALIASES }))
+  return parseValue(value, source, schema, path => lineOf(document, lines, path))
+}
+
+/** What the library throws by itself: too many aliases, one that points nowhere, nesting that exhausts the stack. */
+function guarded<T> (source: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw refusal(source, `not YAML that can be read: ${messageOf(error)}`)
   }
-  return parseValue(document.toJS(), source, schema, path => lineOf(document, lines, path))
+}
+
+function refusal (source: string, expected: string): ConfigError {
+  return new ConfigError(source, [{ key: '', line: null, value: null, expected }])
+}
+
+function yamlProblem (error: YAMLError, text: string, lines: LineCounter): ConfigProblem {
+  const line = lines.linePos(error.pos[0]).line
+  if (error.code !== 'DUPLICATE_KEY') return { key: '', line, value: null, expected: `not YAML: ${error.message}` }
+  const key = /^[\w.-]+/.exec(text.slice(error.pos[0]))?.[0] ?? ''
+  return { key, line, value: null, expected: 'this key is there twice; expected it once' }
 }
 
 /**
@@ -36,7 +65,7 @@ function problemsOf (issue: z.core.$ZodIssue, root: unknown, lineAt: (path: Path
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map(key => ({ key: keyText([...path, key]), line: lineAt([...path, key]), value: null, expected: 'unknown key' }))
   }
-  return [{ key: keyText(path), line: lineAt(path), value: valueText(valueAt(root, path)), expected: issue.message }]
+  return [{ key: keyText(path), line: lineAt(path), value: valueText(path, valueAt(root, path)), expected: issue.message }]
 }
 
 function keyText (path: Path): string {
@@ -47,13 +76,17 @@ function valueAt (root: unknown, path: Path): unknown {
   let value = root
   for (const step of path) {
     if (typeof value !== 'object' || value === null) return undefined
-    value = (value as Record<string | number, unknown>)[step]
+    value = Object.getOwnPropertyDescriptor(value, step)?.value
   }
   return value
 }
 
-function valueText (value: unknown): string | null {
+/** Maps and lists are named, not shown: there may be a password in them. */
+function valueText (path: Path, value: unknown): string | null {
   if (value === undefined) return null
+  if (path.some(step => SECRET_KEY.test(String(step)))) return '<redacted>'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object' && value !== null) return 'a map'
   const text = JSON.stringify(value)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

@@ -65,11 +65,19 @@ export const LINK_DEFAULTS = {
 const PROTECTED_TOPICS: readonly string[] = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata', '_redpanda.audit_log', '_schemas']
 const PROTECTED_PREFIXES: readonly string[] = ['_redpanda', '__redpanda', '__kshadow']
 
-const NAME = /^[A-Za-z0-9._-]+$/
+const NAME = /^[A-Za-z0-9._-]{1,249}$/
+
+/** Names that mean a place in a path: Kafka has no such topics, and a link's name is a part of URLs. */
+const isDots = (name: string): boolean => name === '.' || name === '..'
+
+/** Topic configs that say where a Redpanda topic's data is: they mean something else on another cluster (facts/redpanda-contract.md §4.1). */
+const UNSYNCABLE_PROPERTIES: readonly string[] = [
+  'redpanda.remote.readreplica', 'redpanda.remote.recovery', 'redpanda.remote.allowgaps', 'redpanda.virtual.cluster.id', 'redpanda.leaders.preference'
+]
 
 /** A key of `rpk shadow` that this version does not act on yet. */
-function notYet (what: string): z.ZodType<undefined> {
-  return z.undefined({ error: `${what} is not part of this version; leave the key out` })
+function notYet (what: string): z.ZodOptional<z.ZodUndefined> {
+  return z.undefined({ error: `${what} is not part of this version; leave the key out` }).optional()
 }
 
 const nameFilter = z.strictObject({
@@ -81,14 +89,14 @@ const nameFilter = z.strictObject({
   const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['name'], message })
   if (filter.name === '*') {
     if (patternType === 'PREFIX') refuse('* is a LITERAL pattern')
-  } else if (!NAME.test(filter.name)) refuse('expected letters, digits, ".", "_" and "-", or exactly *')
+  } else if (!NAME.test(filter.name) || isDots(filter.name)) refuse('expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *')
   else if (filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name)) refuse('this topic is never shadowed')
   return { patternType, filterType: filter.filter_type, name: filter.name }
 })
 
 const clientOptions = z.strictObject({
   bootstrap_servers: bootstrapServers,
-  source_cluster_id: z.string({ error: 'expected a cluster id' }).default(''),
+  source_cluster_id: z.string({ error: 'expected a cluster id, in quotes where it looks like a number' }).default(''),
   tls_settings: notYet('TLS to the source'),
   authentication_configuration: notYet('authentication to the source'),
   metadata_max_age_ms: integerOrDefault(100, LINK_DEFAULTS.metadataMaxAgeMs),
@@ -112,15 +120,19 @@ const clientOptions = z.strictObject({
 
 const needsReplicaMode = 'append_mode produce can only start at the beginning of a topic; leave the key out'
 
+const property = z.string({ error: 'expected the name of a topic config' })
+  .regex(/^[a-z][a-z0-9._-]{0,248}$/, { error: 'expected the name of a topic config, such as retention.ms' })
+  .refine(name => !UNSYNCABLE_PROPERTIES.includes(name), { error: 'this topic config belongs to one cluster and is never carried over' })
+
 const topicSync = z.strictObject({
   interval: duration(100, 86_400_000).default(LINK_DEFAULTS.topicSyncIntervalMs),
   paused: flag(false),
   auto_create_shadow_topic_filters: z.array(nameFilter, { error: 'expected a list of filters' }).default([]),
-  synced_shadow_topic_properties: z.array(z.string({ error: 'expected the name of a topic config' }), { error: 'expected a list of topic configs' }).default([]),
+  synced_shadow_topic_properties: z.array(property, { error: 'expected a list of topic configs' }).default([]),
   exclude_default: flag(false),
   start_at_earliest: z.strictObject({}, { error: 'expected {}' }).optional(),
-  start_at_latest: z.undefined({ error: needsReplicaMode }),
-  start_at_timestamp: z.undefined({ error: needsReplicaMode })
+  start_at_latest: z.undefined({ error: needsReplicaMode }).optional(),
+  start_at_timestamp: z.undefined({ error: needsReplicaMode }).optional()
 }, { error: 'expected a map' }).transform((options): TopicSyncOptions => ({
   intervalMs: options.interval,
   paused: options.paused,
@@ -129,8 +141,11 @@ const topicSync = z.strictObject({
   excludeDefault: options.exclude_default
 }))
 
+const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
+
 export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
-  name: z.string({ error: 'expected the name of the link' }).regex(/^[A-Za-z0-9._-]{1,128}$/, { error: 'expected 1 to 128 letters, digits, ".", "_" and "-"' }),
+  name: z.string({ error: 'expected the name of the link' }).regex(/^[A-Za-z0-9._-]{1,128}$/, { error: EXPECTED_LINK_NAME })
+    .refine(name => !isDots(name), { error: EXPECTED_LINK_NAME }),
   append_mode: z.literal('produce', { error: 'expected produce, the one append mode of this version' }).default('produce'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),

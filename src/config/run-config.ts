@@ -1,7 +1,8 @@
 /** The configuration of a `kshadow run` process: which parts it runs, and where they listen. */
+import { isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { parseYaml } from './document.ts'
-import { bootstrapServers, duration, flag, hostPort, integer, port } from './fields.ts'
+import { bootstrapServers, duration, flag, host, hostPort, integer, listenAddress, port } from './fields.ts'
 import type { HostPort } from '../net/host-port.ts'
 import { linkConfigSchema, type LinkConfig } from './link-config.ts'
 import { countNodeIds, parseNodeIds, type NodeIdRange } from './node-ids.ts'
@@ -39,6 +40,10 @@ export interface SidecarConfig {
 export interface AdminConfig {
   readonly enabled: boolean
   readonly listen: HostPort
+  /** The address that others are told to reach this admin port at. */
+  readonly advertised: HostPort
+  /** The admin port has no authentication: it listens beyond this machine only where somebody said so. */
+  readonly allowRemote: boolean
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -63,8 +68,6 @@ export const RUN_DEFAULTS = {
 
 const MAX_NODE_IDS = 1000
 
-const host = z.string({ error: 'expected a host name or address' }).min(1, { error: 'expected a host name or address' })
-
 const nodeIds = z.union([z.string(), z.number().int()], { error: 'expected ids and ranges such as "0-15" or "1-3,100"' })
   .transform((value, context): NodeIdRange[] => {
     const ranges = parseNodeIds(String(value))
@@ -79,8 +82,8 @@ const nodeIds = z.union([z.string(), z.number().int()], { error: 'expected ids a
 const shadowCluster = z.strictObject({
   bootstrap_servers: bootstrapServers,
   connection_timeout_ms: integer(100).default(5000),
-  tls_settings: z.undefined({ error: 'TLS to the shadow cluster is not part of this version; leave the key out' }),
-  authentication_configuration: z.undefined({ error: 'authentication to the shadow cluster is not part of this version; leave the key out' })
+  tls_settings: z.undefined({ error: 'TLS to the shadow cluster is not part of this version; leave the key out' }).optional(),
+  authentication_configuration: z.undefined({ error: 'authentication to the shadow cluster is not part of this version; leave the key out' }).optional()
 }, { error: 'expected shadow_cluster with bootstrap_servers' }).transform((cluster): ShadowClusterConfig => ({
   bootstrapServers: cluster.bootstrap_servers,
   connectionTimeoutMs: cluster.connection_timeout_ms
@@ -89,7 +92,7 @@ const shadowCluster = z.strictObject({
 const engine = z.strictObject({
   enabled: flag(true),
   max_buffered_bytes: integer(1024 * 1024).default(RUN_DEFAULTS.maxBufferedBytes),
-  session_timeout: duration(6000, 300_000).default(10_000),
+  session_timeout: duration(1000, 300_000).default(10_000),
   append_connections: integer(1, 16).default(3)
 }, { error: 'expected a map' }).transform((value): EngineConfig => ({
   enabled: value.enabled,
@@ -112,8 +115,7 @@ const sidecar = z.strictObject({
     context.addIssue({ code: 'custom', path: ['bootstrap_port'], message: `expected a port that leaves room for ${countNodeIds(value.node_ids)} broker ports after it` })
   }
   // 0.0.0.0 is an address to listen at, not one to be told: a client would connect to itself.
-  const wildcard = value.listen_host === '0.0.0.0' || value.listen_host === '::'
-  if (value.advertised_host === undefined && wildcard) {
+  if (value.advertised_host === undefined && isWildcard(value.listen_host)) {
     context.addIssue({ code: 'custom', path: ['advertised_host'], message: `expected the address that clients reach this host at, because listen_host is ${value.listen_host}` })
   }
   return {
@@ -130,21 +132,36 @@ const sidecar = z.strictObject({
 
 const admin = z.strictObject({
   enabled: flag(true),
-  listen: z.preprocess(value => value ?? RUN_DEFAULTS.adminListen, hostPort)
-}, { error: 'expected a map' })
+  listen: z.preprocess(value => value ?? RUN_DEFAULTS.adminListen, listenAddress),
+  advertised: hostPort.optional(),
+  allow_remote: flag(false)
+}, { error: 'expected a map' }).transform((value, context): AdminConfig => {
+  const { host } = value.listen
+  if (!value.allow_remote && !isLoopback(host)) {
+    context.addIssue({ code: 'custom', path: ['listen'], message: 'expected a loopback address such as 127.0.0.1: the admin port has no authentication. To listen there all the same, set allow_remote: true' })
+  }
+  if (value.advertised === undefined && isWildcard(host)) {
+    context.addIssue({ code: 'custom', path: ['advertised'], message: `expected the host:port that others reach this admin port at, because it listens at ${host}` })
+  }
+  return { enabled: value.enabled, listen: value.listen, advertised: value.advertised ?? value.listen, allowRemote: value.allow_remote }
+})
 
 export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   shadow_cluster: shadowCluster,
   engine: z.preprocess(value => value ?? {}, engine),
   sidecar: z.preprocess(value => value ?? {}, sidecar),
   admin: z.preprocess(value => value ?? {}, admin),
-  links: z.array(linkConfigSchema, { error: 'expected a list of links' }).default([]),
+  links: z.preprocess(value => value ?? [], z.array(linkConfigSchema, { error: 'expected a list of links' })),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error'], { error: 'expected trace, debug, info, warn or error' }).default('info')
 }, { error: 'expected a map with shadow_cluster' }).transform((run, context): RunConfig => {
   const names = run.links.map(link => link.name)
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) context.addIssue({ code: 'custom', path: ['links', index, 'name'], message: 'expected a name that no other link has' })
   })
+  const refuse = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
+  if (!run.engine.enabled && !run.sidecar.enabled) refuse(['sidecar', 'enabled'], 'expected the engine or the sidecar to be enabled: there is nothing to run')
+  if (!run.engine.enabled && names.length > 0) refuse(['links'], 'expected none: the engine creates links, and engine.enabled is false')
+  if (run.admin.enabled && run.sidecar.enabled && sharesPort(run.admin.listen, run.sidecar)) refuse(['admin', 'listen'], 'expected a port that the sidecar does not listen at')
   return {
     shadowCluster: run.shadow_cluster,
     engine: run.engine,
@@ -154,6 +171,20 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
     logLevel: run.log_level
   }
 })
+
+function isWildcard (host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** True for addresses that only this machine reaches. */
+export function isLoopback (host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}
+
+function sharesPort (address: HostPort, sidecar: SidecarConfig): boolean {
+  const sameHost = address.host === sidecar.listenHost || isWildcard(address.host) || isWildcard(sidecar.listenHost)
+  return sameHost && address.port !== 0 && address.port >= sidecar.bootstrapPort && address.port <= sidecar.bootstrapPort + countNodeIds(sidecar.nodeIds)
+}
 
 /** Reads the file of `kshadow run -c`. @throws {ConfigError} */
 export function parseRunYaml (text: string, source: string): RunConfig {

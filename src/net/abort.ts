@@ -5,11 +5,6 @@ export function abortedError (signal: AbortSignal): ShadowError {
   return new ShadowError('ABORTED', 'the operation was aborted', { cause: signal.reason })
 }
 
-/** Asks anew: to the compiler a property is the same after an `await` as before. */
-export function isAborted (signal: AbortSignal): boolean {
-  return signal.aborted
-}
-
 /** @throws {ShadowError} ABORTED */
 export function throwIfAborted (signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortedError(signal)
