@@ -10,11 +10,6 @@ export function throwIfAborted (signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortedError(signal)
 }
 
-/** Asks anew: the compiler takes what it saw before an `await` for what is true after it. */
-export function isAborted (signal: AbortSignal): boolean {
-  return signal.aborted
-}
-
 /**
  * What `promise` settles with, unless the signal aborts first. What the promise stands for goes on in any case, and a
  * rejection that comes too late is nobody's.
