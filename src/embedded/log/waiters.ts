@@ -1,0 +1,14 @@
+/** Those who wait for something to change, such as a fetch at the end of a log. They are called, not polled. */
+export class Waiters {
+  readonly #callbacks = new Set<() => void>()
+
+  /** Calls `callback` at every change until the returned function is called. */
+  add (callback: () => void): () => void {
+    this.#callbacks.add(callback)
+    return () => { this.#callbacks.delete(callback) }
+  }
+
+  wake (): void {
+    for (const callback of [...this.#callbacks]) callback()
+  }
+}
