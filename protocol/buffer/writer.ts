@@ -221,13 +221,24 @@ export class Writer {
     this.uvarint(known.length + unknown.length)
     let next = 0
     for (const { tag, content } of known) {
-      for (let other = unknown[next]; other !== undefined && other.tag < tag; other = unknown[++next]) this.#tag(other)
+      next = this.#tagsBelow(tag, unknown, next)
       if (unknown[next]?.tag === tag) throw new EncodeError(`tag ${tag} is given both as a field and as an unknown tag`)
       this.uvarint(tag)
       this.uvarint(content.length)
       for (const chunk of content.finish()) this.raw(chunk)
     }
-    for (let other = unknown[next]; other !== undefined; other = unknown[++next]) this.#tag(other)
+    this.#tagsBelow(Infinity, unknown, next)
+  }
+
+  /** Writes the tags below `limit`, from the one at `next` on. Returns where the first one of the others is. */
+  #tagsBelow (limit: number, unknown: readonly UnknownTag[], next: number): number {
+    let index = next
+    for (let tag = unknown[index]; tag !== undefined && tag.tag < limit; tag = unknown[++index]) {
+      const before = unknown[index - 1]
+      if (before !== undefined && before.tag >= tag.tag) throw new EncodeError(`unknown tag ${tag.tag} follows tag ${before.tag}`)
+      this.#tag(tag)
+    }
+    return index
   }
 
   #tag ({ tag, data }: UnknownTag): void {

@@ -37,6 +37,8 @@ const apiRows = z.array(z.object({
 }))
 const apisByOracle = await Promise.all(oracles.map(async ({ name, oracle }) => ({ name, oracle, apis: apiRows.parse(JSON.parse(text(await oracle.ask('apis')))) })))
 
+// Two Java processes beside other tests on a small machine may take their time.
+tap.setTimeout(180_000)
 tap.teardown(async () => { await Promise.all(oracles.map(({ oracle }) => oracle.stop())) })
 
 function text ([part]: readonly Buffer[]): string {

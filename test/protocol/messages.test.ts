@@ -7,8 +7,9 @@ import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { APIS } from '../../protocol/messages/registry.ts'
-import type { Message } from '../../protocol/schema/api.ts'
+import { api, type Message } from '../../protocol/schema/api.ts'
 import { messageCodec } from '../../protocol/schema/codec.ts'
+import { int16 } from '../../protocol/schema/field.ts'
 import { interpretRead, interpretWrite } from '../support/interpreter.ts'
 import { randomMessage } from '../support/random-message.ts'
 import { Random } from '../support/random.ts'
@@ -114,6 +115,34 @@ test('a value that the version cannot carry is refused, unless it may be ignored
     maxWaitMs: 1, minBytes: 1, topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0n, lastFetchedEpoch: 3, partitionMaxBytes: 1 }] }]
   }), { code: 'ENCODE_FAILED', message: 'FetchRequest v11 cannot carry lastFetchedEpoch' })
   t.doesNotThrow(() => write(Fetch.request, 10, { maxWaitMs: 1, minBytes: 1, topics: [], rackId: 'r1' }))
+})
+
+test('unknown tags are written among the known ones, in the order of their tags, and never twice', async t => {
+  const { request } = api({
+    key: 0,
+    name: 'Tagged',
+    versions: '0',
+    flexible: '0+',
+    request: { second: int16('0+', { tag: 2, default: 0 }), fourth: int16('0+', { tag: 4, default: 0 }) },
+    response: {}
+  })
+  const unknownTags = [0, 1, 3, 5].map(tag => ({ tag, data: Buffer.from([tag]) }))
+  const value = { second: 0x0202, fourth: 0x0404, unknownTags }
+  const bytes = write(request, 0, value)
+  t.equal(bytes.toString('hex'), '06' + '000100' + '010101' + '02020202' + '030103' + '04020404' + '050105')
+  t.same(read(request, 0, bytes), value)
+  t.equal(write(request, 0, { ...value, second: 0 }).toString('hex'), '05' + '000100' + '010101' + '030103' + '04020404' + '050105')
+  t.throws(() => write(request, 0, { ...value, unknownTags: [{ tag: 4, data: Buffer.alloc(1) }] }), { code: 'ENCODE_FAILED', message: /tag 4 is given both/ })
+  t.throws(() => read(request, 0, Buffer.from('02' + '04020404' + '02020202', 'hex')), { message: /tag 2 follows tag 4/ })
+  t.throws(() => read(request, 0, Buffer.from('01' + '0203020202', 'hex')), { message: /another size than it says/ })
+  t.throws(() => read(request, 0, Buffer.from('01' + '02010202', 'hex')), DecodeError)
+})
+
+test('unknown tags that are out of order or given twice are refused when they are written', async t => {
+  for (const [first, second] of [[5, 3], [5, 5]] as const) {
+    const unknownTags = [first, second].map(tag => ({ tag, data: Buffer.alloc(0) }))
+    t.throws(() => write(Heartbeat.request, 4, { groupId: 'g', generationId: 1, memberId: 'm', unknownTags }), { code: 'ENCODE_FAILED', message: `unknown tag ${second} follows tag ${first}` })
+  }
 })
 
 test('null where it must not be, wrong kinds and numbers out of range are EncodeErrors', async t => {
