@@ -225,11 +225,15 @@ export class Fetcher {
       copy.fetching = false
       const row = rows.get(`${copy.topic}/${copy.partition}`) ?? rows.get(`${copy.owner.sourceTopicId ?? ''}/${copy.partition}`)
       if (row !== undefined && row.errorCode === ErrorCodes.NONE) {
-        this.#attempts.delete(copy)
-        this.#took(copy, request.offsets[index] ?? 0, row, held)
-        if ((row.records?.length ?? 0) > 0) withData.push(copy)
+        const from = request.offsets[index] ?? 0
+        const before = copy.nextOffset
+        this.#took(copy, from, row, held)
+        if (copy.nextOffset !== before) withData.push(copy)
+        // Bytes that did not take it on, from where it is, would come again at once.
+        else if (before === from && (row.records?.length ?? 0) > 0) delayed.add(copy)
+        if (!delayed.has(copy)) this.#attempts.delete(copy)
       } else {
-        this.#rowFailed(copy, row)
+        this.#rowFailed(copy, request.offsets[index] ?? 0, row)
         delayed.add(copy)
       }
     })
@@ -250,7 +254,7 @@ export class Fetcher {
   #took (copy: PartitionCopy, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
     const { epoch, endOffset } = row.divergingEpoch
     if (endOffset >= 0n) {
-      copy.stopAhead({
+      copy.stopAhead(fetchOffset, {
         code: 'SOURCE_LOST_RECORDS',
         reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from there on are gone from the source (unclean leader election)`,
         partition: copy.partition,
@@ -259,12 +263,15 @@ export class Fetcher {
       return
     }
     try {
+      const { batches, trailingBytes } = row.records === null ? { batches: [], trailingBytes: 0 } : readBatches(row.records)
+      // A broker sends the first batch whole or not at all (KIP-74): a length beyond the end is then a wrong one.
+      if (batches.length === 0 && trailingBytes > 0) throw new DecodeError(`${trailingBytes} bytes that are no whole batch`)
       copy.fetched({
         fetchOffset,
         highWatermark: Number(row.highWatermark),
         lastStableOffset: Number(row.lastStableOffset),
         logStartOffset: Number(row.logStartOffset),
-        batches: row.records === null ? [] : readBatches(row.records).batches,
+        batches,
         held
       })
     } catch (error) {
@@ -273,14 +280,14 @@ export class Fetcher {
     }
   }
 
-  #rowFailed (copy: PartitionCopy, row: FetchedRow | undefined): void {
+  #rowFailed (copy: PartitionCopy, fetchOffset: number, row: FetchedRow | undefined): void {
     if (row === undefined) {
       copy.noteProblem(NO_ROW)
       return
     }
     const { errorCode } = row
     if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
-      copy.lost(`the source does not have offset ${copy.nextOffset}`, { isAmbiguous: false })
+      copy.lostBySource(fetchOffset, `the source does not have offset ${fetchOffset}`)
       return
     }
     copy.noteProblem(`the source answered a fetch with ${errorName(errorCode)}`)

@@ -55,6 +55,8 @@ export interface QueuedBatch {
   readonly baseOffset: number
   readonly lastOffset: number
   readonly producerId: number
+  /** The source's, in which the batch was written. */
+  readonly leaderEpoch: number
   readonly bytes: Buffer
   readonly held: HeldBytes
 }
@@ -82,9 +84,13 @@ export class PartitionCopy {
   #ambiguous: AmbiguousAppend | null = null
   /** Set when a batch cannot be copied: the topic stops when all before it has been appended. */
   #ahead: TopicFault | null = null
+  /** Set when the source says that the position is wrong: it is looked up again when the append under way has ended. */
+  #lostAhead: string | null = null
   #frozen = false
   /** The source's leader epoch of the last batch before `#nextOffset`; -1 when not known. */
   #lastEpoch = -1
+  /** The same of the last batch before the shadow's end. */
+  #shadowEpoch = -1
   #failures = 0
   #problem: string | null = null
   #corruptAt = -1
@@ -156,7 +162,7 @@ export class PartitionCopy {
   }
 
   wantsFetch (maxQueuedBytes: number): boolean {
-    return this.activity === 'copying' && !this.fetching && !this.#frozen && this.#ahead === null && this.#queuedBytes < maxQueuedBytes
+    return this.activity === 'copying' && !this.fetching && !this.#frozen && this.#ahead === null && this.#lostAhead === null && this.#queuedBytes < maxQueuedBytes
   }
 
   /** The shadow ends at `end`, source and shadow agree on what is before it, and the source wrote the last of it in `epoch`. */
@@ -165,7 +171,7 @@ export class PartitionCopy {
     this.activity = 'copying'
     this.#nextOffset = end
     this.#shadowEnd = end
-    this.#lastEpoch = epoch
+    this.#lastEpoch = this.#shadowEpoch = epoch
     this.#ambiguous = null
     this.#problem = null
     this.#sourceContact(source.logStart, source.highWatermark, null)
@@ -176,7 +182,7 @@ export class PartitionCopy {
   fetched (answer: FetchedPartition): void {
     this.#sourceContact(answer.logStartOffset, answer.highWatermark, answer.lastStableOffset)
     // An answer to a fetch from before the position was looked up again would look like a gap.
-    if (this.activity !== 'copying' || this.#frozen || answer.fetchOffset !== this.#nextOffset) return
+    if (!this.#awaits(answer.fetchOffset)) return
     this.#problem = null
     for (const batch of answer.batches) {
       if (batch.magic === 2 && batch.lastOffset < this.#nextOffset) continue
@@ -194,12 +200,18 @@ export class PartitionCopy {
     if (this.#queue.length > 0 && this.#inFlight === null) this.owner.onReady(this)
   }
 
+  /** True when an answer to a fetch from there is one to go on with: not one from before the position was changed. */
+  #awaits (fetchOffset: number): boolean {
+    return this.activity === 'copying' && !this.#frozen && this.#ahead === null && this.#lostAhead === null && fetchOffset === this.#nextOffset
+  }
+
   #enqueue (batch: RecordBatch, held: HeldBytes): void {
-    const { baseOffset, lastOffset } = batch
-    this.#lastEpoch = batch.partitionLeaderEpoch
+    const { baseOffset, lastOffset, partitionLeaderEpoch: leaderEpoch } = batch
+    this.#lastEpoch = leaderEpoch
+    this.#corruptAt = -1
     batch.rebase(0)
     held.hold()
-    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, bytes: batch.bytes, held })
+    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, leaderEpoch, bytes: batch.bytes, held })
     this.#queuedBytes += batch.sizeBytes
     this.#nextOffset = lastOffset + 1
   }
@@ -216,7 +228,7 @@ export class PartitionCopy {
 
   /** What a fetch from `fetchOffset` answered is no batches at all. Asked for once more, like a wrong CRC. */
   unreadable (fetchOffset: number, reason: string): void {
-    if (this.activity !== 'copying' || fetchOffset !== this.#nextOffset) return
+    if (!this.#awaits(fetchOffset)) return
     if (this.#corruptAt === fetchOffset) {
       this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `what the source holds at offset ${fetchOffset} cannot be read, twice: ${reason}`, partition: this.partition, offset: fetchOffset })
     }
@@ -224,9 +236,9 @@ export class PartitionCopy {
     this.#problem = `what came from offset ${fetchOffset} on cannot be read (${reason}); asking for it again`
   }
 
-  /** The source's answer is such that the topic must stop, once all that was fetched before has been appended. */
-  stopAhead (fault: TopicFault): void {
-    if (this.activity === 'copying' && !this.#frozen) this.#stopAhead(fault)
+  /** The answer to a fetch from `fetchOffset` is such that the topic must stop, once all that was fetched before has been appended. */
+  stopAhead (fetchOffset: number, fault: TopicFault): void {
+    if (this.#awaits(fetchOffset)) this.#stopAhead(fault)
   }
 
   #stopAhead (fault: TopicFault): void {
@@ -256,14 +268,19 @@ export class PartitionCopy {
     const batch = this.#settle()
     if (batch === null) return
     if (baseOffset !== batch.baseOffset) {
-      this.fault(misplaced(batch, baseOffset, this.partition))
+      this.#faultForSure(misplaced(batch, baseOffset, this.partition))
       return
     }
     this.#failures = 0
     this.#shadowEnd = batch.lastOffset + 1
+    this.#shadowEpoch = batch.leaderEpoch
     if (batch.producerId >= 0) this.owner.onProducerId(batch.producerId)
     this.owner.onCopied(batch.bytes.length)
     this.#noteLevel()
+    if (this.#lostAhead !== null) {
+      this.lost(this.#lostAhead, { isAmbiguous: false })
+      return
+    }
     if (this.#queue.length > 0) this.owner.onReady(this)
     else this.#faultWhenIdle()
     this.owner.onRoom(this)
@@ -290,19 +307,31 @@ export class PartitionCopy {
   }
 
   /**
-   * An append that did not end in a clean answer, or a fetch that cannot go on. Nothing is sent again before the shadow's end
-   * has been read: what is queued is dropped, and fetched again from there. `isAmbiguous` when the batch under way may have been
+   * An append that did not end in a clean answer, or that cannot be sent. Nothing is sent again before the shadow's end has been
+   * read: what is queued is dropped, and fetched again from there. `isAmbiguous` when the batch under way may have been
    * appended all the same, or may be yet.
    */
   lost (problem: string, { isAmbiguous }: { readonly isAmbiguous: boolean }): void {
     const batch = this.#settle()
     this.#dropQueue()
     if (isAmbiguous && batch !== null) this.#ambiguous = { baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, atMs: this.owner.now() }
-    if (this.activity === 'stopped' || this.activity === 'waiting') return
+    if (this.activity !== 'copying') return
     this.activity = 'waiting'
     this.#problem = problem
     this.#ahead = null
+    this.#lostAhead = null
     this.owner.onLost(this, this.#failures++)
+  }
+
+  /**
+   * The source does not have `fetchOffset`: the position is looked up again. An append under way goes on meanwhile, and until it
+   * has ended the shadow's end says nothing.
+   */
+  lostBySource (fetchOffset: number, problem: string): void {
+    if (!this.#awaits(fetchOffset)) return
+    this.#dropQueue()
+    if (this.#inFlight === null) this.lost(problem, { isAmbiguous: false })
+    else this.#problem = this.#lostAhead = problem
   }
 
   /** The look-up of the position failed. */
@@ -323,7 +352,11 @@ export class PartitionCopy {
   }
 
   fault (fault: TopicFault): void {
-    if (this.activity === 'stopped') return
+    if (this.activity !== 'stopped') this.#faultForSure(fault)
+  }
+
+  /** Also when the partition was stopped meanwhile: what has happened to the shadow must not go unsaid. */
+  #faultForSure (fault: TopicFault): void {
     this.#problem = fault.reason
     this.owner.onFault(this, fault)
   }
@@ -333,8 +366,9 @@ export class PartitionCopy {
     const first = this.#queue[0]
     if (first === undefined || this.#frozen) return
     this.#nextOffset = first.baseOffset
-    // The epoch of the batch before it is no longer known; the next fetch does without.
-    this.#lastEpoch = -1
+    this.#lastEpoch = this.#inFlight?.leaderEpoch ?? this.#shadowEpoch
+    // Found again when what is before it has been fetched again.
+    this.#ahead = null
     this.#dropQueue()
   }
 
