@@ -69,16 +69,18 @@ export class Broker {
     let slot = this.#slots.get(key)
     if (slot === undefined) this.#slots.set(key, slot = { connection: null, opening: null })
     if (slot.connection?.state === 'ready') return Promise.resolve(slot.connection)
+    if (slot.opening === null) {
+      const pauseMs = this.#retryAtMs - this.#options.now()
+      if (this.#abort.signal.aborted) return Promise.reject(this.#gone())
+      if (pauseMs > 0) return Promise.reject(connectFailed(this.address, `the last attempt failed, and the next is in ${Math.ceil(pauseMs)} ms (${this.#lastProblem})`))
+    }
     // The dial is not bound to the one who asked first: others may wait for it, and it ends by its own timeout.
     slot.opening ??= this.#open(slot, key)
     return orAborted(slot.opening, signal)
   }
 
   #open (slot: Slot, key: string): Promise<Connection> {
-    const { now, clientId, connectionTimeoutMs, dial, maxFrameBytes } = this.#options
-    const pauseMs = this.#retryAtMs - now()
-    if (this.#abort.signal.aborted) return Promise.reject(this.#gone())
-    if (pauseMs > 0) return Promise.reject(connectFailed(this.address, `the last attempt failed, and the next is in ${Math.ceil(pauseMs)} ms (${this.#lastProblem})`))
+    const { clientId, connectionTimeoutMs, dial, maxFrameBytes } = this.#options
     const opening = Connection.open(this.address, {
       clientId,
       connectionTimeoutMs,

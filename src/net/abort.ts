@@ -5,9 +5,48 @@ export function abortedError (signal: AbortSignal): ShadowError {
   return new ShadowError('ABORTED', 'the operation was aborted', { cause: signal.reason })
 }
 
+/** Asks anew: to the compiler a property is the same after an `await` as before. */
+export function isAborted (signal: AbortSignal): boolean {
+  return signal.aborted
+}
+
 /** @throws {ShadowError} ABORTED */
 export function throwIfAborted (signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortedError(signal)
+}
+
+interface Listeners {
+  readonly callbacks: Set<() => void>
+  readonly stop: () => void
+}
+
+const listeners = new WeakMap<AbortSignal, Listeners>()
+
+/**
+ * Calls back when the signal aborts; returns how to stop that. However many wait for a signal, it has one listener: its own list
+ * is searched for every change, and warns of a leak from the eleventh on. A signal that nobody waits for has none, so that a
+ * derived one can be collected.
+ */
+export function onAbort (signal: AbortSignal, callback: () => void): () => void {
+  let entry = listeners.get(signal)
+  if (entry === undefined) {
+    const callbacks = new Set<() => void>()
+    const listener = (): void => {
+      listeners.delete(signal)
+      for (const call of callbacks) call()
+    }
+    signal.addEventListener('abort', listener, { once: true })
+    listeners.set(signal, entry = { callbacks, stop: () => { signal.removeEventListener('abort', listener) } })
+  }
+  const { callbacks, stop } = entry
+  // Each registration is one of its own, whatever function it calls.
+  const call = (): void => { callback() }
+  callbacks.add(call)
+  return () => {
+    if (!callbacks.delete(call) || callbacks.size > 0 || listeners.get(signal)?.callbacks !== callbacks) return
+    listeners.delete(signal)
+    stop()
+  }
 }
 
 /**
@@ -18,9 +57,9 @@ export function throwIfAborted (signal: AbortSignal | undefined): void {
 export function orAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => { reject(abortedError(signal)) }
-    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', onAbort) })
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+    // Listens in any case: a rejection of `promise` must find somebody who cares.
+    const stop = signal.aborted ? () => {} : onAbort(signal, () => { reject(abortedError(signal)) })
+    if (signal.aborted) reject(abortedError(signal))
+    promise.then(resolve, reject).finally(stop)
   })
 }

@@ -1,7 +1,7 @@
 /** Opens sockets. Whoever needs another way (TLS, a relay in a test) passes another `Dial`. */
 import { connect, type Socket } from 'node:net'
 import { messageOf, ShadowError } from '../errors.ts'
-import { abortedError } from './abort.ts'
+import { abortedError, onAbort } from './abort.ts'
 import { formatHostPort, type HostPort } from './host-port.ts'
 
 /**
@@ -21,7 +21,7 @@ export const dialTcp: Dial = (address, { timeoutMs, signal }) => new Promise<Soc
   const socket = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS })
   const settle = (error: ShadowError | null): void => {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    stop?.()
     socket.removeListener('connect', onConnect)
     if (error === null) {
       resolve(socket)
@@ -31,9 +31,8 @@ export const dialTcp: Dial = (address, { timeoutMs, signal }) => new Promise<Soc
     reject(error)
   }
   const onConnect = (): void => { settle(null) }
-  const onAbort = (): void => { if (signal !== undefined) settle(abortedError(signal)) }
   const timer = setTimeout(() => { settle(connectFailed(address, `no connection within ${timeoutMs} ms`)) }, timeoutMs)
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const stop = signal === undefined ? null : onAbort(signal, () => { settle(abortedError(signal)) })
   socket.once('connect', onConnect)
   // Stays for good: an error between two owners of the socket must not end the process.
   socket.on('error', error => { settle(connectFailed(address, reasonOf(error), error)) })

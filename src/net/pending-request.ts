@@ -1,4 +1,4 @@
-import { abortedError } from './abort.ts'
+import { abortedError, onAbort } from './abort.ts'
 
 interface PendingOptions {
   /** API and version, for messages. */
@@ -17,8 +17,7 @@ export class PendingRequest {
   readonly timeoutMs: number
   readonly deadlineMs: number
   readonly #options: PendingOptions
-  #signal: AbortSignal | null = null
-  #onAbort: (() => void) | null = null
+  #stopListening: (() => void) | null = null
   #chunks: Buffer[] = []
   #isSettled = false
   correlationId = -1
@@ -38,12 +37,10 @@ export class PendingRequest {
   /** Rejects when `signal` aborts, and then calls `onAborted`. */
   abortWith (signal: AbortSignal | undefined, onAborted: () => void): void {
     if (signal === undefined) return
-    this.#signal = signal
-    this.#onAbort = () => {
+    this.#stopListening = onAbort(signal, () => {
       this.reject(abortedError(signal))
       onAborted()
-    }
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    })
   }
 
   /** @throws {EncodeError} */
@@ -74,7 +71,6 @@ export class PendingRequest {
 
   #settle (): void {
     this.#isSettled = true
-    if (this.#onAbort !== null) this.#signal?.removeEventListener('abort', this.#onAbort)
-    this.#onAbort = null
+    this.#stopListening?.()
   }
 }

@@ -1,4 +1,4 @@
-import { abortedError } from './abort.ts'
+import { abortedError, onAbort } from './abort.ts'
 
 /**
  * Waits.
@@ -10,14 +10,15 @@ export function sleep (ms: number, signal?: AbortSignal): Promise<void> {
       reject(abortedError(signal))
       return
     }
-    const onAbort = (): void => {
-      clearTimeout(timer)
-      if (signal !== undefined) reject(abortedError(signal))
-    }
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
+      stop?.()
       resolve()
     }, ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const stop = signal === undefined
+      ? null
+      : onAbort(signal, () => {
+        clearTimeout(timer)
+        reject(abortedError(signal))
+      })
   })
 }

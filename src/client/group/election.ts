@@ -1,6 +1,6 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { BrokerError, isBrokerError, messageOf } from '../../errors.ts'
-import { isAborted } from '../../net/abort.ts'
+import { isAborted, onAbort } from '../../net/abort.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
@@ -89,8 +89,7 @@ class Election {
   }
 
   async run (): Promise<void> {
-    const onAbort = (): void => { this.#leading?.lease.end('the election was stopped') }
-    this.#signal.addEventListener('abort', onAbort, { once: true })
+    const stopListening = onAbort(this.#signal, () => { this.#leading?.lease.end('the election was stopped') })
     while (!this.#signal.aborted) {
       try {
         await this.#settleOldLease()
@@ -100,7 +99,7 @@ class Election {
         await this.#noteFailure(error)
       }
     }
-    this.#signal.removeEventListener('abort', onAbort)
+    stopListening()
     this.#leading?.lease.end('the election was stopped')
     await this.#stepDown()
   }
@@ -135,9 +134,7 @@ class Election {
     })
     const leading: Leading = { lease, startedAtMs: this.#now(), settled, endedByItself: false }
     this.#leading = leading
-    lease.signal.addEventListener('abort', () => {
-      this.#logger.info({ reason: messageOf(lease.signal.reason) }, 'not the leader any more')
-    }, { once: true })
+    onAbort(lease.signal, () => { this.#logger.info({ reason: messageOf(lease.signal.reason) }, 'not the leader any more') })
   }
 
   /** Heartbeats until the group has to be joined again or the lease ends. */
