@@ -1,0 +1,389 @@
+/**
+ * One client's connection, and the one connection to a broker that stands behind it.
+ *
+ *                  connected            client's FIN, drain, or a request that ends it
+ *   connecting ───────────────▶ open ─────────────────────────────────────────────────▶ ending
+ *       │                         │                                                       │ all answers that
+ *       │ no broker               │ broker's FIN, a failed socket, nonsense               │ are owed are out
+ *       ▼                         ▼                                                       ▼
+ *     closed ◀────────────────────┴─────────────────────────────────────────────────── closed
+ *
+ * Requests go out in the order they came, and answers go back in the order of the requests, whoever gives them: a broker
+ * answers in order, and what is answered here waits for its turn in `#pending`. Correlation ids are the client's, untouched.
+ *
+ * No side is ever read faster than the other one takes: what cannot be sent on is left in the sockets.
+ */
+import type { Socket } from 'node:net'
+import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
+import { LENGTH_BYTES } from '../../protocol/frame.ts'
+import { Metadata } from '../../protocol/messages/metadata.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
+import { messageOf } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Counters } from './counters.ts'
+import type { DisconnectCause } from './disconnect-cause.ts'
+import { FrameStream } from './frame-stream.ts'
+import { closeGently } from './gentle-close.ts'
+import type { HeldFrame } from './held-frame.ts'
+import type { LogLimit } from './log-limit.ts'
+import type { Decision, Offer, OfferContext } from './offer.ts'
+import { offerOf } from './offers.ts'
+import { Outlet } from './outlet.ts'
+import { PendingAnswers, type Rewrite } from './pending-answers.ts'
+import { ProduceScan } from './produce-scan.ts'
+
+/** Length, API key, version and correlation id of a request; length and correlation id of an answer. */
+const REQUEST_HEAD_BYTES = 12
+const ANSWER_HEAD_BYTES = 8
+
+/** An answer that is passed on unread may have any length. */
+const MAX_ANSWER_BYTES = 2 ** 31 - 1
+
+/** From here on no more requests are read until answers have gone out. */
+const MAX_PENDING = 1000
+const MAX_READY_BYTES = 1024 * 1024
+
+export interface SessionOptions extends OfferContext {
+  readonly counters: Counters
+  readonly logger: Logger
+  readonly logLimit: LogLimit
+  readonly maxFrameBytes: number
+  /** How long a connection that ends may take to get rid of what was written to it. */
+  readonly closeLimitMs: number
+  readonly onClosed: (session: Session) => void
+}
+
+/** A request whose head has been read. */
+interface Request {
+  readonly offer: Offer
+  readonly version: number
+  readonly correlationId: number
+  /** True for a version that is only answered with a refusal. */
+  readonly isRefusedVersion: boolean
+  readonly scan: ProduceScan | null
+}
+
+export class Session {
+  readonly #client: Socket
+  readonly #options: SessionOptions
+  readonly #toClient: Outlet
+  readonly #requests: FrameStream
+  readonly #answers: FrameStream
+  readonly #pending = new PendingAnswers()
+  #state: 'connecting' | 'open' | 'ending' | 'closed' = 'connecting'
+  #endCause: DisconnectCause = 'client_closed'
+  #drains = false
+  #upstream: Socket | null = null
+  #toUpstream: Outlet | null = null
+  #request: Request | null = null
+  #openSockets = 1
+  #countedToClient = 0
+
+  /** `client` has not been read from. */
+  constructor (client: Socket, options: SessionOptions) {
+    this.#client = client
+    this.#options = options
+    this.#toClient = new Outlet(client)
+    this.#requests = new FrameStream({
+      onHead: (buffer, offset) => this.#onRequestHead(buffer, offset),
+      onPart: held => this.#onRequestPart(held),
+      onFrame: frame => this.#onRequest(frame),
+      onPass: (chunk, start, end) => this.#toUpstream?.forward(chunk, start, end),
+      onEnd: () => {}
+    }, { headBytes: REQUEST_HEAD_BYTES, maxFrameBytes: options.maxFrameBytes })
+    this.#answers = new FrameStream({
+      onHead: (buffer, offset, totalBytes) => this.#onAnswerHead(buffer, offset, totalBytes),
+      onPart: () => false,
+      onFrame: frame => this.#onAnswer(frame),
+      onPass: (chunk, start, end) => this.#toClient.forward(chunk, start, end),
+      onEnd: () => this.#nextAnswer()
+    }, { headBytes: ANSWER_HEAD_BYTES, maxFrameBytes: MAX_ANSWER_BYTES })
+    client.pause()
+    client.on('error', () => { this.#lose('client_error') })
+    client.on('close', () => {
+      this.#lose('client_error')
+      this.#socketClosed()
+    })
+  }
+
+  /** How many bytes of requests and answers are held here at the moment, beside what the sockets hold. */
+  get heldBytes (): number {
+    return this.#requests.heldBytes + this.#answers.heldBytes + this.#pending.readyBytes
+  }
+
+  /** Takes the connection to the broker over and starts. */
+  start (upstream: Socket): void {
+    if (this.#state !== 'connecting') {
+      upstream.destroy()
+      return
+    }
+    this.#state = 'open'
+    this.#upstream = upstream
+    this.#toUpstream = new Outlet(upstream)
+    this.#openSockets++
+    upstream.on('data', chunk => { this.#onEvent(this.#answers, chunk, 'upstream_malformed') })
+    upstream.on('end', () => { this.#lose('upstream_closed') })
+    upstream.on('error', () => { this.#lose('upstream_error') })
+    upstream.on('drain', () => { this.#regulate() })
+    upstream.on('close', () => {
+      this.#lose('upstream_error')
+      this.#socketClosed()
+    })
+    this.#client.on('data', chunk => {
+      this.#options.counters.bytesFromClients += chunk.length
+      this.#onEvent(this.#requests, chunk, 'client_malformed')
+    })
+    this.#client.on('end', () => { this.#onClientEnd() })
+    this.#client.on('drain', () => { this.#regulate() })
+    this.#regulate()
+  }
+
+  /** There is no broker to connect to. */
+  fail (cause: DisconnectCause): void {
+    this.#close(cause)
+  }
+
+  /** No more requests; the connection is closed as soon as all that were read are answered. */
+  drain (): void {
+    if (this.#state === 'connecting') this.#close('drain_completed')
+    if (this.#state !== 'open') return
+    this.#drains = true
+    this.#regulate()
+  }
+
+  /** Closes at once. */
+  destroy (cause: DisconnectCause): void {
+    this.#close(cause)
+    this.#client.destroy()
+    this.#upstream?.destroy()
+  }
+
+  /** All that follows from one chunk. `nonsense` is the cause when it cannot be understood. */
+  #onEvent (stream: FrameStream, chunk: Buffer, nonsense: 'client_malformed' | 'upstream_malformed'): void {
+    try {
+      stream.push(chunk)
+    } catch (error) {
+      if (error instanceof DecodeError) this.#nonsense(nonsense, error)
+      else this.#defect(error)
+    }
+    this.#flush()
+    this.#regulate()
+  }
+
+  #flush (): void {
+    this.#toUpstream?.flush()
+    this.#toClient.flush()
+    this.#options.counters.bytesToClients += this.#toClient.bytes - this.#countedToClient
+    this.#countedToClient = this.#toClient.bytes
+  }
+
+  /** Decides which sides are read, and whether it is over. */
+  #regulate (): void {
+    const client = this.#client
+    const upstream = this.#upstream
+    if (upstream === null || this.#state === 'closed') return
+    if (this.#drains && this.#state === 'open' && !this.#requests.isPassing) this.#end('drain_completed')
+    if (this.#state === 'ending' && this.#pending.count === 0) {
+      this.#close(this.#endCause)
+      return
+    }
+    const isFull = client.writableNeedDrain || upstream.writableNeedDrain || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
+    pauseIf(client, isFull)
+    pauseIf(upstream, client.writableNeedDrain)
+  }
+
+  #onClientEnd (): void {
+    if (this.#state !== 'open') return
+    this.#end('client_closed')
+    // The broker is told, too: what it still answers goes to a client that only closed one half.
+    this.#upstream?.end()
+    this.#regulate()
+  }
+
+  /** Nothing more is taken from the client; what it is owed is still given. */
+  #end (cause: DisconnectCause): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ending'
+    this.#endCause = cause
+    this.#requests.stop()
+  }
+
+  /** A socket is gone. Where the connection was ending anyway, that is why. */
+  #lose (cause: DisconnectCause): void {
+    this.#close(this.#state === 'ending' ? this.#endCause : cause)
+  }
+
+  #close (cause: DisconnectCause): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#requests.stop()
+    this.#answers.stop()
+    this.#flush()
+    const { counters, logger, closeLimitMs } = this.#options
+    counters.disconnect(cause)
+    logger.debug({ cause }, 'a connection is closed')
+    closeGently(this.#client, closeLimitMs)
+    if (this.#upstream !== null) closeGently(this.#upstream, closeLimitMs)
+  }
+
+  #socketClosed (): void {
+    this.#openSockets--
+    if (this.#openSockets === 0) this.#options.onClosed(this)
+  }
+
+  #nonsense (cause: 'client_malformed' | 'upstream_malformed', error: DecodeError): void {
+    const { logger, logLimit } = this.#options
+    const whose = cause === 'client_malformed' ? 'a client sent' : 'a broker sent'
+    logLimit.run(cause, skipped => logger.warn({ err: error, skipped, client: this.#client.remoteAddress }, `${whose} what cannot be read`))
+    // What a client asked for before is still answered. What a broker says after nonsense is worth nothing.
+    if (cause === 'client_malformed') this.#end(cause)
+    else this.#close(cause)
+  }
+
+  #defect (error: unknown): void {
+    this.#options.logger.error({ err: error }, `a connection ends because of a defect: ${messageOf(error)}`)
+    this.destroy('internal_error')
+  }
+
+  #onRequestHead (buffer: Buffer, offset: number): 'pass' | 'hold' {
+    const apiKey = buffer.readInt16BE(offset + 4)
+    const version = buffer.readInt16BE(offset + 6)
+    const correlationId = buffer.readInt32BE(offset + 8)
+    const offer = offerOf(apiKey)
+    this.#request = null
+    this.#options.counters.request(offer?.name ?? 'unknown')
+    const isOffered = offer !== null && version >= offer.minVersion && version <= offer.maxVersion
+    if (offer === null || (!isOffered && !offer.canRefuseVersion(version))) {
+      this.#refuseApi(apiKey, version, offer)
+      return 'hold'
+    }
+    if (isOffered && !offer.isJudged) {
+      this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      return 'pass'
+    }
+    this.#request = {
+      offer,
+      version,
+      correlationId,
+      isRefusedVersion: !isOffered,
+      scan: isOffered && apiKey === Produce.key ? new ProduceScan(version) : null
+    }
+    return 'hold'
+  }
+
+  /** Nobody here knows what an answer would look like, so that closing is the only one; Kafka's own brokers do the same. */
+  #refuseApi (apiKey: number, version: number, offer: Offer | null): void {
+    const { logger, logLimit, counters } = this.#options
+    const api = offer?.name ?? 'unknown'
+    counters.refused(api)
+    logLimit.once(`api ${apiKey}`, () => logger.warn({ apiKey, version, api, client: this.#client.remoteAddress }, 'a client used an API or version that is not offered: closing its connection'))
+    this.#end('api_refused')
+  }
+
+  #onRequestPart (held: HeldFrame): boolean {
+    const scan = this.#request?.scan ?? null
+    return scan?.advance(held) === true && this.#passesProduce(scan)
+  }
+
+  /** True when a Produce request whose topics are known goes to the broker as it is. */
+  #passesProduce (scan: ProduceScan): boolean {
+    const request = this.#request
+    if (request === null) return false
+    for (const topic of scan.topics) if (this.#options.rules.refusalOf(topic) !== null) return false
+    if (scan.wantsAnswer) this.#expect(request.correlationId, request.offer.rewriteFor(request.version, this.#options))
+    return true
+  }
+
+  #onRequest (whole: Buffer): boolean {
+    const request = this.#request
+    if (request === null) return false
+    const { offer, version, correlationId, scan } = request
+    const frame = whole.subarray(LENGTH_BYTES)
+    if (request.isRefusedVersion) {
+      this.#options.counters.refused(offer.name)
+      const answer = offer.refuseVersion(frame, version)
+      if (answer === null) this.#endAcks0()
+      else this.#answer(correlationId, answer)
+      return false
+    }
+    if (scan !== null) {
+      scan.readWhole(whole)
+      if (this.#passesProduce(scan)) return true
+    }
+    const decision = offer.judge(frame, version, this.#options)
+    if (decision === null) {
+      if (scan?.wantsAnswer !== false) this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      return true
+    }
+    this.#carryOut(decision, request)
+    return false
+  }
+
+  #carryOut (decision: Decision, { offer, correlationId, scan }: Request): void {
+    // To ask about a topic that must not be created is nothing that is refused.
+    if (offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
+    const wantsAnswer = scan?.wantsAnswer !== false
+    if (decision.kind === 'split') {
+      for (const { frame, rewrite } of decision.requests) {
+        if (wantsAnswer) this.#expect(correlationId, rewrite)
+        this.#toUpstream?.write(frame)
+      }
+    } else if (wantsAnswer) this.#answer(correlationId, decision.frame)
+    if (!wantsAnswer) this.#endAcks0()
+  }
+
+  #endAcks0 (): void {
+    const { counters, logger, logLimit } = this.#options
+    counters.refusedAcks0++
+    logLimit.run('acks0', skipped => logger.warn({ skipped, client: this.#client.remoteAddress }, 'records for a read-only topic were refused that asked for no answer (acks=0): closing the connection to say so'))
+    this.#end('acks0_refused')
+  }
+
+  /** The broker will answer. */
+  #expect (correlationId: number, rewrite: Rewrite | null): void {
+    this.#pending.push({ correlationId, ready: null, rewrite })
+  }
+
+  /** The answer is given here, when its turn comes. */
+  #answer (correlationId: number, frame: readonly Buffer[]): void {
+    if (this.#pending.count === 0) this.#toClient.write(frame)
+    else this.#pending.push({ correlationId, ready: frame, rewrite: null })
+  }
+
+  #onAnswerHead (buffer: Buffer, offset: number, totalBytes: number): 'pass' | 'hold' {
+    const correlationId = buffer.readInt32BE(offset + 4)
+    const expected = this.#pending.first
+    if (expected?.correlationId !== correlationId) {
+      const { logger, logLimit } = this.#options
+      logLimit.run('correlation', skipped => logger.error({ skipped, correlationId, expected: expected?.correlationId ?? null }, 'a broker answered another request than the oldest one: closing the connection'))
+      this.#close('correlation_mismatch')
+      return 'hold'
+    }
+    if (expected.rewrite === null) return 'pass'
+    if (totalBytes - LENGTH_BYTES > this.#options.maxFrameBytes) throw new DecodeError(`an answer of ${totalBytes - LENGTH_BYTES} bytes is to be read (at most ${this.#options.maxFrameBytes})`)
+    return 'hold'
+  }
+
+  #onAnswer (whole: Buffer): boolean {
+    const rewritten = this.#pending.first?.rewrite?.(whole.subarray(LENGTH_BYTES)) ?? null
+    if (rewritten === null) return true
+    this.#toClient.write(rewritten)
+    this.#nextAnswer()
+    return false
+  }
+
+  /** The oldest answer is out: those that are ready and were waiting for it follow. */
+  #nextAnswer (): void {
+    this.#pending.shift()
+    for (let next = this.#pending.first; next !== null && next.ready !== null; next = this.#pending.first) {
+      this.#toClient.write(next.ready)
+      this.#pending.shift()
+    }
+  }
+}
+
+function pauseIf (socket: Socket, isFull: boolean): void {
+  if (isFull === socket.isPaused()) return
+  if (isFull) socket.pause()
+  else socket.resume()
+}
