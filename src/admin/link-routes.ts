@@ -1,0 +1,113 @@
+/** The routes under /v1/links. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { parseValue } from '../config/document.ts'
+import { flag } from '../config/fields.ts'
+import { ShadowError } from '../errors.ts'
+import type { LinkService } from '../replication/link-service.ts'
+import { problemOf, PROBLEM_TYPE, problem } from './problem.ts'
+import { verifyLines } from './verify-stream.ts'
+
+export interface LinkRoutesOptions {
+  /** @throws {ShadowError} where there is no engine to ask in this process */
+  readonly links: () => LinkService
+  readonly leader: () => string | null
+  /** Ends what goes on for long. */
+  readonly signal: AbortSignal
+  readonly verifyQuietMs: number
+}
+
+/** Each reads a whole copy of what it compares, from both clusters. */
+const MAX_VERIFICATIONS = 4
+
+const BOOLEAN: Readonly<Record<string, unknown>> = { true: true, false: false, '': true }
+
+/** A parameter such as `?force=true`; `?force` means the same. */
+const booleanParameter = z.preprocess(value => typeof value === 'string' ? BOOLEAN[value] ?? value : value, flag(false))
+
+const expectedTopic = 'expected the name of a topic'
+
+const topicName = z.string({ error: expectedTopic }).min(1, { error: expectedTopic }).max(249, { error: expectedTopic })
+
+const linkParameter = z.strictObject({ link: z.string() })
+const noParameters = z.strictObject({})
+const createParameters = z.strictObject({ dry_run: booleanParameter })
+const deleteParameters = z.strictObject({ force: booleanParameter })
+const verifyParameters = z.strictObject({ topic: topicName.optional() })
+// Strict: a name that was misspelled must not mean the whole link.
+const failoverBody = z.strictObject({ topic: topicName.optional() }, { error: 'expected {"topic": "NAME"}, or {} for the whole link' })
+
+export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
+  app.get('/v1/links', async request => {
+    query(request, noParameters)
+    return await options.links().list()
+  })
+
+  app.get('/v1/links/:link', async request => {
+    query(request, noParameters)
+    return await options.links().status(linkOf(request))
+  })
+
+  app.post('/v1/links', async (request, reply) => {
+    const { dry_run: dryRun } = query(request, createParameters)
+    const link = await options.links().create(request.body, { dryRun })
+    if (dryRun) return link
+    return await reply.code(201).header('location', `/v1/links/${encodeURIComponent(link.name)}`).send(link)
+  })
+
+  app.post('/v1/links/:link/failover', async (request, reply) => {
+    query(request, noParameters)
+    const { topic } = parseValue(request.body, 'request', failoverBody)
+    return await reply.code(202).send(await options.links().failover(linkOf(request), topic ?? null))
+  })
+
+  app.delete('/v1/links/:link', async (request, reply) => {
+    const { force } = query(request, deleteParameters)
+    await options.links().delete(linkOf(request), { force })
+    return await reply.code(204).send()
+  })
+
+  let verifications = 0
+  app.get('/v1/links/:link/verify', async (request, reply) => {
+    const { topic } = query(request, verifyParameters)
+    const links = options.links()
+    const link = linkOf(request)
+    // What can be refused is refused with a status, before the first line goes out with a 200.
+    const status = await links.status(link)
+    if (topic !== undefined && !status.topics.some(row => row.name === topic)) {
+      throw new ShadowError('NOT_FOUND', `link ${link} has no topic ${topic}`)
+    }
+    if (verifications >= MAX_VERIFICATIONS) {
+      return await reply.code(409).type(PROBLEM_TYPE)
+        .send(problem('CONFLICT', `${verifications} verifications are running already, which is the most that may; wait for one to end`))
+    }
+    verifications++
+    const gone = new AbortController()
+    const signal = AbortSignal.any([gone.signal, options.signal])
+    reply.raw.once('close', () => {
+      verifications--
+      gone.abort(new ShadowError('ABORTED', 'the client went away'))
+    })
+    return await sendLines(reply, verifyLines(links.verify(link, { topic: topic ?? null, signal }), {
+      quietMs: options.verifyQuietMs,
+      problemOf: error => problemOf(error, { requestId: request.id, leader: options.leader() })
+    }))
+  })
+}
+
+function linkOf (request: FastifyRequest): string {
+  return linkParameter.parse(request.params).link
+}
+
+/** @throws {ConfigError} naming the parameter */
+function query<T> (request: FastifyRequest, schema: z.ZodType<T>): T {
+  return parseValue(request.query, 'query', schema)
+}
+
+async function sendLines (reply: FastifyReply, lines: AsyncIterable<unknown>): Promise<FastifyReply> {
+  const text = Readable.from((async function * () {
+    for await (const line of lines) yield `${JSON.stringify(line)}\n`
+  })(), { objectMode: false })
+  return await reply.header('cache-control', 'no-store').type('application/x-ndjson').send(text)
+}

@@ -1,0 +1,62 @@
+/** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
+import { z } from 'zod'
+import type { LinkStatus, PartitionStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
+
+const partition: z.ZodType<PartitionStatus> = z.object({
+  partition: z.number(),
+  sourceLogStartOffset: z.number().nullable(),
+  sourceLastStableOffset: z.number().nullable(),
+  sourceHighWatermark: z.number().nullable(),
+  shadowEndOffset: z.number().nullable(),
+  lagRecords: z.number().nullable(),
+  lagSeconds: z.number().nullable(),
+  sourceContactAgeMs: z.number().nullable(),
+  activity: z.enum(['starting', 'copying', 'waiting', 'stopped']),
+  problem: z.string().nullable()
+})
+
+const topic: z.ZodType<TopicStatus> = z.object({
+  name: z.string(),
+  topicId: z.string().nullable(),
+  sourceTopicId: z.string().nullable(),
+  state: z.enum(TOPIC_STATES),
+  since: z.string(),
+  owned: z.boolean(),
+  fault: z.object({
+    code: z.enum(FAULT_CODES), reason: z.string(), partition: z.number().nullable(), offset: z.number().nullable()
+  }).nullable(),
+  fidelity: z.enum(['exact', 'unsupported', 'unknown']),
+  partitions: z.array(partition),
+  refusedConfigs: z.record(z.string(), z.string()),
+  problem: z.string().nullable()
+})
+
+export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
+  name: z.string(),
+  uid: z.string(),
+  state: z.enum(['ACTIVE', 'FAILED_OVER']),
+  appendMode: z.literal('produce'),
+  sourceClusterId: z.string().nullable(),
+  createdAt: z.string(),
+  configuration: z.record(z.string(), z.unknown()),
+  tasks: z.array(z.object({
+    name: z.string(), state: z.enum(['ACTIVE', 'PAUSED', 'LINK_UNAVAILABLE', 'NOT_RUNNING', 'FAULTED']), reason: z.string(), since: z.string()
+  })),
+  topics: z.array(topic),
+  syncedShadowTopicProperties: z.array(z.string()),
+  source: z.object({ reachable: z.boolean().nullable(), contactAgeMs: z.number().nullable(), problem: z.string().nullable() }),
+  bufferedBytes: z.number(),
+  copiedBytes: z.number()
+})
+
+export const verifyReportSchema: z.ZodType<VerifyTopicReport> = z.object({
+  topic: z.string(),
+  partition: z.number(),
+  fromOffset: z.number(),
+  toOffset: z.number(),
+  batches: z.number(),
+  bytes: z.number(),
+  difference: z.string().nullable(),
+  incomplete: z.string().nullable()
+})
