@@ -1,0 +1,219 @@
+/** The admin port of a running kshadow, as the commands use it. */
+import { IncomingMessage, request as httpRequest } from 'node:http'
+import { z } from 'zod'
+import { linkStatusSchema } from '../admin/link-status-schema.ts'
+import { problemSchema, type Problem } from '../admin/problem.ts'
+import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
+import { messageOf, ShadowError } from '../errors.ts'
+import { formatHostPort, type HostPort } from '../net/host-port.ts'
+import type { LinkStatus } from '../replication/link-service.ts'
+import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
+
+/** What the admin port refused or failed to do. */
+export class AdminError extends Error {
+  readonly problem: Problem
+
+  constructor (problem: Problem) {
+    super(problem.detail)
+    this.name = 'AdminError'
+    this.problem = problem
+  }
+}
+
+export interface AdminClientOptions {
+  readonly address: HostPort
+  readonly signal: AbortSignal
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly body?: unknown
+  /** How long nothing may come. */
+  readonly timeoutMs: number
+}
+
+const TIMEOUT_MS = 15_000
+/** A creation asks both clusters first. */
+const CREATE_TIMEOUT_MS = 45_000
+/** A forced deletion fails topics over first. */
+const DELETE_TIMEOUT_MS = 120_000
+const FAILOVER_TIMEOUT_MS = 60_000
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+const MAX_LINE_LENGTH = 1024 * 1024
+
+export class AdminClient {
+  readonly #signal: AbortSignal
+  #address: HostPort
+
+  constructor ({ address, signal }: AdminClientOptions) {
+    this.#address = address
+    this.#signal = signal
+  }
+
+  async list (): Promise<LinkStatus[]> {
+    return await this.#json({ method: 'GET', path: '/v1/links', timeoutMs: TIMEOUT_MS }, z.array(linkStatusSchema))
+  }
+
+  async status (link: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'GET', path: pathOf(link), timeoutMs: TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  /** `document` is the link's YAML document as JSON. */
+  async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `/v1/links${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  /** Starts the failover of one topic, or of all with null. */
+  async failover (link: string, topic: string | null): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOf(link)}/failover`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
+    const answer = await this.#send({ method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS })
+    await this.#body(answer, 'DELETE')
+  }
+
+  /** @throws {ShadowError} CONNECTION_CLOSED when the lines end before the summary */
+  async * verify (link: string, topic: string | null): AsyncGenerator<VerifyLine, void, undefined> {
+    const path = `${pathOf(link)}/verify${topic === null ? '' : `?topic=${encodeURIComponent(topic)}`}`
+    const answer = await this.#send({ method: 'GET', path, timeoutMs: TIMEOUT_MS })
+    try {
+      for await (const line of linesOf(answer)) {
+        const parsed = this.#parse(line, verifyLineSchema)
+        yield parsed
+        if (parsed.kind === 'summary' || parsed.kind === 'problem') return
+      }
+    } catch (error) {
+      if (this.#signal.aborted || error instanceof ShadowError) throw this.#failure(error, 'GET')
+      throw new ShadowError('CONNECTION_CLOSED', `the connection to ${this.#name} broke before the verification had ended (${messageOf(error)})`, { cause: error })
+    } finally {
+      answer.destroy()
+    }
+    throw new ShadowError('CONNECTION_CLOSED', `${this.#name} closed the connection before the verification had ended`)
+  }
+
+  get #name (): string {
+    return formatHostPort(this.#address)
+  }
+
+  async #json<T> (call: Call, schema: z.ZodType<T>): Promise<T> {
+    const answer = await this.#send(call)
+    return this.#parse(await this.#body(answer, call.method), schema)
+  }
+
+  /** Sends a call, and once more to the engine that leads if another one does. */
+  async #send (call: Call): Promise<IncomingMessage> {
+    const first = await this.#attempt(call)
+    if (first instanceof IncomingMessage) return first
+    if (first.code !== 'NOT_LEADER') throw new AdminError(first)
+    const leader = typeof first.leader === 'string' ? parseLeaderAddress(first.leader) : null
+    if (leader === null) throw new AdminError(first)
+    if (isSameAddress(leader, this.#address)) {
+      throw new AdminError({ ...first, detail: `${first.detail}; that is the address that was asked. If that engine runs on another machine, set admin.advertised in its configuration` })
+    }
+    this.#address = leader
+    const second = await this.#attempt(call)
+    if (second instanceof IncomingMessage) return second
+    throw new AdminError(second)
+  }
+
+  /** The answer, or the problem that it tells of. */
+  async #attempt (call: Call): Promise<IncomingMessage | Problem> {
+    const answer = await this.#request(call)
+    const status = answer.statusCode ?? 0
+    if (status >= 200 && status < 300) return answer
+    const text = await this.#body(answer, call.method)
+    const problem = problemSchema.safeParse(parseJson(text))
+    if (problem.success) return problem.data
+    throw new ShadowError('VERSION_UNSUPPORTED', `what listens at ${this.#name} is not the admin port of a kshadow: it answered ${call.method} ${call.path} with HTTP status ${status}. Give the right one with --admin`)
+  }
+
+  #request (call: Call): Promise<IncomingMessage> {
+    const body = call.body === undefined ? null : JSON.stringify(call.body)
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({
+        host: this.#address.host,
+        port: this.#address.port,
+        method: call.method,
+        path: call.path,
+        agent: false,
+        signal: this.#signal,
+        timeout: call.timeoutMs,
+        headers: {
+          accept: 'application/json, application/x-ndjson',
+          ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) })
+        }
+      }, resolve)
+      request.on('timeout', () => request.destroy(new ShadowError('REQUEST_TIMEOUT', `the kshadow at ${this.#name} has not answered for ${call.timeoutMs / 1000} s${outcomeOf(call.method)}`)))
+      request.on('error', error => reject(this.#failure(error, call.method)))
+      request.end(body)
+    })
+  }
+
+  async #body (answer: IncomingMessage, method: Call['method']): Promise<string> {
+    try {
+      return await bodyOf(answer)
+    } catch (error) {
+      throw this.#failure(error, method)
+    }
+  }
+
+  #failure (error: unknown, method: Call['method']): Error {
+    const reason: unknown = this.#signal.aborted ? this.#signal.reason : error
+    if (reason instanceof ShadowError) return reason
+    const code = reason instanceof Error && 'code' in reason ? reason.code : ''
+    if (code === 'ECONNREFUSED') return new ShadowError('CONNECT_FAILED', `no kshadow is listening at ${this.#name}: start one with \`kshadow run -c FILE\`, or give --admin`, { cause: error, retriable: true })
+    if (code === 'ECONNRESET' || code === 'EPIPE') return new ShadowError('CONNECTION_CLOSED', `the kshadow at ${this.#name} closed the connection before it had answered${outcomeOf(method)}`, { cause: error, retriable: true })
+    if (typeof code === 'string' && code.startsWith('HPE_')) return new ShadowError('VERSION_UNSUPPORTED', `what listens at ${this.#name} does not speak HTTP: is that the port of a broker? Give the admin port with --admin`, { cause: error })
+    return new ShadowError('CONNECT_FAILED', `the kshadow at ${this.#name} cannot be reached (${messageOf(error)}); is --admin right?`, { cause: error, retriable: true })
+  }
+
+  #parse<T> (text: string, schema: z.ZodType<T>): T {
+    const result = schema.safeParse(parseJson(text))
+    if (result.success) return result.data
+    const [issue] = result.error.issues
+    throw new ShadowError('VERSION_UNSUPPORTED', `the answer of ${this.#name} cannot be understood (${issue === undefined ? '' : `${issue.path.join('.')}: `}${issue?.message ?? 'not JSON'}): the kshadow there is of another version, or it is no kshadow`)
+  }
+}
+
+/** What a call that was not answered may have done. */
+function outcomeOf (method: Call['method']): string {
+  return method === 'GET' ? '' : '; what was asked for may have been carried out all the same: look at the status before you repeat it'
+}
+
+function pathOf (link: string): string {
+  return `/v1/links/${encodeURIComponent(link)}`
+}
+
+/** Undefined for a text that is not JSON: no schema accepts that. */
+function parseJson (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+async function bodyOf (answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of answer) {
+    if (!Buffer.isBuffer(chunk)) throw new ShadowError('INVARIANT', 'an answer that is not bytes')
+    sizeBytes += chunk.length
+    if (sizeBytes > MAX_ANSWER_BYTES) throw new ShadowError('VERSION_UNSUPPORTED', `an answer of more than ${MAX_ANSWER_BYTES} bytes: that is no kshadow`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+async function * linesOf (answer: IncomingMessage): AsyncGenerator<string, void, undefined> {
+  answer.setEncoding('utf8')
+  let rest = ''
+  for await (const chunk of answer) {
+    const lines = (rest + String(chunk)).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > MAX_LINE_LENGTH) throw new ShadowError('VERSION_UNSUPPORTED', 'a line without an end: that is no kshadow')
+    yield * lines
+  }
+}

@@ -1,0 +1,45 @@
+/** What all commands share: the options that each of them takes, and the way to a running kshadow. */
+import { Option, type Command } from 'commander'
+import { z } from 'zod'
+import { AdminClient } from './admin-client.ts'
+import { parseAdminAddress } from './admin-address.ts'
+import type { Terminal } from './terminal.ts'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
+
+/** One call of the program. */
+export interface Cli {
+  readonly terminal: Terminal
+  /** How it ends, unless something is thrown. */
+  exitCode: number
+}
+
+export const outputOptions = z.object({ output: z.enum(['text', 'json']) })
+
+export const adminOptions = outputOptions.extend({ admin: z.string().optional() })
+
+export function addLogLevel (command: Command): Command {
+  return command.addOption(new Option('--log-level <level>', 'how much is logged; debug shows where an error comes from').choices(LOG_LEVELS))
+}
+
+/** `--output`, for a command that has data to show. */
+export function addOutput (command: Command): Command {
+  return addLogLevel(command.addOption(new Option('--output <format>', 'how data is shown on stdout').choices(['text', 'json']).default('text')))
+}
+
+/** The options of a command that asks a running kshadow. */
+export function addAdmin (command: Command): Command {
+  return addOutput(command.option('--admin <address>', 'admin port of a running kshadow, as host:port (env: KSHADOW_ADMIN; default: 127.0.0.1:9644)'))
+}
+
+/** @throws {UsageError} for an address that is none */
+export function adminClient ({ terminal }: Cli, { admin }: { readonly admin?: string | undefined }): AdminClient {
+  const fromEnvironment = terminal.env['KSHADOW_ADMIN']
+  const address = parseAdminAddress(admin ?? (fromEnvironment === '' ? undefined : fromEnvironment))
+  return new AdminClient({ address, signal: terminal.signal })
+}
+
+/** Data as JSON: indented for people, who are the ones that see it when they do not pipe it. */
+export function printJson ({ terminal }: Cli, value: unknown): void {
+  terminal.out(`${JSON.stringify(value, null, 2)}\n`)
+}

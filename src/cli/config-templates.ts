@@ -1,0 +1,96 @@
+/** The samples that `kshadow config generate` prints. Each is valid as it is, and shows the defaults. */
+
+export const LINK_TEMPLATE = `# A shadow link: which topics of which cluster are shadowed. The keys are those of 'rpk shadow'.
+# Use it with:  kshadow create -c FILE
+
+# 1 to 128 letters, digits, ".", "_" and "-".
+name: my-link
+
+# How bytes land on the shadow cluster. produce works on every Kafka-compatible cluster.
+append_mode: produce
+
+client_options:
+  # Brokers of the source to start from.
+  bootstrap_servers:
+    - source-broker-1:9092
+    - source-broker-2:9092
+  # The cluster id that the source must have; "" accepts any.
+  source_cluster_id: ""
+  # 0 stands for the default in each of these.
+  metadata_max_age_ms: 0          # 10000
+  connection_timeout_ms: 0        # 1000
+  retry_backoff_ms: 0             # 100
+  fetch_wait_max_ms: 0            # 500
+  fetch_min_bytes: 0              # 1
+  fetch_max_bytes: 0              # 8388608
+  fetch_partition_max_bytes: 0    # 1048576
+
+topic_metadata_sync_options:
+  # How often new topics, new partitions and changed configs are looked for.
+  interval: 30s
+  # true stops that; topics that are shadowed already go on being copied.
+  paused: false
+  # Which topics are shadowed. Without a filter that includes it, a topic is not; an EXCLUDE wins over every INCLUDE.
+  # pattern_type: LITERAL (a name, or "*" for all) or PREFIX (the start of names).
+  auto_create_shadow_topic_filters:
+    - pattern_type: LITERAL
+      filter_type: INCLUDE
+      name: "*"
+    - pattern_type: PREFIX
+      filter_type: EXCLUDE
+      name: "test-"
+  # Topic configs to carry over at failover besides those that always are.
+  synced_shadow_topic_properties: []
+  # true leaves out those that are carried over unless told otherwise.
+  exclude_default: false
+`
+
+export const RUN_TEMPLATE = `# What one kshadow process runs: the engine that copies, the sidecar that clients connect to, and the admin port.
+# Use it with:  kshadow run -c FILE
+
+# The cluster that holds the copies.
+shadow_cluster:
+  bootstrap_servers:
+    - shadow-broker-1:9092
+    - shadow-broker-2:9092
+  connection_timeout_ms: 5000
+
+# The engine copies. Several processes may have it on: one of them leads, the others stand by.
+engine:
+  enabled: true
+  # How much fetched data one link may hold in memory.
+  max_buffered_bytes: 67108864
+  # How long an engine that died keeps others from taking over.
+  session_timeout: 10s
+  # Connections to each shadow broker for appends.
+  append_connections: 3
+
+# The sidecar is the address that clients have instead of the shadow cluster's.
+sidecar:
+  enabled: true
+  # The address to listen at, and the one that clients are told (the same, where it is left out).
+  listen_host: 127.0.0.1
+  # advertised_host: shadow.example.com
+  # Clients start here. The n-th broker id of node_ids (from 0) listens at bootstrap_port + 1 + n.
+  bootstrap_port: 19092
+  node_ids: "0-15"
+  max_frame_bytes: 104857600
+  # From which age on the state of the links is not relied on: only topics known to be failed over stay open then.
+  stale_after: 15s
+  # How long requests under way are waited for at the end.
+  drain_timeout: 10s
+
+# The port that the kshadow commands talk to. It has no authentication: leave it on this machine, or say allow_remote: true.
+admin:
+  enabled: true
+  listen: 127.0.0.1:9644
+  # The address that others reach it at, for when several engines run.
+  # advertised: 10.0.0.7:9644
+  allow_remote: false
+
+# Links to create at the start if they do not exist, each as 'kshadow config generate' shows it.
+links: []
+
+# trace, debug, info, warn or error
+log_level: info
+`

@@ -1,0 +1,95 @@
+/** Follows a failover to its end, whatever becomes of the engine meanwhile: another one goes on with it. */
+import { messageOf, ShadowError } from '../errors.ts'
+import { sleep } from '../net/sleep.ts'
+import type { LinkStatus, TopicStatus } from '../replication/link-service.ts'
+import { isWritable, type TopicState } from '../state/topic-state.ts'
+import { AdminError, type AdminClient } from './admin-client.ts'
+import { Progress } from './progress.ts'
+import type { Terminal } from './terminal.ts'
+import { printable } from './views/printable.ts'
+import { formatMs } from './views/quantities.ts'
+
+export interface FailoverRow {
+  readonly name: string
+  readonly state: TopicState
+  /** From the request until it was seen to be writable; null where it is not. */
+  readonly durationMs: number | null
+  /** It was writable when the failover was asked for. */
+  readonly already: boolean
+  readonly problem: string | null
+}
+
+const POLL_MS = 250
+
+export interface FollowOptions {
+  /** Null for all topics of the link. */
+  readonly topic: string | null
+  readonly timeoutMs: number
+  readonly terminal: Terminal
+}
+
+/** `begun` is what the engine answered to the request. @throws {AdminError} when the link or topic is gone */
+export async function followFailover (client: AdminClient, begun: LinkStatus, { topic, timeoutMs, terminal }: FollowOptions): Promise<{ readonly rows: readonly FailoverRow[], readonly done: boolean }> {
+  const startedMs = performance.now()
+  const progress = new Progress(terminal)
+  const doneAtMs = new Map<string, number>()
+  const already = new Set(topicsOf(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
+  noteOthers(begun, topic, terminal)
+  let link = begun
+  try {
+    for (;;) {
+      const topics = topicsOf(link, topic)
+      const ms = performance.now() - startedMs
+      for (const row of topics) {
+        if (!isWritable(row.state) || doneAtMs.has(row.name)) continue
+        doneAtMs.set(row.name, ms)
+        // On a terminal the line with the counts says it; a log wants to have it.
+        if (!terminal.isErrTty && !already.has(row.name)) terminal.err(`${printable(row.name)} is ${row.state} after ${formatMs(ms)}\n`)
+      }
+      const done = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
+      if (done || ms >= timeoutMs) return { rows: topics.map(row => rowOf(row, doneAtMs, already)), done }
+      progress.show(`${doneAtMs.size} of ${topics.length} topics failed over, ${formatMs(ms)}`)
+      await sleep(Math.max(1, Math.min(POLL_MS, timeoutMs - ms)), terminal.signal)
+      link = await poll(client, link, { terminal, progress })
+    }
+  } finally {
+    progress.clear()
+  }
+}
+
+/** The status now, or the last one where nobody can be asked for it. */
+async function poll (client: AdminClient, last: LinkStatus, { terminal, progress }: { readonly terminal: Terminal, readonly progress: Progress }): Promise<LinkStatus> {
+  try {
+    return await client.status(last.name)
+  } catch (error) {
+    terminal.signal.throwIfAborted()
+    const mayPass = error instanceof AdminError ? error.problem.status === 421 || error.problem.status >= 500 : error instanceof ShadowError
+    if (!mayPass) throw error
+    progress.clear()
+    terminal.err(`how far it is cannot be asked at the moment, trying again: ${printable(messageOf(error))}\n`)
+    await sleep(1000, terminal.signal)
+    return last
+  }
+}
+
+function topicsOf (link: LinkStatus, topic: string | null): TopicStatus[] {
+  return link.topics.filter(row => row.owned && (topic === null || row.name === topic))
+}
+
+/** Topics that the link does not shadow do not count, and are not passed over in silence either. */
+function noteOthers (link: LinkStatus, topic: string | null, terminal: Terminal): void {
+  for (const row of link.topics) {
+    if (row.owned || topic !== null) continue
+    terminal.err(`${printable(row.name)} is no shadow topic and stays as it is${row.fault === null ? '' : `: ${printable(row.fault.reason)}`}\n`)
+  }
+}
+
+function rowOf (row: TopicStatus, doneAtMs: ReadonlyMap<string, number>, already: ReadonlySet<string>): FailoverRow {
+  return {
+    name: row.name,
+    state: row.state,
+    durationMs: already.has(row.name) ? null : doneAtMs.get(row.name) ?? null,
+    already: already.has(row.name),
+    problem: row.problem
+  }
+}

@@ -1,0 +1,63 @@
+/** `kshadow`: its commands put together, and what becomes of their errors. */
+import { Command, CommanderError } from 'commander'
+import { addConfigCommand } from './commands/config.ts'
+import { addCreateCommand } from './commands/create.ts'
+import { addDeleteCommand } from './commands/delete.ts'
+import { addDescribeCommand } from './commands/describe.ts'
+import { addFailoverCommand } from './commands/failover.ts'
+import { addListCommand } from './commands/list.ts'
+import { addRunCommand } from './commands/run.ts'
+import { addStatusCommand, withWatchInterval } from './commands/status.ts'
+import { addVerifyCommand } from './commands/verify.ts'
+import type { Cli } from './cli.ts'
+import { EXIT_OK, EXIT_USAGE, reportError } from './report-error.ts'
+import type { Terminal } from './terminal.ts'
+import { packageVersion } from './version.ts'
+
+const EXAMPLES = `
+Examples:
+  kshadow config generate --run > kshadow.yaml     a sample of the file for 'run', to edit
+  kshadow config check kshadow.yaml                what is wrong with it, if anything
+  kshadow run -c kshadow.yaml                      engine, sidecar and admin port
+  kshadow create -c link.yaml                      a link, on a kshadow that runs
+  kshadow status my-link --watch                   how far it is
+  kshadow failover my-link --all                   the shadow takes over
+
+Data goes to stdout; logs, progress and errors go to stderr. Exit codes: 0 success, 1 failure,
+2 wrong usage or a configuration that is not valid, 130 and 143 when ended by a signal.
+`
+
+/** Runs one command line, without the name of the program. @returns the exit code */
+export async function runCli (argv: readonly string[], terminal: Terminal): Promise<number> {
+  const cli: Cli = { terminal, exitCode: EXIT_OK }
+  const report = { json: false, debug: false }
+  const program = new Command('kshadow')
+    .description('kafka-shadow: a byte-exact, read-only shadow of a Kafka cluster on another one, ready to take over.')
+    .version(packageVersion(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .addHelpText('after', EXAMPLES)
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err, outputError: (text, write) => write(text.replace(/^error: /, 'kshadow: ')) })
+    .showHelpAfterError('(--help shows how it is used)')
+    .exitOverride()
+    .hook('preAction', (_program, command) => {
+      const { output, logLevel }: Record<string, unknown> = command.opts()
+      report.json = output === 'json'
+      report.debug = logLevel === 'debug' || logLevel === 'trace'
+    })
+  addRunCommand(program, cli)
+  addConfigCommand(program, cli)
+  addCreateCommand(program, cli)
+  addListCommand(program, cli)
+  addDescribeCommand(program, cli)
+  addStatusCommand(program, cli)
+  addFailoverCommand(program, cli)
+  addVerifyCommand(program, cli)
+  addDeleteCommand(program, cli)
+  try {
+    await program.parseAsync(withWatchInterval(argv), { from: 'user' })
+    return cli.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    return reportError(terminal.signal.aborted ? terminal.signal.reason : error, terminal, report)
+  }
+}
