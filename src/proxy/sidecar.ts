@@ -163,18 +163,17 @@ export class Sidecar {
     })
     this.#sessions.add(session)
     if (this.#isDraining) session.drain()
-    else void this.#connect(session, nodeId)
+    else this.#connect(session, nodeId)
   }
 
-  async #connect (session: Session, nodeId: number | null): Promise<void> {
+  #connect (session: Session, nodeId: number | null): void {
     const { signal } = this.#abort
-    try {
-      session.start(nodeId === null ? await this.#upstreams.toAny(signal) : await this.#upstreams.toNode(nodeId, signal))
-    } catch (error) {
+    const upstream = nodeId === null ? this.#upstreams.toAny(signal) : this.#upstreams.toNode(nodeId, signal)
+    upstream.then(socket => { session.start(socket) }, (error: unknown) => {
       const isUnknown = error instanceof ShadowError && error.code === 'NOT_FOUND'
       this.#logLimit.run(`connect ${nodeId ?? 'any'}`, skipped => this.#options.logger.warn({ err: error, skipped, nodeId }, 'a client was turned away: there is no connection to its broker'))
       session.fail(isUnknown ? 'upstream_unknown' : 'upstream_unreachable')
-    }
+    })
   }
 
   #hide (nodeId: number): void {
@@ -185,20 +184,23 @@ export class Sidecar {
 
   /** Looks at the cluster until the end. */
   async #look (): Promise<void> {
-    const { cluster, logger } = this.#options
     const { signal } = this.#abort
     while (!signal.aborted) {
-      try {
-        const view = await cluster.view({ signal })
-        this.#hasUpstream = true
-        for (const nodeId of view.brokers.keys()) if (this.#ports.isHidden(nodeId)) this.#hide(nodeId)
-        for (const nodeId of this.#hidden) if (!view.brokers.has(nodeId)) this.#hidden.delete(nodeId)
-      } catch (error) {
-        if (signal.aborted) return
-        this.#hasUpstream = false
-        this.#logLimit.run('look', skipped => logger.warn({ err: error, skipped }, `the shadow cluster cannot be reached: ${messageOf(error)}`))
-      }
+      await this.#lookOnce(signal)
       await sleep(LOOK_INTERVAL_MS, signal).catch(() => {})
+    }
+  }
+
+  async #lookOnce (signal: AbortSignal): Promise<void> {
+    try {
+      const { brokers } = await this.#options.cluster.view({ signal })
+      this.#hasUpstream = true
+      for (const nodeId of brokers.keys()) if (this.#ports.isHidden(nodeId)) this.#hide(nodeId)
+      for (const nodeId of this.#hidden) if (!brokers.has(nodeId)) this.#hidden.delete(nodeId)
+    } catch (error) {
+      if (signal.aborted) return
+      this.#hasUpstream = false
+      this.#logLimit.run('look', skipped => this.#options.logger.warn({ err: error, skipped }, `the shadow cluster cannot be reached: ${messageOf(error)}`))
     }
   }
 }
