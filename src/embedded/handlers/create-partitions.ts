@@ -3,6 +3,7 @@ import type { CreatePartitions } from '../../../protocol/messages/create-partiti
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
 import { apiError, errorFields, type ApiError } from '../api-error.ts'
 import type { BrokerState } from '../broker-state.ts'
+import { MAX_PARTITIONS } from '../topics/topics.ts'
 import { replicasProblem } from '../topics/replica-assignment.ts'
 
 type Wanted = RequestOf<typeof CreatePartitions>['topics'][number]
@@ -25,6 +26,7 @@ function refusal (state: BrokerState, { name, count, assignments }: Wanted, all:
   const has = topic.partitions.length
   if (count === has) return apiError(ErrorCodes.INVALID_PARTITIONS, `Topic already has ${has} partition(s).`)
   if (count < has) return apiError(ErrorCodes.INVALID_PARTITIONS, `The topic ${name} currently has ${has} partition(s); ${count} would not be an increase.`)
+  if (count > MAX_PARTITIONS) return apiError(ErrorCodes.INVALID_PARTITIONS, `at most ${MAX_PARTITIONS} partitions`)
   if (assignments === null) return null
   if (assignments.length !== count - has) {
     return apiError(ErrorCodes.INVALID_REPLICA_ASSIGNMENT, `Attempted to add ${count - has} additional partition(s), but only ${assignments.length} assignment(s) were specified.`)

@@ -5,13 +5,11 @@ import { apiError, errorFields, type ApiError } from '../api-error.ts'
 import type { BrokerState } from '../broker-state.ts'
 import { configProblem } from '../topics/config-definitions.ts'
 import { topicConfigEntries } from '../topics/config-entries.ts'
+import { MAX_PARTITIONS } from '../topics/topics.ts'
 import { replicasProblem } from '../topics/replica-assignment.ts'
 
 type Wanted = RequestOf<typeof CreateTopics>['topics'][number]
 type Row = ResponseInput<typeof CreateTopics>['topics'][number]
-
-/** No more in one topic than a client could want by mistake; Kafka itself stops at 10,000 per request. */
-const MAX_PARTITIONS = 10_000
 
 export function createTopics (state: BrokerState, body: RequestOf<typeof CreateTopics>): ResponseInput<typeof CreateTopics> {
   const times = new Map<string, number>()

@@ -49,15 +49,21 @@ export function offsetCommit (state: BrokerState, body: RequestOf<typeof OffsetC
         if (topic === null && apiVersion >= MIN_VERSION_BY_ID) return fail(ErrorCodes.UNKNOWN_TOPIC_ID)
         if (topic?.partitions[partitionIndex] === undefined) return fail(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION)
         if (groupError !== ErrorCodes.NONE) return fail(groupError)
-        const metadata = committedMetadata ?? ''
-        if (Buffer.byteLength(metadata) > MAX_METADATA_BYTES) return fail(ErrorCodes.OFFSET_METADATA_TOO_LARGE)
-        accepted.push({ topic: topic.name, partition: partitionIndex, offset: Number(committedOffset), leaderEpoch: committedLeaderEpoch, metadata })
-        return fail(ErrorCodes.NONE)
+        const row = { topic: topic.name, partition: partitionIndex, offset: Number(committedOffset), leaderEpoch: committedLeaderEpoch, metadata: committedMetadata ?? '' }
+        const errorCode = commitRowError(row)
+        if (errorCode === ErrorCodes.NONE) accepted.push(row)
+        return fail(errorCode)
       })
     }
   })
   state.offsets.commit(body.groupId, accepted)
   return { topics }
+}
+
+/** Whether an offset can be kept as it is. */
+export function commitRowError ({ offset, metadata }: OffsetCommitRow): number {
+  if (Buffer.byteLength(metadata) > MAX_METADATA_BYTES) return ErrorCodes.OFFSET_METADATA_TOO_LARGE
+  return Number.isSafeInteger(offset) ? ErrorCodes.NONE : ErrorCodes.INVALID_COMMIT_OFFSET_SIZE
 }
 
 export function offsetFetch (state: BrokerState, body: RequestOf<typeof OffsetFetch>, { apiVersion }: RequestContext): ResponseInput<typeof OffsetFetch> {

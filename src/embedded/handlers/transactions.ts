@@ -10,6 +10,7 @@ import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
 import type { BrokerState } from '../broker-state.ts'
 import type { OffsetCommitRow } from '../groups/committed-offsets.ts'
 import type { RequestContext } from '../server/dispatcher.ts'
+import { commitRowError } from './group-offsets.ts'
 import type { ProducerIdentity, TransactionState } from '../transactions/transactions.ts'
 
 /** From this version of the transaction APIs on a fenced producer is told so by a code of its own. */
@@ -51,16 +52,22 @@ export function txnOffsetCommit (state: BrokerState, body: RequestOf<typeof TxnO
   // Whoever commits without saying as which member is not asked.
   const isMember = memberId !== '' || generationId >= 0
   const memberError = isMember ? state.groups.checkCommit(groupId, body, generationId) : ErrorCodes.NONE
-  const isUnknown = (topic: string, partition: number): boolean => state.topics.partition(topic, partition) === null
   const rows = body.topics.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata }): OffsetCommitRow =>
     ({ topic: name, partition: partitionIndex, offset: Number(committedOffset), leaderEpoch: committedLeaderEpoch, metadata: committedMetadata ?? '' })))
-  const known = rows.filter(({ topic, partition }) => !isUnknown(topic, partition))
-  const errorCode = memberError !== ErrorCodes.NONE ? memberError : fencedCode(state.transactions.commitOffsets(body.transactionalId, identity(body), groupId, known), apiVersion >= MIN_FENCED_VERSION)
+  const rowError = (row: OffsetCommitRow): number => state.topics.partition(row.topic, row.partition) === null ? ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION : commitRowError(row)
+  const acceptable = rows.filter(row => rowError(row) === ErrorCodes.NONE)
+  const errorCode = memberError !== ErrorCodes.NONE
+    ? memberError
+    : fencedCode(state.transactions.commitOffsets(body.transactionalId, identity(body), groupId, acceptable), apiVersion >= MIN_FENCED_VERSION)
+  const errors = new Map(rows.map(row => [`${row.topic}/${row.partition}`, rowError(row)]))
   return {
     throttleTimeMs: 0,
     topics: body.topics.map(({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: isUnknown(name, partitionIndex) ? ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION : errorCode }))
+      partitions: partitions.map(({ partitionIndex }) => {
+        const own = errors.get(`${name}/${partitionIndex}`) ?? ErrorCodes.NONE
+        return { partitionIndex, errorCode: own === ErrorCodes.NONE ? errorCode : own }
+      })
     }))
   }
 }

@@ -28,6 +28,9 @@ interface MutableTopic extends Topic {
   leaderEpoch: number
 }
 
+/** No topic has more: what a client asks for by mistake must not take all the memory. */
+export const MAX_PARTITIONS = 10_000
+
 const TOPICS_FILE = 'topics.json'
 const LOGS_FOLDER = 'logs'
 
