@@ -1,4 +1,4 @@
-import { connect as connectSocket } from 'node:net'
+import { connect as connectSocket, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { test } from 'tap'
 import { CODECS } from '../../protocol/compression/codec.ts'
@@ -31,7 +31,7 @@ test('what a producer may append', async t => {
   const records = [{ timestamp, key: Buffer.from('k'), value: Buffer.from('v') }, { timestamp: timestamp - 5, value: null }]
   await peer.createTopic('plain')
 
-  t.test('a batch gets its place and comes back byte for byte but for offset and epoch', async t => {
+  await t.test('a batch gets its place and comes back byte for byte but for offset and epoch', async t => {
     const sent = buildBatch({ records, compression: CODECS.zstd })
     t.match(await peer.produce('plain', sent), { errorCode: 0, baseOffset: 0n, logAppendTimeMs: -1n, logStartOffset: 0n })
     t.match(await peer.produce('plain', sent), { errorCode: 0, baseOffset: 2n })
@@ -56,7 +56,7 @@ test('what a producer may append', async t => {
     ['a timestamp too far ahead', buildBatch({ records: [{ timestamp: timestamp + 3_600_001, value: null }] }), ErrorCodes.INVALID_TIMESTAMP]
   ]
   for (const [what, batch, errorCode] of refused) {
-    t.test(`not ${what}`, async t => {
+    await t.test(`not ${what}`, async t => {
       const end = peer.broker.log('plain', 0).logEndOffset
       const answer = await peer.produce('plain', batch)
       t.equal(answer.errorCode, errorCode)
@@ -65,13 +65,13 @@ test('what a producer may append', async t => {
     })
   }
 
-  t.test('not an old record format', async t => {
+  await t.test('not an old record format', async t => {
     const message = Buffer.alloc(12 + 14)
     message.writeInt32BE(14, 8)
     t.equal((await peer.produce('plain', message)).errorCode, ErrorCodes.INVALID_RECORD)
   })
 
-  t.test('a topic with a codec gets its batches in that codec', async t => {
+  await t.test('a topic with a codec gets its batches in that codec', async t => {
     await peer.createTopic('packed', { configs: { 'compression.type': 'lz4' } })
     await peer.produce('packed', buildBatch({ records, compression: CODECS.gzip, producerId: 4, producerEpoch: 0, baseSequence: 0 }))
     const batch = only(readBatches((await peer.fetch('packed', 0)).records ?? Buffer.alloc(0)).batches)
@@ -81,7 +81,7 @@ test('what a producer may append', async t => {
     t.same([...readRecords(batch)].map(({ key, value, timestamp }) => [key?.toString(), value?.toString(), timestamp]), [['k', 'v', timestamp], [undefined, undefined, timestamp - 5]])
   })
 
-  t.test('a topic with LogAppendTime gives its own timestamps', async t => {
+  await t.test('a topic with LogAppendTime gives its own timestamps', async t => {
     await peer.createTopic('stamped', { configs: { 'message.timestamp.type': 'LogAppendTime' } })
     t.match(await peer.produce('stamped', buildBatch({ records: [{ timestamp: 5, value: null }] })), { errorCode: 0, logAppendTimeMs: BigInt(timestamp) })
     const batch = only(readBatches((await peer.fetch('stamped', 0)).records ?? Buffer.alloc(0)).batches)
@@ -91,7 +91,7 @@ test('what a producer may append', async t => {
     t.equal((await peer.produce('stamped', buildBatch({ records: [{ timestamp: 5, value: null }], logAppendTime: 6 }))).errorCode, ErrorCodes.INVALID_TIMESTAMP)
   })
 
-  t.test('a batch that says LogAppendTime is rewritten where the topic has CreateTime', async t => {
+  await t.test('a batch that says LogAppendTime is rewritten where the topic has CreateTime', async t => {
     await peer.createTopic('created', { configs: { 'message.timestamp.before.max.ms': '9223372036854775807' } })
     await peer.produce('created', buildBatch({ records, logAppendTime: timestamp + 7 }))
     const batch = only(readBatches((await peer.fetch('created', 0)).records ?? Buffer.alloc(0)).batches)
@@ -100,21 +100,21 @@ test('what a producer may append', async t => {
     t.equal(batch.maxTimestamp, timestamp + 7)
   })
 
-  t.test('a compacted topic wants keys, and says which record has none', async t => {
+  await t.test('a compacted topic wants keys, and says which record has none', async t => {
     await peer.createTopic('compacted', { configs: { 'cleanup.policy': 'compact' } })
     const answer = await peer.produce('compacted', buildBatch({ records }))
     t.equal(answer.errorCode, ErrorCodes.INVALID_RECORD)
     t.same(answer.recordErrors.map(({ batchIndex }) => batchIndex), [1])
   })
 
-  t.test('min.insync.replicas above one can be had with acks=1 only', async t => {
+  await t.test('min.insync.replicas above one can be had with acks=1 only', async t => {
     await peer.createTopic('safe', { configs: { 'min.insync.replicas': '2' } })
     t.equal((await peer.produce('safe', batchOf(1))).errorCode, ErrorCodes.NOT_ENOUGH_REPLICAS)
     t.equal((await peer.produce('safe', batchOf(1), { acks: 1 })).errorCode, ErrorCodes.INVALID_TIMESTAMP, 'which is as far as the batch of today gets here')
     t.equal((await peer.produce('safe', batchOf(1), { acks: 2 })).errorCode, ErrorCodes.INVALID_REQUIRED_ACKS)
   })
 
-  t.test('by the id of a topic', async t => {
+  await t.test('by the id of a topic', async t => {
     const topicId = await peer.createTopic('by-id')
     const send = async (id: string): Promise<number | undefined> => {
       const { responses } = await peer.ask(Produce, { acks: -1, timeoutMs: 1000, topicData: [{ topicId: id, partitionData: [{ index: 0, records: buildBatch({ records }) }] }] }, 13)
@@ -153,8 +153,8 @@ test('acks=0 gets no answer, and an error closes the connection', async t => {
   }
   send('topic')
   for (const chunk of encodeRequest(ApiVersions, 0, { correlationId: 2, clientId: null }, {})) socket.write(chunk)
-  const [answer] = await once(socket, 'data')
-  t.ok(Buffer.isBuffer(answer) && answer.readInt32BE(4) === 2, 'the first answer is that to the second request')
+  const answer = await nextChunk(socket)
+  t.equal(answer.readInt32BE(4), 2, 'the first answer is that to the second request')
   t.equal(peer.broker.log('topic', 0).logEndOffset, 1)
   send('missing')
   await once(socket, 'close')
@@ -164,7 +164,7 @@ test('fetch', async t => {
   const peer = await startPeer(t)
   await peer.createTopic('topic')
 
-  t.test('waits at the end of the log until something is appended', async t => {
+  await t.test('waits at the end of the log until something is appended', async t => {
     const waiting = peer.fetch('topic', 0, { maxWaitMs: 60_000 })
     // Its own connection: this one is held up by the fetch.
     const other = new Peer(peer.broker, await connect(t, peer.broker))
@@ -172,11 +172,11 @@ test('fetch', async t => {
     t.equal(only(readBatches((await waiting).records ?? Buffer.alloc(0)).batches).recordCount, 3)
   })
 
-  t.test('answers with nothing when the time is over', async t => {
+  await t.test('answers with nothing when the time is over', async t => {
     t.match(await peer.fetch('topic', 3, { maxWaitMs: 20 }), { errorCode: 0, highWatermark: 3n, records: Buffer.alloc(0) })
   })
 
-  t.test('waits for as many bytes as are asked for', async t => {
+  await t.test('waits for as many bytes as are asked for', async t => {
     const size = batchOf(1).length
     const waiting = peer.fetch('topic', 3, { maxWaitMs: 60_000, minBytes: 2 * size })
     const other = new Peer(peer.broker, await connect(t, peer.broker))
@@ -185,13 +185,13 @@ test('fetch', async t => {
     t.equal(readBatches((await waiting).records ?? Buffer.alloc(0)).batches.length, 2)
   })
 
-  t.test('an offset outside the log is an error at once', async t => {
+  await t.test('an offset outside the log is an error at once', async t => {
     t.equal((await peer.fetch('topic', 6, { maxWaitMs: 60_000 })).errorCode, ErrorCodes.OFFSET_OUT_OF_RANGE)
     peer.broker.log('topic', 0).setLogStart(2)
     t.equal((await peer.fetch('topic', 1, { maxWaitMs: 60_000 })).errorCode, ErrorCodes.OFFSET_OUT_OF_RANGE)
   })
 
-  t.test('nothing beyond the high watermark is given out', async t => {
+  await t.test('nothing beyond the high watermark is given out', async t => {
     peer.broker.log('topic', 0).holdHighWatermark(3)
     t.match(await peer.fetch('topic', 2), { highWatermark: 3n })
     t.match(await peer.fetch('topic', 3), { errorCode: 0, records: Buffer.alloc(0) })
@@ -200,14 +200,14 @@ test('fetch', async t => {
     peer.broker.log('topic', 0).holdHighWatermark(null)
   })
 
-  t.test('a leader epoch that is not the present one is refused', async t => {
+  await t.test('a leader epoch that is not the present one is refused', async t => {
     peer.broker.bumpLeaderEpoch('topic')
     t.match(await peer.fetch('topic', 5, { currentLeaderEpoch: 0 }), { errorCode: ErrorCodes.FENCED_LEADER_EPOCH, currentLeader: { leaderId: 1, leaderEpoch: 1 } })
     t.equal((await peer.fetch('topic', 5, { currentLeaderEpoch: 2 })).errorCode, ErrorCodes.UNKNOWN_LEADER_EPOCH)
     t.equal((await peer.fetch('topic', 5, { currentLeaderEpoch: 1 })).errorCode, 0)
   })
 
-  t.test('a log that was truncated and written anew tells where the histories part', async t => {
+  await t.test('a log that was truncated and written anew tells where the histories part', async t => {
     await peer.produce('topic', batchOf(5))
     peer.broker.log('topic', 0).truncateTo(5)
     peer.broker.bumpLeaderEpoch('topic')
@@ -218,13 +218,13 @@ test('fetch', async t => {
     t.match(topics[0]?.partitions, [{ leaderEpoch: 0, endOffset: 5n }, { leaderEpoch: -1, endOffset: -1n }])
   })
 
-  t.test('sessions are not kept', async t => {
+  await t.test('sessions are not kept', async t => {
     const body = { maxWaitMs: 0, minBytes: 0, topics: [] }
     t.match(await peer.ask(Fetch, { ...body, sessionId: 0, sessionEpoch: 0 }), { errorCode: 0, sessionId: 0 })
     t.match(await peer.ask(Fetch, { ...body, sessionId: 7, sessionEpoch: 1 }), { errorCode: ErrorCodes.FETCH_SESSION_ID_NOT_FOUND })
   })
 
-  t.test('a topic that is deleted ends the wait', async t => {
+  await t.test('a topic that is deleted ends the wait', async t => {
     await peer.createTopic('short-lived')
     const waiting = peer.fetch('short-lived', 0, { maxWaitMs: 60_000 })
     const other = new Peer(peer.broker, await connect(t, peer.broker))
@@ -256,7 +256,7 @@ test('topics', async t => {
   const row = (topic: { readonly name: string, readonly numPartitions?: number, readonly replicationFactor?: number, readonly assignments?: ReadonlyArray<{ readonly partitionIndex: number, readonly brokerIds: readonly number[] }>, readonly configs?: ReadonlyArray<{ readonly name: string, readonly value: string | null }> }) =>
     ({ numPartitions: -1, replicationFactor: -1, assignments: [], configs: [], ...topic })
 
-  t.test('are created, described and found by id', async t => {
+  await t.test('are created, described and found by id', async t => {
     const topicId = await peer.createTopic('first', { partitions: 3, configs: { 'retention.ms': '1000' } })
     const byName = await peer.ask(Metadata, { topics: [{ name: 'first' }] })
     t.match(byName, { clusterId: peer.broker.clusterId, controllerId: 1, brokers: [{ nodeId: 1, ...peer.broker.address }] })
@@ -267,7 +267,7 @@ test('topics', async t => {
     t.equal((await peer.ask(Metadata, { topics: [] }, 0)).topics.length, 1)
   })
 
-  t.test('are refused with a reason', async t => {
+  await t.test('are refused with a reason', async t => {
     t.match(await create({ name: 'first' }), { errorCode: ErrorCodes.TOPIC_ALREADY_EXISTS })
     t.match(await create({ name: 'a/b' }), { errorCode: ErrorCodes.INVALID_TOPIC_EXCEPTION })
     t.match(await create({ name: 'x', replicationFactor: 3 }), { errorCode: ErrorCodes.INVALID_REPLICATION_FACTOR })
@@ -280,7 +280,7 @@ test('topics', async t => {
     t.equal((await peer.ask(Metadata, { topics: [{ name: 'x' }] })).topics[0]?.errorCode, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION)
   })
 
-  t.test('grow and do not shrink', async t => {
+  await t.test('grow and do not shrink', async t => {
     const grow = async (count: number): Promise<number | undefined> => (await peer.ask(CreatePartitions, { topics: [{ name: 'first', count, assignments: null }], timeoutMs: 0, validateOnly: false })).results[0]?.errorCode
     t.equal(await grow(2), ErrorCodes.INVALID_PARTITIONS)
     t.equal(await grow(2_000_000_000), ErrorCodes.INVALID_PARTITIONS)
@@ -288,7 +288,7 @@ test('topics', async t => {
     t.equal(peer.broker.log('first', 4).logEndOffset, 0)
   })
 
-  t.test('get another id when they are created anew', async t => {
+  await t.test('get another id when they are created anew', async t => {
     const topicId = await peer.createTopic('again')
     t.match((await peer.ask(DeleteTopics, { topics: [{ name: null, topicId }], timeoutMs: 0 })).responses, [{ errorCode: 0, name: 'again' }])
     t.match((await peer.ask(DeleteTopics, { topics: [{ name: null, topicId }], timeoutMs: 0 })).responses, [{ errorCode: ErrorCodes.UNKNOWN_TOPIC_ID }])
@@ -296,7 +296,7 @@ test('topics', async t => {
     t.not(await peer.createTopic('again'), topicId)
   })
 
-  t.test('lose records up to an offset', async t => {
+  await t.test('lose records up to an offset', async t => {
     await peer.createTopic('trimmed')
     await peer.produce('trimmed', batchOf(5))
     const trim = async (offset: bigint): Promise<unknown> => (await peer.ask(DeleteRecords, { topics: [{ name: 'trimmed', partitions: [{ partitionIndex: 0, offset }] }], timeoutMs: 0 })).topics[0]?.partitions[0]
@@ -306,13 +306,13 @@ test('topics', async t => {
     t.match(await trim(-1n), { errorCode: 0, lowWatermark: 5n })
   })
 
-  t.test('are made by asking for them only where that is on', async t => {
+  await t.test('are made by asking for them only where that is on', async t => {
     const eager = await startPeer(t, { autoCreateTopics: true, defaultPartitions: 2 })
     t.match((await eager.ask(Metadata, { topics: [{ name: 'wanted' }], allowAutoTopicCreation: false })).topics, [{ errorCode: ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION }])
     t.match((await eager.ask(Metadata, { topics: [{ name: 'wanted' }] })).topics, [{ errorCode: 0, partitions: [{}, {}] }])
   })
 
-  t.test('lose what is older than their retention', async t => {
+  await t.test('lose what is older than their retention', async t => {
     await peer.createTopic('forgetful', { configs: { 'retention.ms': '1', 'message.timestamp.before.max.ms': '9223372036854775807' } })
     await peer.produce('forgetful', buildBatch({ records: [{ timestamp: 1000, value: null }] }))
     peer.broker.cleanUp()
@@ -330,14 +330,14 @@ test('configuration', async t => {
   const change = async (configs: ReadonlyArray<readonly [string, number, string | null]>, validateOnly = false): Promise<{ readonly errorCode: number } | undefined> =>
     (await peer.ask(IncrementalAlterConfigs, { resources: [{ resourceType: 2, resourceName: 'topic', configs: configs.map(([name, configOperation, value]) => ({ name, configOperation, value })) }], validateOnly })).responses[0]
 
-  t.test('shows what is set, what is not, and where it comes from', async t => {
+  await t.test('shows what is set, what is not, and where it comes from', async t => {
     const all = await describe(null)
     t.match(all.get('retention.ms'), { value: '1000', configSource: 1, synonyms: [{ name: 'retention.ms', value: '1000', source: 1 }, { name: 'log.retention.ms', source: 5 }] })
     t.match(all.get('max.message.bytes'), { value: '1048588', configSource: 5 })
     t.same([...(await describe(['retention.ms'])).keys()], ['retention.ms'])
   })
 
-  t.test('changes step by step', async t => {
+  await t.test('changes step by step', async t => {
     t.match(await change([['cleanup.policy', 2, 'compact'], ['retention.ms', 1, null], ['segment.bytes', 0, '1000']]), { errorCode: 0 })
     t.equal((await describe(null)).get('cleanup.policy')?.value, 'delete,compact')
     t.match(await change([['cleanup.policy', 3, 'delete']]), { errorCode: 0 })
@@ -345,21 +345,21 @@ test('configuration', async t => {
     t.match((await describe(null)).get('retention.ms'), { configSource: 5 })
   })
 
-  t.test('changes nothing when one part is wrong, or on trial', async t => {
+  await t.test('changes nothing when one part is wrong, or on trial', async t => {
     t.match(await change([['segment.bytes', 0, '2000'], ['nonsense', 0, '1']]), { errorCode: ErrorCodes.INVALID_CONFIG, errorMessage: 'Unknown topic config name: nonsense' })
     t.match(await change([['segment.bytes', 2, '2000']]), { errorCode: ErrorCodes.INVALID_CONFIG })
     t.match(await change([['segment.bytes', 0, '2000']], true), { errorCode: 0 })
     t.equal((await describe(null)).get('segment.bytes')?.value, '1000')
   })
 
-  t.test('is replaced as a whole by the older call', async t => {
+  await t.test('is replaced as a whole by the older call', async t => {
     const { responses } = await peer.ask(AlterConfigs, { resources: [{ resourceType: 2, resourceName: 'topic', configs: [{ name: 'retention.bytes', value: '5' }] }], validateOnly: false })
     t.match(responses, [{ errorCode: 0 }])
     t.match((await describe(null)).get('segment.bytes'), { configSource: 5 })
     t.match((await describe(null)).get('retention.bytes'), { value: '5', configSource: 1 })
   })
 
-  t.test('of the broker can be read and not changed', async t => {
+  await t.test('of the broker can be read and not changed', async t => {
     const { results } = await peer.ask(DescribeConfigs, { resources: [{ resourceType: 4, resourceName: '1', configurationKeys: null }, { resourceType: 4, resourceName: '2', configurationKeys: null }] })
     t.ok(results[0]?.configs.some(({ name, value, readOnly }) => name === 'message.max.bytes' && value === '1048588' && readOnly))
     t.equal(results[1]?.errorCode, ErrorCodes.INVALID_REQUEST)
@@ -384,7 +384,7 @@ test('hooks', async t => {
     return await other.produce('topic', batchOf(1)).catch((error: unknown) => error)
   }
 
-  t.test('see every request', async t => {
+  await t.test('see every request', async t => {
     const seen: string[] = []
     const stop = peer.broker.onRequest(({ api, clientId }) => {
       seen.push(`${api.name} of ${clientId}`)
@@ -396,7 +396,7 @@ test('hooks', async t => {
     t.same(seen, ['Metadata of test'])
   })
 
-  t.test('disconnect before a request is handled, or after', async t => {
+  await t.test('disconnect before a request is handled, or after', async t => {
     const end = log.logEndOffset
     let stop = peer.broker.onRequest(Produce, () => 'disconnect')
     t.match(await attempt(), { code: 'CONNECTION_CLOSED' })
@@ -408,7 +408,7 @@ test('hooks', async t => {
     stop()
   })
 
-  t.test('drop requests, or their answers', async t => {
+  await t.test('drop requests, or their answers', async t => {
     const end = log.logEndOffset
     const send = async (): Promise<unknown> => {
       const connection = await connect(t, peer.broker)
@@ -424,7 +424,7 @@ test('hooks', async t => {
     stop()
   })
 
-  t.test('answer in the broker\'s place, or change what it says', async t => {
+  await t.test('answer in the broker\'s place, or change what it says', async t => {
     const end = log.logEndOffset
     let stop = peer.broker.onRequest(Produce, ({ body }) => ({
       answer: { responses: body.topicData.map(({ name }) => ({ name, partitionResponses: [{ index: 0, errorCode: 0, baseOffset: 777n }] })) }
@@ -437,7 +437,7 @@ test('hooks', async t => {
     stop()
   })
 
-  t.test('delay, and what was asked for is done after the client has gone', async t => {
+  await t.test('delay, and what was asked for is done after the client has gone', async t => {
     const end = log.logEndOffset
     let release = (): void => {}
     const held = new Promise<void>(resolve => { release = resolve })
@@ -468,12 +468,15 @@ test('a newer client than the broker is told what the broker speaks', async t =>
   request.writeInt32BE(5, 8)
   request.writeInt16BE(-1, 12)
   socket.write(request)
-  const [chunk] = await once(socket, 'data')
-  const { header, body } = decodeResponse(ApiVersions, 0, Buffer.isBuffer(chunk) ? chunk.subarray(4) : Buffer.alloc(0))
+  const { header, body } = decodeResponse(ApiVersions, 0, (await nextChunk(socket)).subarray(4))
   t.equal(header.correlationId, 5)
   t.equal(body.errorCode, ErrorCodes.UNSUPPORTED_VERSION)
   t.ok(body.apiKeys.some(({ apiKey, maxVersion }) => apiKey === ApiVersions.key && maxVersion === 4))
 })
+
+function nextChunk (socket: Socket): Promise<Buffer> {
+  return new Promise(resolve => socket.once('data', resolve))
+}
 
 function damaged (batch: Buffer): Buffer {
   const copy = Buffer.from(batch)

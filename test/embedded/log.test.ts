@@ -24,7 +24,7 @@ test('a log in memory and on disk', async t => {
   for (const kind of ['memory', 'disk'] as const) {
     const open = (): PartitionLog => new PartitionLog(kind === 'memory' ? new MemoryStorage() : new FileStorage(temporaryFolder(t), () => SEGMENT_BYTES), 0)
 
-    t.test(`${kind}: batches get their offsets and this leader's epoch, and are read from any offset within`, async t => {
+    await t.test(`${kind}: batches get their offsets and this leader's epoch, and are read from any offset within`, async t => {
       const log = new PartitionLog(kind === 'memory' ? new MemoryStorage() : new FileStorage(temporaryFolder(t), () => 10_000), 7)
       for (const count of [3, 1, 2]) log.append(parse(batchOf(count)))
       t.equal(log.logEndOffset, 6)
@@ -36,7 +36,7 @@ test('a log in memory and on disk', async t => {
       t.ok(readBatches(bytes).batches.every(batch => batch.partitionLeaderEpoch === 7 && batch.isCrcValid()))
     })
 
-    t.test(`${kind}: a read gives whole batches within its limit, and one at least if it must`, async t => {
+    await t.test(`${kind}: a read gives whole batches within its limit, and one at least if it must`, async t => {
       const log = open()
       log.append(parse(batchOf(3)))
       t.same(offsetsOf(log, 0, 1), [0])
@@ -44,7 +44,7 @@ test('a log in memory and on disk', async t => {
       t.equal(log.read(0, { maxBytes: 1000, endOffset: 2, atLeastOne: true }).bytes.length, 0, 'a batch that ends beyond what is committed is not read')
     })
 
-    t.test(`${kind}: truncation removes the batches at and after an offset, and the epochs that began there`, async t => {
+    await t.test(`${kind}: truncation removes the batches at and after an offset, and the epochs that began there`, async t => {
       const log = open()
       for (let index = 0; index < 10; index++) log.append(parse(batchOf(2)))
       log.startEpoch(3)
@@ -59,7 +59,7 @@ test('a log in memory and on disk', async t => {
       t.same(offsetsOf(log, 13), [13])
     })
 
-    t.test(`${kind}: the log start moves forward and takes whole segments with it`, async t => {
+    await t.test(`${kind}: the log start moves forward and takes whole segments with it`, async t => {
       const log = open()
       for (let index = 0; index < 10; index++) log.append(parse(batchOf(2)))
       const before = log.sizeBytes
@@ -71,7 +71,7 @@ test('a log in memory and on disk', async t => {
       t.equal(log.logStartOffset, 11, 'it never moves back')
     })
 
-    t.test(`${kind}: raw batches may leave gaps, and must not go back`, async t => {
+    await t.test(`${kind}: raw batches may leave gaps, and must not go back`, async t => {
       const log = open()
       log.appendRaw(Buffer.concat([batchOf(2, { baseOffset: 5 }), batchOf(1, { baseOffset: 100 })]))
       t.equal(log.logEndOffset, 101)
@@ -82,7 +82,7 @@ test('a log in memory and on disk', async t => {
 })
 
 test('a log that is opened again', async t => {
-  t.test('finds everything, batch for batch', async t => {
+  await t.test('finds everything, batch for batch', async t => {
     const folder = temporaryFolder(t)
     const storage = new FileStorage(folder, () => SEGMENT_BYTES)
     const log = new PartitionLog(storage, 0)
@@ -100,7 +100,7 @@ test('a log that is opened again', async t => {
     again.close()
   })
 
-  t.test('drops a batch that was cut off at the end', async t => {
+  await t.test('drops a batch that was cut off at the end', async t => {
     const folder = temporaryFolder(t)
     const log = new PartitionLog(new FileStorage(folder, () => 10_000), 0)
     log.append(parse(batchOf(2)))
@@ -120,7 +120,7 @@ test('a log that is opened again', async t => {
     third.close()
   })
 
-  t.test('knows which transactions were aborted and which is open', async t => {
+  await t.test('knows which transactions were aborted and which is open', async t => {
     const folder = temporaryFolder(t)
     const log = new PartitionLog(new FileStorage(folder, () => 10_000), 0)
     const part = (producerId: number, baseSequence: number): RecordBatch => parse(batchOf(1, { producerId, producerEpoch: 0, baseSequence, isTransactional: true }))
