@@ -1,0 +1,51 @@
+/** What the demo's applications do, with kafkajs: an ordinary client that knows nothing of kafka-shadow. */
+import { Kafka, logLevel, type Producer } from 'kafkajs'
+
+/** kafkajs otherwise explains, at every start, that its default partitioner has changed. */
+process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1'
+
+export function client (brokers: readonly string[]): Kafka {
+  return new Kafka({ clientId: 'shop', brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { retries: 3, initialRetryTime: 100 } })
+}
+
+/** Writes `count` orders from `first` on, in batches. */
+export async function writeOrders (producer: Producer, topic: string, { first, count }: { readonly first: number, readonly count: number }): Promise<void> {
+  const BATCH = 50
+  for (let from = first; from < first + count; from += BATCH) {
+    const numbers = Array.from({ length: Math.min(BATCH, first + count - from) }, (_, index) => from + index)
+    await producer.send({ topic, messages: numbers.map(number => ({ key: `customer-${number % 97}`, value: JSON.stringify({ order: number, item: 'umbrella' }) })) })
+  }
+}
+
+/** Reads as the consumer group `group`, which goes on where it ended before, until `count` records have come. */
+export async function readOrders (kafka: Kafka, { group, topic, count, timeoutMs }: { readonly group: string, readonly topic: string, readonly count: number, readonly timeoutMs: number }): Promise<number[]> {
+  const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 200 })
+  const orders: number[] = []
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => { reject(new Error(`only ${orders.length} of ${count} records came within ${timeoutMs / 1000} s`)) }, timeoutMs)
+      consumer.run({
+        eachMessage: async ({ message }) => {
+          orders.push(orderOf(message.value))
+          if (orders.length >= count) {
+            clearTimeout(timer)
+            resolve()
+          }
+        }
+      }).catch(reject)
+    })
+    // What was read is committed, for the next one of the group.
+    await consumer.stop()
+  } finally {
+    await consumer.disconnect()
+  }
+  return orders
+}
+
+function orderOf (value: Buffer | null): number {
+  const parsed: unknown = JSON.parse(value?.toString() ?? 'null')
+  if (typeof parsed !== 'object' || parsed === null || !('order' in parsed) || typeof parsed.order !== 'number') throw new Error(`a record came that nobody wrote: ${String(value)}`)
+  return parsed.order
+}
