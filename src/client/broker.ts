@@ -124,9 +124,11 @@ export class Broker {
 
   #failed (problem: string): void {
     const { now, random } = this.#options
+    this.#lastProblem = problem
+    // The connections of one broker fail together: that is one failure.
+    if (this.isBackingOff) return
     if (this.#healthySinceMs !== null && now() - this.#healthySinceMs >= HEALTHY_MS) this.#failures = 0
     this.#healthySinceMs = null
-    this.#lastProblem = problem
     this.#retryAtMs = now() + backoffMs(this.#failures++, BACKOFF, random)
   }
 
@@ -138,10 +140,10 @@ export class Broker {
     }
   }
 
-  /** Lets requests that are under way end, and opens nothing more. */
-  drain (): void {
+  /** Opens nothing more, and resolves when the requests that are under way have ended. */
+  async drain (): Promise<void> {
     this.#abort.abort()
-    for (const { connection } of this.#slots.values()) connection?.drain().catch(() => {})
+    await Promise.all([...this.#slots.values()].map(async ({ connection }) => { await connection?.drain() }))
   }
 
   /** Ends all connections now. */

@@ -38,7 +38,10 @@ export interface ClusterRequestOptions {
   readonly signal: AbortSignal
   /** Default: the cluster's. */
   readonly timeoutMs?: number
-  /** Requests of one purpose and lane share a connection to each broker and wait for each other there. Default 'general'. */
+  /**
+   * Requests of one purpose and lane share a connection to each broker: they wait for each other there, and an overdue one ends
+   * it for all. Default 'general'.
+   */
   readonly purpose?: string
   readonly lane?: number
   readonly minVersion?: number
@@ -68,6 +71,9 @@ const DEFAULT_METADATA_MAX_AGE_MS = 10_000
 
 /** A broker that hangs must not keep the others from being asked. */
 const METADATA_TIMEOUT_MS = 10_000
+
+/** On a connection of its own: it must not wait behind requests that take long, nor, when it is overdue, end their connection. */
+const METADATA_PURPOSE = 'metadata'
 const IDLE_MS = 5 * 60_000
 const IDLE_CHECK_MS = 30_000
 
@@ -86,6 +92,8 @@ export class Cluster {
   readonly #abort = new AbortController()
   readonly #bootstrap: readonly Broker[]
   readonly #brokers = new Map<number, Broker>()
+  /** Brokers that are gone from the metadata, while something is under way there. */
+  readonly #retired = new Set<Broker>()
   readonly #idleTimer: NodeJS.Timeout
   #view: ClusterView | null = null
   #lastContactMs: number | null = null
@@ -156,7 +164,7 @@ export class Cluster {
           // In version 0 an empty list stands for all topics, later null does.
           topics: version === 0 ? [] : null,
           allowAutoTopicCreation: version < 4
-        }), { nodeId, broker }, { signal, timeoutMs })
+        }), { nodeId, broker }, { signal, timeoutMs, purpose: METADATA_PURPOSE })
         if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
         return this.#adopt(clusterView(body, atMs))
       } catch (error) {
@@ -171,14 +179,19 @@ export class Cluster {
     for (const [nodeId, broker] of this.#brokers) {
       const now = view.brokers.get(nodeId)
       if (now?.host === broker.address.host && now.port === broker.address.port) continue
-      broker.drain()
       this.#brokers.delete(nodeId)
+      this.#retire(broker)
     }
     for (const { nodeId, host, port } of view.brokers.values()) {
       if (!this.#brokers.has(nodeId)) this.#brokers.set(nodeId, new Broker({ host, port }, this.#brokerOptions))
     }
     this.#view = view
     return view
+  }
+
+  #retire (broker: Broker): void {
+    this.#retired.add(broker)
+    broker.drain().then(() => { this.#retired.delete(broker) }, () => {})
   }
 
   /**
@@ -217,7 +230,7 @@ export class Cluster {
   async close (): Promise<void> {
     this.#abort.abort()
     clearInterval(this.#idleTimer)
-    await Promise.all([...this.#bootstrap, ...this.#brokers.values()].map(broker => broker.close()))
+    await Promise.all([...this.#bootstrap, ...this.#brokers.values(), ...this.#retired].map(broker => broker.close()))
   }
 
   async #tryCandidates<T> (target: RequestTarget, signal: AbortSignal, attempt: (candidate: Candidate) => Promise<T>): Promise<T> {

@@ -133,6 +133,7 @@ export class Connection {
     const socket = await dial(address, { timeoutMs: options.connectionTimeoutMs, ...(options.signal === undefined ? {} : { signal: options.signal }) })
     const connection = new Connection(socket, address, options)
     try {
+      throwIfAborted(options.signal)
       const leftMs = Math.max(1, options.connectionTimeoutMs - (performance.now() - startMs))
       connection.#announced = await connection.#negotiate({ timeoutMs: leftMs, signal: options.signal, resetOnAbort: true })
     } catch (error) {
@@ -370,10 +371,12 @@ export class Connection {
     if (deadlineMs >= this.#timerAtMs || this.#state === 'closed') return
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timerAtMs = deadlineMs
-    this.#timer = setTimeout(() => { this.#expire() }, Math.max(1, Math.ceil(deadlineMs - performance.now())))
+    // Not at once: after a pause of the whole process the answer may lie in the socket, and is read before immediates run.
+    this.#timer = setTimeout(() => { setImmediate(() => { this.#expire() }) }, Math.max(1, Math.ceil(deadlineMs - performance.now())))
   }
 
   #expire (): void {
+    if (this.#state === 'closed') return
     this.#timer = null
     this.#timerAtMs = Infinity
     const nowMs = performance.now()

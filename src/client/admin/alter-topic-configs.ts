@@ -19,6 +19,6 @@ export async function alterTopicConfigs (cluster: Cluster, topic: string, change
   const configs = [...changes].map(([name, value]) => ({ name, configOperation: value === null ? DELETE : SET, value }))
   const { body } = await cluster.request(IncrementalAlterConfigs, {
     resources: [{ resourceType: TOPIC_RESOURCE, resourceName: topic, configs }], validateOnly
-  }, 'any', { signal, timeoutMs: ADMIN_REQUEST_TIMEOUT_MS })
+  }, 'any', { signal, purpose: 'admin', timeoutMs: ADMIN_REQUEST_TIMEOUT_MS })
   checkAnswer(body.responses.find(({ resourceType, resourceName }) => resourceType === TOPIC_RESOURCE && resourceName === topic), `IncrementalAlterConfigs ${topic}`)
 }

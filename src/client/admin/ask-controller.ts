@@ -15,7 +15,7 @@ export async function askController<A extends Api> (cluster: Cluster, api: A, bo
 }): Promise<void> {
   const { signal, minVersion, check } = options
   const ask = async (): Promise<void> => {
-    const answer = await cluster.request(api, body, 'controller', { signal, timeoutMs: ADMIN_REQUEST_TIMEOUT_MS, ...(minVersion === undefined ? {} : { minVersion }) })
+    const answer = await cluster.request(api, body, 'controller', { signal, purpose: 'admin', timeoutMs: ADMIN_REQUEST_TIMEOUT_MS, ...(minVersion === undefined ? {} : { minVersion }) })
     check(answer.body)
   }
   try {
