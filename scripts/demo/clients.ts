@@ -27,12 +27,13 @@ export async function readOrders (kafka: Kafka, { group, topic, count, timeoutMs
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => { reject(new Error(`only ${orders.length} of ${count} records came within ${timeoutMs / 1000} s`)) }, timeoutMs)
       consumer.run({
-        eachMessage: async ({ message }) => {
+        eachMessage: ({ message }) => {
           orders.push(orderOf(message.value))
           if (orders.length >= count) {
             clearTimeout(timer)
             resolve()
           }
+          return Promise.resolve()
         }
       }).catch(reject)
     })

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Producer } from 'kafkajs'
+import { KafkaJSProtocolError, type Producer } from 'kafkajs'
 import { z } from 'zod'
+import { messageOf } from '../../src/errors.ts'
 import { client, readOrders, writeOrders } from './clients.ts'
 import { startEmbeddedCluster, startKafkaCluster, type DemoCluster } from './demo-cluster.ts'
 import { KshadowProcess } from './kshadow-process.ts'
@@ -222,9 +223,9 @@ class Demo {
 
   /** Tries to write, and shows the refusal. @throws {Error} when the write was accepted */
   async #refused (producer: Producer, topic: string): Promise<void> {
-    const refusal = await producer.send({ topic, messages: [{ value: '{"order":-1}' }] }).then(() => null, (error: unknown) => error)
+    const refusal = await producer.send({ topic, messages: [{ value: '{"order":-1}' }] }).then(() => null, refusalText)
     if (refusal === null) throw new Error(`a write to the shadow topic ${topic} was accepted`)
-    this.#narrator.done(`a write to ${topic} was refused: ${refusal instanceof Error ? refusal.message : String(refusal)}`)
+    this.#narrator.done(`a write to ${topic} was refused: ${refusal}`)
   }
 
   /** Tries to write until it is accepted. */
@@ -240,6 +241,11 @@ class Demo {
       }
     }
   }
+}
+
+/** kafkajs has its own words for each error code; the Java client and librdkafka show the sidecar's, with topic, link and state. */
+function refusalText (error: unknown): string {
+  return error instanceof KafkaJSProtocolError ? `${error.type} (kafkajs: "${error.message}")` : messageOf(error)
 }
 
 function runYaml (shadow: DemoCluster): string {
