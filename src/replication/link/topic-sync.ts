@@ -12,6 +12,7 @@ import { LATEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.t
 import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../config/link-config.ts'
 import { selectsTopic } from '../../config/topic-filter.ts'
+import { retry } from '../../client/retry.ts'
 import { BrokerError, isBrokerError, messageOf } from '../../errors.ts'
 import { throwIfAborted } from '../../net/abort.ts'
 import type { Logger } from '../../observability/logger.ts'
@@ -22,6 +23,8 @@ import { carriedConfigs, driftOf, shadowingConfigs } from './topic-configs.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
 const CONCURRENT_TOPICS = 8
+/** After that the next run goes on from there. */
+const AWAIT_TOPIC = { deadlineMs: 10_000, baseMs: 50, maxMs: 1000 }
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
 
@@ -195,16 +198,15 @@ export class TopicSync {
     return false
   }
 
-  /** The topic as all of its partitions have leaders. */
+  /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */
   async #awaitTopic (record: TopicRecord): Promise<TopicView> {
     const { shadow, signal } = this.#host
-    for (let partition = 0; partition < record.partitions; partition++) {
-      // Fails while metadata is on its way to the brokers: the next run goes on from here.
-      await shadow.leaderOf(record.topic, partition, { signal })
-    }
-    const topic = shadow.lastView?.topics.get(record.topic)
-    if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`)
-    return topic
+    return await retry(async () => {
+      const topic = (await shadow.refresh({ signal })).topics.get(record.topic)
+      for (let partition = 0; partition < record.partitions; partition++) await shadow.leaderOf(record.topic, partition, { signal })
+      if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`)
+      return topic
+    }, { signal, ...AWAIT_TOPIC })
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
