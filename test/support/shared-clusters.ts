@@ -28,7 +28,8 @@ export interface SharedClusters {
 /** An older source and a newer shadow, two brokers each. */
 export const SHARED_CLUSTERS = {
   source: { version: '4.1', brokers: 2, name: 'source' },
-  shadow: { version: '4.3', brokers: 2, name: 'shadow' }
+  // Engines that are killed are replaced within a second or two.
+  shadow: { version: '4.3', brokers: 2, name: 'shadow', config: { 'group.min.session.timeout.ms': '1000' } }
 } as const satisfies Record<keyof SharedClusters, KafkaClusterOptions>
 
 /** What tells a test's process where the clusters are. */
