@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KafkaJSProtocolError, type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { z } from 'zod'
 import { messageOf } from '../../src/errors.ts'
 import { client, readOrders, writeOrders } from './clients.ts'
@@ -245,7 +245,7 @@ class Demo {
 
 /** kafkajs has its own words for each error code; the Java client and librdkafka show the sidecar's, with topic, link and state. */
 function refusalText (error: unknown): string {
-  return error instanceof KafkaJSProtocolError ? `${error.type} (kafkajs: "${error.message}")` : messageOf(error)
+  return error instanceof Error && 'type' in error && typeof error.type === 'string' ? `${error.type} (kafkajs: "${error.message}")` : messageOf(error)
 }
 
 function runYaml (shadow: DemoCluster): string {
