@@ -1,5 +1,6 @@
 /** A source and a shadow cluster of one embedded broker each, with engines between them, in this process. */
 import type { Test } from 'tap'
+import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
 import { readBatches } from '../../protocol/records/record-batch.ts'
 import { createPartitions } from '../../src/client/admin/create-partitions.ts'
@@ -8,16 +9,18 @@ import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { parseLinkDocument, type LinkConfig } from '../../src/config/link-config.ts'
 import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
+import type { RequestHook } from '../../src/embedded/request-hooks.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
 import { silentLogger, type Logger } from '../../src/observability/logger.ts'
 import { Engine } from '../../src/replication/engine.ts'
 import type { LinkStatus, PartitionStatus, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import { STATE_TOPIC } from '../../src/state/state-topic.ts'
 import { StateFollower } from '../../src/state/state-follower.ts'
 
 export const LINK = 'dr'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 10_000
 const LEADER_EPOCH_AT = 12
 
 /** Include filters that select these names. */
@@ -144,6 +147,22 @@ export class ShadowPair {
     await deleteTopic(this.#cluster(cluster), name, { signal: this.#signal })
   }
 
+  async topicId (cluster: 'source' | 'shadow', name: string): Promise<string | null> {
+    return (await this.#cluster(cluster).refresh({ signal: this.#signal })).topics.get(name)?.topicId ?? null
+  }
+
+  /**
+   * Asks `hook` before every append of copied batches; the engine's own records pass. Call it when the engine leads.
+   * Returns how to end it.
+   */
+  async onAppend (hook: RequestHook<typeof Produce>): Promise<() => void> {
+    const stateTopicId = await this.topicId('shadow', STATE_TOPIC)
+    return this.shadow.onRequest(Produce, request => {
+      const isCopy = request.body.topicData.every(({ name, topicId }) => name !== STATE_TOPIC && topicId !== stateTopicId)
+      return isCopy ? hook(request) : 'pass'
+    })
+  }
+
   async growTopic (name: string, count: number): Promise<void> {
     await createPartitions(this.sourceCluster, { topic: name, count }, { signal: this.#signal })
   }
@@ -189,7 +208,12 @@ export class ShadowPair {
   }
 
   async untilSame (topic: string, partitions = 1): Promise<void> {
-    for (let partition = 0; partition < partitions; partition++) await until(`${topic}-${partition} is the same on both sides`, () => this.isSame(topic, partition))
+    for (let partition = 0; partition < partitions; partition++) {
+      await until(`${topic}-${partition} is the same on both sides`, () => this.isSame(topic, partition)).catch(async (error: unknown) => {
+        const statuses = await Promise.all(this.#engines.map(engine => engine.link()))
+        throw new Error(`${String(error)}: ${JSON.stringify(statuses.map(status => status?.topics.find(({ name }) => name === topic) ?? null))}`)
+      })
+    }
   }
 }
 

@@ -13,7 +13,7 @@ export interface BatchRefusal {
 
 /**
  * Null when `batch`, found where `expected` is the next offset to copy, can be appended exactly; the reason otherwise.
- * The CRC is not checked here: it costs time in proportion to the size, and its failure may be passing.
+ * The CRC is checked before: what a damaged batch says of itself means nothing.
  */
 export function refusalOf (batch: RecordBatch, expected: number): BatchRefusal | null {
   const { baseOffset } = batch

@@ -248,7 +248,7 @@ function boundsFault (copy: PartitionCopy, { shadowLogEnd: end, sourceLogStart, 
     code: 'SOURCE_LOST_RECORDS',
     reason: `the source ends at offset ${sourceHighWatermark} and the shadow at ${end}: the source has lost records that the shadow has, or something else wrote to the shadow`,
     partition,
-    offset: sourceHighWatermark
+    offset: end
   }
 }
 

@@ -186,13 +186,14 @@ export class PartitionCopy {
     this.#problem = null
     for (const batch of answer.batches) {
       if (batch.magic === 2 && batch.lastOffset < this.#nextOffset) continue
+      // First: a damaged batch may look like one that cannot be copied.
+      if (!batch.isCrcValid()) {
+        this.#corrupt(this.#nextOffset)
+        break
+      }
       const refusal = refusalOf(batch, this.#nextOffset)
       if (refusal !== null) {
         this.#stopAhead({ ...refusal, partition: this.partition, offset: this.#nextOffset })
-        break
-      }
-      if (!batch.isCrcValid()) {
-        this.#corrupt(batch)
         break
       }
       this.#enqueue(batch, answer.held)
@@ -217,10 +218,9 @@ export class PartitionCopy {
   }
 
   /** A wrong CRC is asked for once more: the bytes may have been damaged on the way. Twice at the same offset, it is the source. */
-  #corrupt (batch: RecordBatch): void {
-    const offset = batch.baseOffset
+  #corrupt (offset: number): void {
     if (this.#corruptAt === offset) {
-      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `the batch at offset ${offset} has a wrong CRC on the source, twice`, partition: this.partition, offset })
+      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `the source's batch at offset ${offset} has a wrong CRC, twice`, partition: this.partition, offset })
     }
     this.#corruptAt = offset
     this.#problem = `the batch at offset ${offset} came with a wrong CRC; asking for it again`
