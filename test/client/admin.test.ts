@@ -272,6 +272,11 @@ test('producer ids come from one broker, a bounded number at a time, until the f
   })
   t.same((await initProducerId(cluster, 2, { count: 150 }, { signal })).sort((a, b) => a - b), Array.from({ length: 150 }, (_, index) => 1000 + index))
   t.same(await initProducerId(cluster, 2, { count: 0 }, { signal }), [])
+  let empty = 10
+  peer.on(InitProducerId, () => empty-- > 0
+    ? { throttleTimeMs: 0, errorCode: ErrorCodes.COORDINATOR_LOAD_IN_PROGRESS, producerEpoch: 0 }
+    : { throttleTimeMs: 0, errorCode: 0, producerId: BigInt(next++), producerEpoch: 0 })
+  t.equal((await initProducerId(cluster, 2, { count: 5 }, { signal })).length, 5, 'a broker that waits for its next block is waited for')
   const before = peer.count(InitProducerId)
   peer.on(InitProducerId, () => ({ throttleTimeMs: 0, errorCode: ErrorCodes.CLUSTER_AUTHORIZATION_FAILED, producerEpoch: 0 }))
   await t.rejects(initProducerId(cluster, 2, { count: 1000 }, { signal }), { code: 'BROKER_ERROR', wireCode: 31, message: 'InitProducerId on broker 2: CLUSTER_AUTHORIZATION_FAILED' })
