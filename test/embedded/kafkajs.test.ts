@@ -1,17 +1,21 @@
-import kafkajs, { CompressionTypes, Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
+import kafkajs, { CompressionTypes, ConfigResourceTypes, Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
 import { test, type Test } from 'tap'
-import { compress, decompress } from '../../protocol/compression/codec.ts'
+import { CODECS, compress, decompress } from '../../protocol/compression/codec.ts'
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from '../../src/embedded/embedded-broker.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { temporaryFolder } from './peer.ts'
 
 /** kafkajs has but gzip of its own. */
-for (const type of [2, 3, 4] as const) {
-  kafkajs.CompressionCodecs[type] = () => ({
-    compress: async ({ buffer }: { readonly buffer: Buffer }) => compress(type, buffer),
-    decompress: async (buffer: Buffer) => decompress(type, buffer, { maxBytes: 1024 * 1024 })
+function codec (id: number) {
+  return () => ({
+    compress: async ({ buffer }: { readonly buffer: Buffer }) => compress(id, buffer),
+    decompress: async (buffer: Buffer) => decompress(id, buffer, { maxBytes: 1024 * 1024 })
   })
 }
+
+kafkajs.CompressionCodecs[CompressionTypes.Snappy] = codec(CODECS.snappy)
+kafkajs.CompressionCodecs[CompressionTypes.LZ4] = codec(CODECS.lz4)
+kafkajs.CompressionCodecs[CompressionTypes.ZSTD] = codec(CODECS.zstd)
 
 async function start (t: Test, options: EmbeddedBrokerOptions = {}): Promise<{ readonly broker: EmbeddedBroker, readonly kafka: Kafka }> {
   const broker = await EmbeddedBroker.start(options)
@@ -170,9 +174,9 @@ test('the admin client', async t => {
   t.same(await admin.listTopics(), ['topic'])
   await admin.createPartitions({ topicPartitions: [{ topic: 'topic', count: 3 }] })
   t.equal((await admin.fetchTopicMetadata({ topics: ['topic'] })).topics[0]?.partitions.length, 3)
-  const config = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: 2, name: 'topic' }] })
+  const config = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'topic' }] })
   t.match(config.resources[0]?.configEntries.find(({ configName }) => configName === 'retention.ms'), { configValue: '1000' })
-  await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: 'topic', configEntries: [{ name: 'retention.ms', value: '2000' }] }] })
+  await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'topic', configEntries: [{ name: 'retention.ms', value: '2000' }] }] })
   await admin.setOffsets({ groupId: 'group', topic: 'topic', partitions: [{ partition: 0, offset: '0' }] })
   t.match(await admin.deleteGroups(['group']), [{ groupId: 'group', errorCode: 0 }])
   t.match(await admin.fetchTopicOffsets('topic'), [{ partition: 0, offset: '0', low: '0', high: '0' }, {}, {}])
