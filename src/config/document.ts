@@ -26,7 +26,7 @@ export function parseYaml<T> (text: string, source: string, schema: z.ZodType<T>
   // A tag that is not known is a warning to the library: the value would be something else than what was meant.
   const problems = [...document.errors, ...document.warnings]
   if (problems.length > 0) throw new ConfigError(source, problems.map(error => yamlProblem(error, text, lines)))
-  const value: unknown = guarded(source, () => document.toJS({ maxAliasCount: MAX_ALIASES }))
+  const value = guarded(source, (): unknown => document.toJS({ maxAliasCount: MAX_ALIASES }))
   return parseValue(value, source, schema, path => lineOf(document, lines, path))
 }
 
@@ -35,7 +35,7 @@ function guarded<T> (source: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    throw refusal(source, `not YAML that can be read: ${messageOf(error)}`)
+    throw refusal(source, `not YAML that can be read: ${withoutQuotes(messageOf(error))}`)
   }
 }
 
@@ -43,9 +43,14 @@ function refusal (source: string, expected: string): ConfigError {
   return new ConfigError(source, [{ key: '', line: null, value: null, expected }])
 }
 
+/** What the library says, without what it quotes: a password that is not in quotes may begin with a character that YAML gives a meaning. */
+function withoutQuotes (message: string): string {
+  return message.replace(/(?::| [%\\!*&|]).*$/s, '')
+}
+
 function yamlProblem (error: YAMLError, text: string, lines: LineCounter): ConfigProblem {
   const line = lines.linePos(error.pos[0]).line
-  if (error.code !== 'DUPLICATE_KEY') return { key: '', line, value: null, expected: `not YAML: ${error.message}` }
+  if (error.code !== 'DUPLICATE_KEY') return { key: '', line, value: null, expected: `not YAML: ${withoutQuotes(error.message)}` }
   const key = /^[\w.-]+/.exec(text.slice(error.pos[0]))?.[0] ?? ''
   return { key, line, value: null, expected: 'this key is there twice; expected it once' }
 }

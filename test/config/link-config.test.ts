@@ -1,0 +1,206 @@
+import { test } from 'tap'
+import { ConfigError } from '../../src/config/config-error.ts'
+import { isProtectedTopic, LINK_DEFAULTS, linkDocument, parseLinkDocument, parseLinkYaml, type NameFilter } from '../../src/config/link-config.ts'
+import { selectsTopic } from '../../src/config/topic-filter.ts'
+
+const MINIMAL = `
+name: site-b
+client_options:
+  bootstrap_servers: [source-1:9092]
+`
+
+const FULL = `
+name: site-b
+append_mode: produce
+client_options:
+  bootstrap_servers: [source-1:9092, "[::1]:9093"]
+  source_cluster_id: "42"
+  metadata_max_age_ms: 5000
+  connection_timeout_ms: 2000
+  retry_backoff_ms: 50
+  fetch_wait_max_ms: 100
+  fetch_min_bytes: 2
+  fetch_max_bytes: 2048
+  fetch_partition_max_bytes: 1024
+topic_metadata_sync_options:
+  interval: 1m30s
+  paused: true
+  auto_create_shadow_topic_filters:
+    - { pattern_type: LITERAL, filter_type: INCLUDE, name: "*" }
+    - { pattern_type: PREFIXED, filter_type: EXCLUDE, name: test- }
+  synced_shadow_topic_properties: [retention.ms]
+  exclude_default: true
+  start_at_earliest: {}
+`
+
+/** The lines that a text was refused with. */
+function refusalOf (text: string): string[] {
+  try {
+    parseLinkYaml(text, 'link.yaml')
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n')
+    throw error
+  }
+  return []
+}
+
+/** MINIMAL with one more line. */
+function withClientOption (line: string): string {
+  return `${MINIMAL}  ${line}\n`
+}
+
+function withTopicOption (line: string): string {
+  return `${MINIMAL}topic_metadata_sync_options:\n  ${line}\n`
+}
+
+test('a link needs a name and where its source is; the rest has defaults', async t => {
+  t.strictSame(parseLinkYaml(MINIMAL, 'link.yaml'), {
+    name: 'site-b',
+    appendMode: 'produce',
+    clientOptions: {
+      bootstrapServers: [{ host: 'source-1', port: 9092 }],
+      sourceClusterId: null,
+      metadataMaxAgeMs: LINK_DEFAULTS.metadataMaxAgeMs,
+      connectionTimeoutMs: LINK_DEFAULTS.connectionTimeoutMs,
+      retryBackoffMs: LINK_DEFAULTS.retryBackoffMs,
+      fetchWaitMaxMs: LINK_DEFAULTS.fetchWaitMaxMs,
+      fetchMinBytes: LINK_DEFAULTS.fetchMinBytes,
+      fetchMaxBytes: LINK_DEFAULTS.fetchMaxBytes,
+      fetchPartitionMaxBytes: LINK_DEFAULTS.fetchPartitionMaxBytes
+    },
+    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false }
+  })
+})
+
+test('every key is read', async t => {
+  t.strictSame(parseLinkYaml(FULL, 'link.yaml'), {
+    name: 'site-b',
+    appendMode: 'produce',
+    clientOptions: {
+      bootstrapServers: [{ host: 'source-1', port: 9092 }, { host: '::1', port: 9093 }],
+      sourceClusterId: '42',
+      metadataMaxAgeMs: 5000,
+      connectionTimeoutMs: 2000,
+      retryBackoffMs: 50,
+      fetchWaitMaxMs: 100,
+      fetchMinBytes: 2,
+      fetchMaxBytes: 2048,
+      fetchPartitionMaxBytes: 1024
+    },
+    topicSync: {
+      intervalMs: 90_000,
+      paused: true,
+      filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'test-' }],
+      syncedProperties: ['retention.ms'],
+      excludeDefault: true
+    }
+  })
+})
+
+test('0 stands for the default, as in rpk shadow', async t => {
+  for (const [key, value] of [['metadata_max_age_ms', LINK_DEFAULTS.metadataMaxAgeMs], ['fetch_max_bytes', LINK_DEFAULTS.fetchMaxBytes]] as const) {
+    const { clientOptions } = parseLinkYaml(withClientOption(`${key}: 0`), 'link.yaml')
+    t.ok(Object.values(clientOptions).includes(value), key)
+  }
+  t.strictSame(parseLinkYaml(withClientOption('fetch_min_bytes: 0'), 'link.yaml'), parseLinkYaml(MINIMAL, 'link.yaml'))
+})
+
+test('a document written from a link is read back as the same link', async t => {
+  for (const text of [MINIMAL, FULL]) {
+    const link = parseLinkYaml(text, 'link.yaml')
+    t.strictSame(parseLinkDocument(JSON.parse(JSON.stringify(linkDocument(link))), 'record'), link)
+  }
+})
+
+test('what is wrong is refused with its key, line, value and what was expected', async t => {
+  const name = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
+  const size = (from: number, to: number, fallback: number): string => `expected 0 (for the default, ${fallback}) or a whole number from ${from} to ${to}`
+  const max = 2 ** 31 - 1
+  const address = 'expected host:port, such as broker-1:9092 or [::1]:9092'
+  const topicName = 'expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *'
+  const filter = (fields: string): string => withTopicOption(`auto_create_shadow_topic_filters: [{ ${fields} }]`)
+  const refused: Array<[string, string]> = [
+    ['[]', ':1: a list: expected a map with name and client_options'],
+    ['name: a', ':1: client_options: expected client_options with bootstrap_servers'],
+    [MINIMAL.replace('site-b', 'a/b'), `:2: name: "a/b": ${name}`],
+    [MINIMAL.replace('site-b', '".."'), `:2: name: "..": ${name}`],
+    [MINIMAL.replace('site-b', 'x'.repeat(129)), `:2: name: "${'x'.repeat(76)}...: ${name}`],
+    [MINIMAL.replace('site-b', '7'), ':2: name: 7: expected the name of the link'],
+    [`${MINIMAL}append_mode: replica`, ':5: append_mode: "replica": expected produce, the one append mode of this version'],
+    [`${MINIMAL}colour: red`, ':5: colour: unknown key'],
+    [MINIMAL.replace('[source-1:9092]', 'source-1:9092'), ':4: client_options.bootstrap_servers: "source-1:9092": expected a list of host:port'],
+    [MINIMAL.replace('[source-1:9092]', '[]'), ':4: client_options.bootstrap_servers: a list: expected at least one host:port'],
+    [MINIMAL.replace('source-1:9092', 'source-1'), `:4: client_options.bootstrap_servers[0]: "source-1": ${address}`],
+    [MINIMAL.replace('source-1:9092', 'source-1:0'), `:4: client_options.bootstrap_servers[0]: "source-1:0": ${address}`],
+    [MINIMAL.replace('source-1:9092', 'source-1:65536'), `:4: client_options.bootstrap_servers[0]: "source-1:65536": ${address}`],
+    [MINIMAL.replace('source-1:9092', '"http://a:1"'), `:4: client_options.bootstrap_servers[0]: "http://a:1": ${address}`],
+    [MINIMAL.replace('source-1:9092', '"a,b:1"'), `:4: client_options.bootstrap_servers[0]: "a,b:1": ${address}`],
+    [withClientOption('source_cluster_id: 42'), ':5: client_options.source_cluster_id: 42: expected a cluster id, in quotes where it looks like a number'],
+    [withClientOption('tls_settings: { enabled: true }'), ':5: client_options.tls_settings: a map: TLS to the source is not part of this version; leave the key out'],
+    [withClientOption('authentication_configuration: { password: x }'), ':5: client_options.authentication_configuration: a map: authentication to the source is not part of this version; leave the key out'],
+    [withClientOption('metadata_max_age_ms: 99'), `:5: client_options.metadata_max_age_ms: 99: ${size(100, max, 10_000)}`],
+    [withClientOption('connection_timeout_ms: -1'), `:5: client_options.connection_timeout_ms: -1: ${size(100, max, 1000)}`],
+    [withClientOption('retry_backoff_ms: 1.5'), `:5: client_options.retry_backoff_ms: 1.5: ${size(1, max, 100)}`],
+    [withClientOption('fetch_wait_max_ms: 30001'), `:5: client_options.fetch_wait_max_ms: 30001: ${size(1, 30_000, 500)}`],
+    [withClientOption('fetch_min_bytes: 2147483648'), `:5: client_options.fetch_min_bytes: 2147483648: ${size(1, max, 1)}`],
+    [withClientOption('fetch_max_bytes: 1GB'), `:5: client_options.fetch_max_bytes: "1GB": ${size(1024, 64 * 1024 * 1024, 8 * 1024 * 1024)}`],
+    [withClientOption('fetch_partition_max_bytes: 5'), `:5: client_options.fetch_partition_max_bytes: 5: ${size(1024, 64 * 1024 * 1024, 1024 * 1024)}`],
+    [withTopicOption('interval: 50ms'), ':6: topic_metadata_sync_options.interval: "50ms": expected a duration such as 30s, from 100ms to 24h'],
+    [withTopicOption('interval: 30'), ':6: topic_metadata_sync_options.interval: 30: expected a duration such as 30s, from 100ms to 24h'],
+    [withTopicOption('paused: "no"'), ':6: topic_metadata_sync_options.paused: "no": expected true or false'],
+    [withTopicOption('start_at_latest: {}'), ':6: topic_metadata_sync_options.start_at_latest: a map: append_mode produce can only start at the beginning of a topic; leave the key out'],
+    [withTopicOption('start_at_timestamp: "2024-01-01"'), ':6: topic_metadata_sync_options.start_at_timestamp: "2024-01-01": append_mode produce can only start at the beginning of a topic; leave the key out'],
+    [withTopicOption('start_at_earliest: true'), ':6: topic_metadata_sync_options.start_at_earliest: true: expected {}'],
+    [withTopicOption('auto_create_shadow_topic_filters: orders'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters: "orders": expected a list of filters'],
+    [withTopicOption('auto_create_shadow_topic_filters: [orders]'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0]: "orders": expected pattern_type, filter_type and name'],
+    [filter('pattern_type: REGEX, filter_type: INCLUDE, name: a'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].pattern_type: "REGEX": expected LITERAL or PREFIX'],
+    [filter('pattern_type: LITERAL, filter_type: ONLY, name: a'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].filter_type: "ONLY": expected INCLUDE or EXCLUDE'],
+    [filter('pattern_type: LITERAL, filter_type: INCLUDE'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: expected a topic name, the start of one, or *'],
+    [filter('pattern_type: PREFIX, filter_type: INCLUDE, name: "*"'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "*": * is a LITERAL pattern'],
+    [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: "orders*"'), `:6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "orders*": ${topicName}`],
+    [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: ""'), `:6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "": ${topicName}`],
+    [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: "."'), `:6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: ".": ${topicName}`],
+    [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: __consumer_offsets'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "__consumer_offsets": this topic is never shadowed'],
+    [withTopicOption('synced_shadow_topic_properties: [Retention]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "Retention": expected the name of a topic config, such as retention.ms'],
+    [withTopicOption('synced_shadow_topic_properties: [redpanda.remote.recovery]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "redpanda.remote.recovery": this topic config belongs to one cluster and is never carried over'],
+    [withTopicOption('colour: red'), ':6: topic_metadata_sync_options.colour: unknown key']
+  ]
+  for (const [text, line] of refused) t.strictSame(refusalOf(text), [`link.yaml${line}`])
+})
+
+test('what other versions will do is refused by name', async t => {
+  for (const key of ['consumer_offset_sync_options', 'security_sync_options', 'schema_registry_sync_options', 'role_sync_options', 'cloud_options']) {
+    const [line, ...more] = refusalOf(`${MINIMAL}${key}: {}`)
+    t.match(line, new RegExp(`^link.yaml:5: ${key}: a map: .* is not part of this version; leave the key out$`))
+    t.same(more, [])
+  }
+})
+
+test('a topic is shadowed when an include matches and no exclude does, in whatever order', async t => {
+  const include = (name: string, patternType: NameFilter['patternType'] = 'LITERAL'): NameFilter => ({ patternType, filterType: 'INCLUDE', name })
+  const exclude = (name: string, patternType: NameFilter['patternType'] = 'LITERAL'): NameFilter => ({ patternType, filterType: 'EXCLUDE', name })
+  const cases: Array<[NameFilter[], string, boolean]> = [
+    [[], 'orders', false],
+    [[include('orders')], 'orders', true],
+    [[include('orders')], 'orders-2', false],
+    [[include('orders', 'PREFIX')], 'orders-2', true],
+    [[include('orders', 'PREFIX')], 'order', false],
+    [[include('*')], 'orders', true],
+    [[include('*'), exclude('orders')], 'orders', false],
+    [[exclude('orders'), include('*')], 'orders', false],
+    [[exclude('orders'), include('orders')], 'orders', false],
+    [[include('*'), exclude('test-', 'PREFIX')], 'test-1', false],
+    [[include('*'), exclude('*')], 'orders', false],
+    [[exclude('payments')], 'orders', false],
+    // What is Kafka's own, and ours, no filter selects.
+    [[include('*')], '__consumer_offsets', false],
+    [[include('_', 'PREFIX')], '__transaction_state', false],
+    [[include('*')], '__kshadow_links', false],
+    [[include('*')], '_schemas', false],
+    [[include('*')], '_redpanda.audit_log', false],
+    [[include('*')], '_orders', true]
+  ]
+  for (const [filters, topic, isSelected] of cases) t.equal(selectsTopic(filters, topic), isSelected, `${filters.map(filter => `${filter.filterType} ${filter.name}`).join(', ')}: ${topic}`)
+  t.ok(isProtectedTopic('__redpanda.anything'))
+  t.notOk(isProtectedTopic('__orders'))
+})
