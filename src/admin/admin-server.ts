@@ -135,7 +135,8 @@ function createApp ({ config, parts, logger, verifyQuietMs = 5000 }: AdminServer
     const statusCode = refusalStatus(error)
     if (statusCode !== null) return send(reply, problem('REQUEST_INVALID', messageOf(error), statusCode))
     if (!isMeantForClients(error)) logger.error({ err: error, request: request.id, method: request.method, path: request.url }, 'an admin request failed unexpectedly')
-    return send(reply, problemOf(error, { requestId: request.id, leader: leaderAddress(parts) }))
+    const answer = problemOf(error, { requestId: request.id, leader: leaderAddress(parts) })
+    return send(reply, answer.leader === null ? { ...answer, detail: withReason(answer.detail, parts) } : answer)
   }
   app.setErrorHandler(fail)
   app.setNotFoundHandler((request, reply) => send(reply, problem('NOT_FOUND', `there is no ${request.method} ${request.url}`)))
@@ -158,6 +159,12 @@ function linksOf (parts: AdminParts, config: RunConfig): LinkService {
   if (parts.links !== null) return parts.links
   if (config.engine.enabled) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the engine is starting', { retriable: true })
   throw new ShadowError('NOT_LEADER', 'the engine is switched off in this process (engine.enabled)')
+}
+
+/** Why nobody is known to lead, where this process knows. */
+function withReason (detail: string, parts: AdminParts): string {
+  const reason = parts.engineProblem ?? parts.state.problem
+  return reason === null ? detail : `${detail}: ${reason}`
 }
 
 /** The status that the HTTP library gives its own refusals; null for all other errors. */

@@ -3,6 +3,7 @@ import { IncomingMessage, request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { linkStatusSchema } from '../admin/link-status-schema.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
+import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
@@ -31,6 +32,8 @@ interface Call {
   readonly body?: unknown
   /** How long nothing may come. */
   readonly timeoutMs: number
+  /** A status that is an answer besides those from 200 to 299. */
+  readonly alsoGood?: number
 }
 
 const TIMEOUT_MS = 15_000
@@ -53,6 +56,11 @@ export class AdminClient {
 
   async list (): Promise<LinkStatus[]> {
     return await this.#json({ method: 'GET', path: '/v1/links', timeoutMs: TIMEOUT_MS }, z.array(linkStatusSchema))
+  }
+
+  /** Whether the process that was asked does its work; it need not be the one that leads. */
+  async readiness (): Promise<Readiness> {
+    return await this.#json({ method: 'GET', path: '/readyz', timeoutMs: TIMEOUT_MS, alsoGood: 503 }, readinessSchema)
   }
 
   async status (link: string): Promise<LinkStatus> {
@@ -122,7 +130,7 @@ export class AdminClient {
   async #attempt (call: Call): Promise<IncomingMessage | Problem> {
     const answer = await this.#request(call)
     const status = answer.statusCode ?? 0
-    if (status >= 200 && status < 300) return answer
+    if ((status >= 200 && status < 300) || status === call.alsoGood) return answer
     const text = await this.#body(answer, call.method)
     const problem = problemSchema.safeParse(parseJson(text))
     if (problem.success) return problem.data

@@ -7,11 +7,12 @@ import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
 import type { LinkStatus } from '../../src/replication/link-service.ts'
 import { FakeLinks, link, partition, report, topic } from '../admin/fake-links.ts'
-import { startAdmin } from '../admin/start-admin.ts'
+import { startAdmin, type StartedAdmin } from '../admin/start-admin.ts'
 import { runCommand, type CommandOptions, type Outcome } from './run-command.ts'
 
 interface Kshadow {
   readonly links: FakeLinks
+  readonly parts: StartedAdmin['parts']
   readonly address: string
   readonly run: (line: string, options?: CommandOptions) => Promise<Outcome>
 }
@@ -19,9 +20,9 @@ interface Kshadow {
 /** A kshadow with these links, and a way to run commands at it. */
 async function kshadow (t: Test, ...statuses: LinkStatus[]): Promise<Kshadow> {
   const links = new FakeLinks(...statuses)
-  const { server } = await startAdmin(t, links)
+  const { server, parts } = await startAdmin(t, links)
   const address = `127.0.0.1:${server.address.port}`
-  return { links, address, run: (line, options) => runCommand([...line.split(' '), '--admin', address], options) }
+  return { links, parts, address, run: (line, options) => runCommand([...line.split(' '), '--admin', address], options) }
 }
 
 async function listening (t: Test, server: Server): Promise<number> {
@@ -77,6 +78,14 @@ test('list as JSON has the keys of rpk', async t => {
     source_contact_age_ms: 40,
     warning: null
   }])
+})
+
+test('list says what is missing from it', async t => {
+  const { run, parts } = await kshadow(t)
+  parts.engineProblem = 'link dr could not be created: the source does not answer'
+  t.match(await run('list --output json'), {
+    code: 0, out: '[]\n', err: 'kshadow: the engine says: link dr could not be created: the source does not answer\nthere are no links; `kshadow create -c FILE` makes one\n'
+  })
 })
 
 test('status shows what is known, and says where nothing is', async t => {
