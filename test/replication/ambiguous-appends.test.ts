@@ -99,6 +99,7 @@ test('connections that are reset at random lose and repeat nothing', async t => 
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'a', 3)
   const engine = pair.startEngine()
+  await until('the topic is shadowed', async () => (await engine.partition('a', 2))?.activity === 'copying')
   let requests = 0
   // Every 11th request before it is handled, every 17th after it: a pattern that meets every step, the same in every run.
   pair.shadow.onRequest(Produce, () => {

@@ -173,6 +173,12 @@ export class Fetcher {
       budget.give(request.maxBytes)
     }
     if (signal.aborted) return
+    // Another cluster may have been seen meanwhile.
+    const reason = obstacle()
+    if (reason !== null) {
+      this.#failed(lane, request, reason)
+      return
+    }
     if (answer.body.errorCode !== 0) {
       this.#failed(lane, request, `the source answered a fetch with ${errorName(answer.body.errorCode)}`)
       return

@@ -104,14 +104,16 @@ export class Locator {
   }
 
   async #locate (copies: readonly PartitionCopy[]): Promise<void> {
-    const { signal, now, obstacle } = this.#options
+    const { source, signal, now, obstacle } = this.#options
+    // Without having seen the source, nobody knows whether it is the right cluster.
+    await source.view({ signal })
+    const askedAtMs = now()
+    const bounds = await this.#bounds(copies)
     const reason = obstacle()
     if (reason !== null) {
       for (const copy of copies) copy.lookupFailed(reason)
       return
     }
-    const askedAtMs = now()
-    const bounds = await this.#bounds(copies)
     const waiting = copies.map((copy, index) => ({ copy, bounds: bounds[index] ?? 'nothing was answered' }))
     const lookUp = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {

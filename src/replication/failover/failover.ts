@@ -14,6 +14,7 @@ import { retry } from '../../client/retry.ts'
 import { BrokerError, ShadowError } from '../../errors.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
+import type { TopicFault } from '../../state/topic-state.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
 import { failoverConfigs } from '../link/topic-configs.ts'
 import type { ProducerIdBarrier } from './producer-id-barrier.ts'
@@ -59,15 +60,17 @@ export async function failOver (topic: ShadowTopic, options: FailoverOptions): P
     return result
   }
   await step('drain', () => drain(topic, options))
-  if (topic.record.created) {
+  if (topic.record.created || await step('lookUp', () => wasCreated(topic, options))) {
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: name, partition }))
     await step('producerIds', () => options.barrier.ensure(partitions, signal))
     const endOffsets = await step('endOffsets', () => readEnds(topic, partitions, options))
+    const foreign = foreignWrite(topic, endOffsets)
+    if (foreign !== null) topic.fault(foreign)
     const refusedConfigs = await step('configs', () => restoreConfigs(topic, options))
-    await topic.enter('FAILED_OVER', { endOffsets, refusedConfigs })
+    await step('record', () => topic.enter('FAILED_OVER', { created: true, endOffsets, refusedConfigs }))
   } else {
     // Claimed, and never created: there is nothing to open but the name.
-    await topic.enter('FAILED_OVER', { endOffsets: [] })
+    await step('record', () => topic.enter('FAILED_OVER', { endOffsets: [] }))
   }
   logger.info({ link, topic: name, ...steps, totalMs: Math.round(now() - startedAtMs) }, `topic ${name} is failed over and writable`)
 }
@@ -84,6 +87,26 @@ async function drain (topic: ShadowTopic, { now, signal }: FailoverOptions): Pro
     const leftMs = ambiguous === null ? 0 : SETTLE_MS - (now() - ambiguous.atMs)
     if (leftMs > 0) await sleep(leftMs, signal)
   }
+}
+
+/** Whether a topic that is only claimed is there all the same: its creation may have been carried out and not recorded. It is empty then. */
+async function wasCreated ({ record }: ShadowTopic, { shadow, signal }: FailoverOptions): Promise<boolean> {
+  const found = (await shadow.refresh({ signal })).topics.get(record.topic)
+  if (found?.partitions.length !== record.partitions) return false
+  const ends = await listOffsets(shadow, found.partitions.map(({ partition }) => ({ topic: record.topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+  const failed = ends.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+  if (failed !== undefined) throw failed.error ?? new BrokerError(failed.errorCode, `ListOffsets ${record.topic}`)
+  return ends.every(({ offset }) => offset === 0)
+}
+
+/** The fault when a partition does not end where this engine's last append left it; null when all do, as far as it knows. */
+function foreignWrite ({ copies }: ShadowTopic, endOffsets: readonly number[]): TopicFault | null {
+  for (const { partition, shadowEndOffset, ambiguous } of copies) {
+    const end = endOffsets[partition]
+    if (shadowEndOffset === null || end === undefined || end <= shadowEndOffset || end === (ambiguous?.lastOffset ?? -1) + 1) continue
+    return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${shadowEndOffset} to ${end - 1} of the shadow partition, and nothing was copied there`, partition, offset: shadowEndOffset }
+  }
+  return null
 }
 
 /** Where the partitions end, once all their replicas have all of it. */

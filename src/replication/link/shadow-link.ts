@@ -10,6 +10,7 @@ import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
+import { isWritable } from '../../state/topic-state.ts'
 import { Appender } from '../copy/appender.ts'
 import { ByteBudget } from '../copy/byte-budget.ts'
 import { Fetcher } from '../copy/fetcher.ts'
@@ -68,8 +69,6 @@ export class ShadowLink implements TopicHost {
   readonly #task: Task
   #work: Promise<unknown> = Promise.resolve()
   #wakeSync: () => void = () => {}
-  /** Why the source is not the cluster that the link was made for; null when it is. */
-  #wrongSource: string | null = null
   #sourceProblem: string | null = null
   #copiedBytes = 0
   readonly #raising = new Set<ShadowTopic>()
@@ -83,7 +82,7 @@ export class ShadowLink implements TopicHost {
     this.#options = options
     this.#record = record
     this.#budget = new ByteBudget(options.maxBufferedBytes)
-    const obstacle = (): string | null => this.#wrongSource
+    const obstacle = (): string | null => this.#wrongSource()
     this.#fetcher = new Fetcher({ source, client, budget: this.#budget, signal, obstacle, onTopicIdUnknown: () => this.#wakeSync() })
     this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
     this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
@@ -188,12 +187,17 @@ export class ShadowLink implements TopicHost {
     this.#copiedBytes += bytes
   }
 
+  /** Why what was last seen of the source is not the cluster that the link was made for; null when it is, or nothing was seen yet. */
+  #wrongSource (view: ClusterView | null = this.#options.source.lastView): string | null {
+    const expected = this.#record.sourceClusterId
+    if (expected === null || view === null || view.clusterId === expected) return null
+    return `the source's addresses lead to cluster ${view.clusterId ?? 'without an id'}, and the link was made for cluster ${expected}`
+  }
+
   /** @throws {ShadowError} CONFLICT when another cluster answers at the source's addresses */
   #checkSource (view: ClusterView): void {
-    const expected = this.#record.sourceClusterId
-    const isSame = expected === null || view.clusterId === expected
-    this.#wrongSource = isSame ? null : `the source's addresses lead to cluster ${view.clusterId ?? 'without an id'}, and the link was made for cluster ${expected}`
-    if (this.#wrongSource !== null) throw new ShadowError('CONFLICT', this.#wrongSource)
+    const reason = this.#wrongSource(view)
+    if (reason !== null) throw new ShadowError('CONFLICT', reason)
   }
 
   async #syncTopics (): Promise<void> {
@@ -246,7 +250,7 @@ export class ShadowLink implements TopicHost {
     } catch (error) {
       if (signal.aborted) return 0
       this.#sourceProblem = messageOf(error)
-      this.#task.set(this.#wrongSource === null ? 'LINK_UNAVAILABLE' : 'FAULTED', messageOf(error))
+      this.#task.set(this.#wrongSource() === null ? 'LINK_UNAVAILABLE' : 'FAULTED', messageOf(error))
       logger.warn({ link: this.name, err: error }, `${TOPIC_SYNC} failed: ${messageOf(error)}`)
       return UNREACHABLE_RETRY_MS
     }
@@ -323,9 +327,8 @@ export class ShadowLink implements TopicHost {
   }
 
   async #begin (topic: ShadowTopic): Promise<void> {
-    const { state } = topic.record
-    if (state !== 'ACTIVE' && state !== 'PAUSED' && state !== 'FAULTED') return
-    await topic.enter('FAILING_OVER')
+    if (isWritable(topic.record.state)) return
+    if (topic.record.state !== 'FAILING_OVER') await topic.enter('FAILING_OVER')
     this.#failOver(topic)
   }
 
@@ -334,7 +337,7 @@ export class ShadowLink implements TopicHost {
     if (this.#failingOver.has(topic)) return
     const { shadow, barrier, logger, now, signal } = this.#options
     const work = this.#slot()
-      .then(() => failOver(topic, { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => this.#topicSync.shadowingConfigs(record) }))
+      .then(() => topic.exclusively(() => failOver(topic, { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => this.#topicSync.shadowingConfigs(record) })))
       .catch((error: unknown) => {
         if (signal.aborted) return
         topic.problem = `failing over: ${messageOf(error)}`

@@ -8,7 +8,7 @@
  */
 import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
-import type { TopicFault, TopicState } from '../../state/topic-state.ts'
+import { isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf } from '../../errors.ts'
 import { PartitionCopy, type CopyOwner } from '../copy/partition-copy.ts'
 import type { Fidelity, TopicStatus } from '../link-service.ts'
@@ -37,6 +37,7 @@ export class ShadowTopic implements CopyOwner {
   #copies: PartitionCopy[] = []
   /** What keeps the topic from going on at the moment; null when nothing does. */
   problem: string | null = null
+  #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
     this.#record = record
@@ -67,15 +68,43 @@ export class ShadowTopic implements CopyOwner {
     return this.#host.now
   }
 
+  /** True while the topic is a shadow that nobody has begun to fail over. */
+  get isShadowed (): boolean {
+    const { owned, state } = this.#record
+    return owned && (state === 'ACTIVE' || state === 'PAUSED')
+  }
+
   /** True while records are to be copied. */
   get isCopying (): boolean {
     return this.#record.state === 'ACTIVE' && this.#copies.length > 0
   }
 
-  /** Writes a change of the record; resolves when it is in the state topic. What is held here changes at once. */
+  /**
+   * Does one thing after the other: what a sync still does to a topic must not come after its failover. Work that may have waited
+   * looks at the state first.
+   */
+  exclusively<T> (work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work)
+    this.#exclusive = result.catch(() => {})
+    return result
+  }
+
+  /**
+   * Writes a change of the record; resolves when it is in the state topic. What is held here changes at once, and back when it
+   * could not be written; but a topic is not said to be writable before that is recorded.
+   */
   async update (patch: Partial<TopicRecord>): Promise<void> {
-    this.#record = { ...this.#record, ...patch }
-    await this.#host.write([{ kind: 'topic', link: this.#record.link, topic: this.#record.topic, value: this.#record }])
+    const before = this.#record
+    const after = { ...before, ...patch }
+    const opens = isWritable(after.state) && !isWritable(before.state)
+    if (!opens) this.#record = after
+    try {
+      await this.#host.write([{ kind: 'topic', link: after.link, topic: after.topic, value: after }])
+    } catch (error) {
+      if (this.#record === after) this.#record = before
+      throw error
+    }
+    if (opens) this.#record = after
   }
 
   async enter (state: TopicState, patch: Partial<TopicRecord> = {}): Promise<void> {
@@ -84,6 +113,7 @@ export class ShadowTopic implements CopyOwner {
 
   /** Begins, or goes on after a restart, or takes in new partitions. */
   copy (partitions: number): void {
+    if (this.#record.state !== 'ACTIVE') return
     for (let partition = this.#copies.length; partition < partitions; partition++) {
       const copy = new PartitionCopy(partition, this)
       this.#copies.push(copy)

@@ -79,9 +79,10 @@ export class TopicSync {
     const claimed = this.#claimed()
     const names = claimed.map(({ topic }) => topic)
     const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
-    await this.#each(claimed, problems, async topic => {
+    await this.#each(claimed, problems, topic => topic.exclusively(async () => {
+      if (!topic.isShadowed) return
       if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
-    })
+    }))
     if (this.#host.takesTopics()) {
       const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
       const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
@@ -94,7 +95,7 @@ export class TopicSync {
 
   /** The topics that are shadowed now. */
   #claimed (): ShadowTopic[] {
-    return [...this.#host.topics.values()].filter(({ record }) => record.owned && (record.state === 'ACTIVE' || record.state === 'PAUSED'))
+    return [...this.#host.topics.values()].filter(topic => topic.isShadowed)
   }
 
   /** Works through topics a few at a time. What fails for one is noted; an end of leadership ends it all. */
@@ -119,6 +120,8 @@ export class TopicSync {
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
   async #adopt (topic: TopicView, configs: DescribedConfigs, shadowView: ClusterView): Promise<boolean> {
+    // A failover of the link takes the topics that are there when it begins.
+    if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
     const { name, options, wallClock } = this.#host
     const claim: TopicRecord = {
@@ -143,9 +146,11 @@ export class TopicSync {
       return false
     }
     const shadow = this.#host.add(claim)
-    await shadow.enter('ACTIVE')
-    await this.#create(shadow, shadowView)
-    return true
+    return await shadow.exclusively(async () => {
+      await shadow.enter('ACTIVE')
+      await this.#create(shadow, shadowView)
+      return true
+    })
   }
 
   #takenBy (topic: string, shadowView: ClusterView): string | null {
