@@ -6,6 +6,7 @@ import { LINK_DEFAULTS, parseLinkYaml } from '../../src/config/link-config.ts'
 import { parseRunYaml } from '../../src/config/run-config.ts'
 import { FakeLinks } from '../admin/fake-links.ts'
 import { startAdmin } from '../admin/start-admin.ts'
+import { PROJECT_ROOT } from '../support/project-root.ts'
 import { runCommand } from './run-command.ts'
 
 const VERBS = ['run', 'config', 'create', 'list', 'describe', 'status', 'failover', 'verify', 'delete']
@@ -28,7 +29,7 @@ test('help names every command, and each has help with examples', async t => {
 })
 
 test('the version is that of the package', async t => {
-  const { version } = z.object({ version: z.string() }).parse(JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')))
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(await readFile(join(PROJECT_ROOT, 'package.json'), 'utf8')))
   t.same(await runCommand(['--version']), { code: 0, out: `${version}\n`, err: '' })
 })
 

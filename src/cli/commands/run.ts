@@ -24,7 +24,10 @@ Examples:
       // All that runs is loaded here, so that the other commands need not wait for it.
       const { runUntilEnded } = await import('../running-parts.ts')
       const { createLogger } = await import('../../observability/logger.ts')
-      const logger = createLogger({ level: options.logLevel ?? config.logLevel, pretty: cli.terminal.isErrTty })
-      await runUntilEnded(config, { logger, signal: cli.terminal.signal, onOverdue: () => process.exit(EXIT_FAILURE) })
+      const { withoutStacks } = await import('../log-fields.ts')
+      const level = options.logLevel ?? config.logLevel
+      const logger = createLogger({ level, pretty: cli.terminal.isErrTty })
+      const isForDefects = level === 'debug' || level === 'trace'
+      await runUntilEnded(config, { logger: isForDefects ? logger : withoutStacks(logger), signal: cli.terminal.signal, onOverdue: () => process.exit(EXIT_FAILURE) })
     })
 }
