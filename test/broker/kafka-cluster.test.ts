@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaCluster, type KafkaVersion } from '../support/kafka-cluster.ts'
@@ -56,7 +56,7 @@ test('what a node said is in the error when it does not start', async t => {
 })
 
 test('processes and folder end with the process that started them, even when it is killed', async t => {
-  const owner = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, '..', 'support', 'abandoned-workspace.ts')], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const owner = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, '..', 'support', `abandoned-workspace${extname(import.meta.filename)}`)], { stdio: ['ignore', 'pipe', 'inherit'] })
   const line = await once(createInterface(owner.stdout), 'line')
   const [path = '', ...pids] = String(line[0]).split(' ')
   t.ok(existsSync(path))

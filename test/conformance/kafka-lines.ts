@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { PROJECT_ROOT } from '../support/project-root.ts'
 
-const CACHE = join(import.meta.dirname, '..', '..', '.cache')
+const CACHE = join(PROJECT_ROOT, '.cache')
 
 /** One line of Apache Kafka whose jars are in the cache. */
 export interface KafkaLine {

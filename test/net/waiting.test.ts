@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'tap'
 import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { abortedError, onAbort, orAborted } from '../../src/net/abort.ts'
@@ -9,6 +10,7 @@ import { backoffMs } from '../../src/net/backoff.ts'
 import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from '../../src/net/client-identity.ts'
 import { dialTcp } from '../../src/net/dial.ts'
 import { sleep } from '../../src/net/sleep.ts'
+import { PROJECT_ROOT } from '../support/project-root.ts'
 
 test('backoff doubles up to a limit, and takes any part of it', async t => {
   const options = { baseMs: 50, maxMs: 2000 }
@@ -68,7 +70,7 @@ test('who waits for a promise may stop waiting, and its later rejection is nobod
 })
 
 test('what is told to brokers is the version of the package', async t => {
-  const text: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  const text: unknown = JSON.parse(await readFile(join(PROJECT_ROOT, 'package.json'), 'utf8'))
   t.match(text, { name: CLIENT_SOFTWARE_NAME, version: CLIENT_SOFTWARE_VERSION })
   for (const value of [CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION]) t.match(value, /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/, 'as KIP-511 demands')
 })
