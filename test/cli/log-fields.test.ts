@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { test } from 'tap'
 import { withoutStacks } from '../../src/cli/log-fields.ts'
 import { ShadowError } from '../../src/errors.ts'
+import { createLogger } from '../../src/observability/logger.ts'
 
 function logged (error: unknown): unknown {
   let line = ''
@@ -18,4 +19,11 @@ test('errors that are meant are logged with their code and without a stack', asy
 test('a defect is logged with its stack, and what is no error as it is', async t => {
   t.match(logged(new TypeError('undefined is not a function')), { err: { message: 'undefined is not a function', stack: /TypeError[^]*at / } })
   t.match(logged('text'), { err: 'text' })
+})
+
+test('secrets stay out of the log', async t => {
+  let line = ''
+  const logger = createLogger({ level: 'info', pretty: false, destination: { write: (text: string) => { line = text } } })
+  withoutStacks(logger).child({ part: 'x' }).warn({ err: new ShadowError('CONNECT_FAILED', 'refused'), sasl: { password: 'hunter2' } }, 'it failed')
+  t.match(JSON.parse(line), { sasl: { password: '<redacted>' }, err: { message: 'refused' } })
 })
