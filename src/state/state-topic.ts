@@ -31,7 +31,7 @@ export async function ensureStateTopic (cluster: Cluster, signal: AbortSignal): 
       if (!isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) throw error
     }
     await cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal })
-  }, { signal, deadlineMs: 60_000, baseMs: 100, maxMs: 2000 })
+  }, { signal, deadlineMs: 5000, baseMs: 100, maxMs: 2000 })
 }
 
 /**
