@@ -239,6 +239,10 @@ export class Connection {
 
   #exchange<T> (exchange: Exchange<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#state === 'closed') {
+        reject(this.#notSent(exchange.what, 'the connection has ended'))
+        return
+      }
       const request = new PendingRequest({
         what: exchange.what,
         timeoutMs: exchange.timeoutMs,

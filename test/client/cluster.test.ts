@@ -3,6 +3,7 @@ import { CreateTopics } from '../../protocol/messages/create-topics.ts'
 import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import type { ResponseInput } from '../../protocol/schema/api.ts'
+import { Broker } from '../../src/client/broker.ts'
 import { Cluster, type ClusterOptions } from '../../src/client/cluster.ts'
 import { clusterView, partitionOf } from '../../src/client/cluster-view.ts'
 import { retry } from '../../src/client/retry.ts'
@@ -270,6 +271,24 @@ test('a node that moved is asked at its new address; what it was asked before is
   t.equal((await cluster.request(Heartbeat, HEARTBEAT, 1, { signal, purpose: 'fetch' })).body.errorCode, 2)
   release?.()
   t.equal((await pending).body.errorCode, 1)
+})
+
+test('connections that are not used are closed, and opened again when needed', async t => {
+  const peer = await startPeer(t)
+  peer.on(Heartbeat, () => ({ errorCode: 0 }))
+  const broker = new Broker(peer.address, { clientId: 'test', connectionTimeoutMs: 2000, maxFrameBytes: undefined, dial: undefined, now: () => 0, random: () => 1, logger: silentLogger })
+  t.teardown(() => broker.close())
+  t.notOk(broker.isConnected)
+  const connection = await broker.connection('general', 0, signal)
+  t.ok(broker.isConnected)
+  broker.closeIdle(60_000)
+  t.equal(connection.state, 'ready')
+  broker.closeIdle(0)
+  t.equal(await connection.closed, 'idle')
+  t.notOk(broker.isConnected)
+  t.not(await broker.connection('general', 0, signal), connection)
+  await broker.drain()
+  await t.rejects(broker.connection('general', 0, signal), { code: 'CONNECT_FAILED' })
 })
 
 test('a closed cluster fails what is under way and opens nothing', async t => {

@@ -227,6 +227,20 @@ test('work that ends by itself gives leadership to another', async t => {
   await first.stop()
 })
 
+test('an answer that took longer than the lease elects nobody, and does not keep the leader\'s place', async t => {
+  const { stand, peer } = await start(t)
+  let isSlow = true
+  peer.on(SyncGroup, () => {
+    if (isSlow) candidate.nowMs += SESSION_MS
+    isSlow = false
+    return { errorCode: 0, assignment: Buffer.alloc(0) }
+  })
+  const candidate = stand()
+  t.ok((await candidate.elected()).isHeld())
+  t.equal(candidate.leases.length, 1)
+  t.equal(peer.count(SyncGroup), 2)
+})
+
 test('errors of the coordinator are waited out, without leaving the group', async t => {
   const { stand, coordinator, peer } = await start(t)
   coordinator.errors.set('find', ErrorCodes.COORDINATOR_NOT_AVAILABLE)

@@ -164,6 +164,24 @@ test('bytes that nobody asked for end the connection', async t => {
   t.equal(await connection.closed, 'protocol-error')
 })
 
+test('bytes after the last answer end the connection, even while versions are being negotiated', async t => {
+  const peer = await startPeer(t)
+  const trailing = (frame: readonly number[]): Buffer => Buffer.from([0, 0, 0, frame.length, ...frame, 0, 0])
+  peer.on(Heartbeat, ({ connection }) => {
+    connection.socket.write(trailing([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+    return null
+  })
+  const connection = await connect(t, peer)
+  t.equal((await connection.request(Heartbeat, HEARTBEAT, WAIT)).body.errorCode, 0)
+  t.equal(await connection.closed, 'protocol-error')
+  // The version is refused, and the connection is gone before the next can be tried.
+  peer.on(ApiVersions, ({ connection }) => {
+    connection.socket.write(trailing([0, 0, 0, 0, 0, 35, 0, 0, 0, 0]))
+    return null
+  })
+  await t.rejects(Connection.open(peer.address, OPTIONS), { code: 'CONNECT_FAILED', message: /the connection has ended/ })
+})
+
 test('an answer that is larger than allowed, and a length that is none, end the connection', async t => {
   for (const length of [1001, -1, 0x48545450]) {
     const peer = await startPeer(t)

@@ -117,17 +117,24 @@ class Election {
     this.#failures = 0
     // A lease that ended is not taken up again: its work has to end first, and that may take longer than a session.
     if (this.#leading !== null && !this.#leading.lease.isHeld()) return
-    if (isLeader && this.#leading === null) this.#lead(syncedAtMs)
-    else this.#logger.debug({ leader: leaderId, generation: this.#member.generationId }, isLeader ? 'still the leader' : 'another leads')
+    // Who was elected and cannot lead must not stay: nobody else would.
+    if (isLeader && this.#leading === null && !this.#lead(syncedAtMs)) return
+    if (!isLeader) this.#logger.debug({ leader: leaderId, generation: this.#member.generationId }, 'another leads')
     await this.#stay()
   }
 
-  #lead (sentAtMs: number): void {
+  /** False when the lease would be over before it begins. */
+  #lead (sentAtMs: number): boolean {
     const lease = new HeldLease({ durationMs: this.#leaseMs, sentAtMs, now: this.#now })
+    if (!lease.isHeld()) {
+      this.#logger.warn('elected, but the answer took so long that another may have been since')
+      return false
+    }
     this.#logger.info({ generation: this.#member.generationId }, 'elected')
     const lead = async (): Promise<void> => { await this.#options.lead(lease) }
     const settled = lead().catch((error: unknown) => {
-      this.#logger.error({ err: error }, 'leading ended with an error')
+      if (lease.signal.aborted) this.#logger.debug({ err: error }, 'leading was cut short')
+      else this.#logger.error({ err: error }, 'leading ended with an error')
     }).then(() => {
       leading.endedByItself = lease.isHeld()
       lease.end('leading ended by itself')
@@ -135,6 +142,7 @@ class Election {
     const leading: Leading = { lease, startedAtMs: this.#now(), settled, endedByItself: false }
     this.#leading = leading
     onAbort(lease.signal, () => { this.#logger.info({ reason: messageOf(lease.signal.reason) }, 'not the leader any more') })
+    return true
   }
 
   /** Heartbeats until the group has to be joined again or the lease ends. */
