@@ -210,6 +210,7 @@ test('fetch', async t => {
   await t.test('a log that was truncated and written anew tells where the histories part', async t => {
     await peer.produce('topic', batchOf(5))
     peer.broker.log('topic', 0).truncateTo(5)
+    t.match(await peer.fetch('topic', 10, { lastFetchedEpoch: 1 }), { errorCode: 0, divergingEpoch: { epoch: 1, endOffset: 5n } })
     peer.broker.bumpLeaderEpoch('topic')
     await peer.produce('topic', batchOf(1))
     t.match(await peer.fetch('topic', 6, { lastFetchedEpoch: 1 }), { errorCode: 0, divergingEpoch: { epoch: 0, endOffset: 5n } })

@@ -15,7 +15,7 @@ import { randomMessage } from '../support/random-message.ts'
 import { Random } from '../support/random.ts'
 import { connect, Peer } from './peer.ts'
 
-const ROUNDS = 20
+const ROUNDS = 6
 
 interface LoggedError {
   readonly type: string

@@ -1,4 +1,4 @@
-import kafkajs, { CompressionTypes, ConfigResourceTypes, Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
+import kafkajs, { CompressionTypes, Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
 import { test, type Test } from 'tap'
 import { CODECS, compress, decompress } from '../../protocol/compression/codec.ts'
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from '../../src/embedded/embedded-broker.ts'
@@ -174,9 +174,9 @@ test('the admin client', async t => {
   t.same(await admin.listTopics(), ['topic'])
   await admin.createPartitions({ topicPartitions: [{ topic: 'topic', count: 3 }] })
   t.equal((await admin.fetchTopicMetadata({ topics: ['topic'] })).topics[0]?.partitions.length, 3)
-  const config = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'topic' }] })
+  const config = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'topic' }] })
   t.match(config.resources[0]?.configEntries.find(({ configName }) => configName === 'retention.ms'), { configValue: '1000' })
-  await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'topic', configEntries: [{ name: 'retention.ms', value: '2000' }] }] })
+  await admin.alterConfigs({ validateOnly: false, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'topic', configEntries: [{ name: 'retention.ms', value: '2000' }] }] })
   await admin.setOffsets({ groupId: 'group', topic: 'topic', partitions: [{ partition: 0, offset: '0' }] })
   t.match(await admin.deleteGroups(['group']), [{ groupId: 'group', errorCode: 0 }])
   t.match(await admin.fetchTopicOffsets('topic'), [{ partition: 0, offset: '0', low: '0', high: '0' }, {}, {}])

@@ -245,6 +245,7 @@ export class PartitionLog {
       this.#storage.writeLogStart(offset)
     }
     this.#epochs.truncateTo(offset)
+    this.#epochs.assign(this.#leaderEpoch, offset)
     this.#rebuildProducers()
     this.changes.wake()
   }

@@ -46,6 +46,7 @@ export class Topics {
   readonly #dataDir: string | null
   readonly #newId: () => string
   readonly #byName = new Map<string, MutableTopic>()
+  readonly #byId = new Map<string, MutableTopic>()
 
   /** `dataDir` null: in memory. Otherwise opens what an earlier run left, one leader epoch later. */
   constructor (dataDir: string | null, newId: () => string) {
@@ -70,8 +71,7 @@ export class Topics {
   }
 
   byId (topicId: string): Topic | null {
-    for (const topic of this.#byName.values()) if (topic.topicId === topicId) return topic
-    return null
+    return this.#byId.get(topicId) ?? null
   }
 
   partition (name: string, partition: number): PartitionLog | null {
@@ -100,6 +100,7 @@ export class Topics {
     const topic = this.#byName.get(name)
     if (topic === undefined) return
     this.#byName.delete(name)
+    this.#byId.delete(topic.topicId)
     this.#save()
     for (const partition of topic.partitions) partition.remove()
   }
@@ -140,6 +141,7 @@ export class Topics {
   close (): void {
     for (const { partitions } of this.#byName.values()) for (const partition of partitions) partition.close()
     this.#byName.clear()
+    this.#byId.clear()
   }
 
   #add (saved: { readonly name: string, readonly topicId: string, readonly partitions: number, readonly leaderEpoch: number, readonly overrides: ReadonlyMap<string, string> }): Topic {
@@ -147,6 +149,7 @@ export class Topics {
     const topic: MutableTopic = { name, topicId, leaderEpoch, overrides, config: topicConfig(overrides), partitions: [] }
     topic.partitions = Array.from({ length: saved.partitions }, (_, partition) => this.#open(topic, partition))
     this.#byName.set(name, topic)
+    this.#byId.set(topicId, topic)
     return topic
   }
 
