@@ -144,9 +144,15 @@ export function answerWith<A extends Api> (api: A, make: (body: RequestOf<A>, ve
   return ({ version, correlationId, frame }) => encodeResponse(api, version, { correlationId }, make(decodeRequest(api, version, frame).body, version))
 }
 
-/** Waits until something is so; fails with the test's own timeout if it never is. */
+const PATIENCE_MS = 20_000
+
+/** Waits until something is so. */
 export async function until (holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise(resolve => { setTimeout(resolve, 5) })
+  const deadlineMs = Date.now() + PATIENCE_MS
+  while (!holds()) {
+    if (Date.now() > deadlineMs) throw new Error(`never came true: ${String(holds)}`)
+    await new Promise(resolve => { setTimeout(resolve, 5) })
+  }
 }
 
 /** An answer of nothing but a correlation id, for APIs whose answers pass unread. */
