@@ -127,8 +127,8 @@ export class BrokerEngine {
 }
 
 /** A client of the test's own, with nothing of the engine's. */
-export function testCluster ({ bootstrapServers }: BrokerCluster): Cluster {
-  return new Cluster({ bootstrapServers, clientId: 'test', logger: silentLogger, metadataMaxAgeMs: 500, requestTimeoutMs: 10_000 })
+export function testCluster ({ bootstrapServers }: BrokerCluster, dial?: Dial): Cluster {
+  return new Cluster({ bootstrapServers, clientId: 'test', logger: silentLogger, metadataMaxAgeMs: 500, requestTimeoutMs: 10_000, ...(dial === undefined ? {} : { dial }) })
 }
 
 /** Creates a topic of as many replicas as the cluster has brokers, two at the most; returns when every partition has a leader. */

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
@@ -36,6 +37,11 @@ export interface KafkaClusterOptions {
   readonly config?: Readonly<Record<string, string>>
   /** Part of the name of the temporary folder. */
   readonly name: string
+  /**
+   * The name that clients are told for every broker, which only the brokers themselves can resolve. Whoever is not told another way
+   * in cannot come back.
+   */
+  readonly advertisedHost?: string
   /** Replaces the options that make Java start fast: -Xmx and whatever a bench needs to run fast instead. */
   readonly javaOptions?: readonly string[]
 }
@@ -99,7 +105,7 @@ export class KafkaCluster {
 
   private constructor (options: KafkaClusterOptions, controllers: number, workspace: Workspace, ports: PortBlock) {
     this.version = options.version
-    this.clusterId = randomBytes(16).toString('base64url')
+    this.clusterId = newClusterId()
     this.#workspace = workspace
     this.#ports = ports
     const addresses = ports.ports.map(port => ({ host: ports.host, port }))
@@ -111,7 +117,7 @@ export class KafkaCluster {
       'process.roles': roles.join(','),
       listeners: listeners.join(','),
       'controller.quorum.voters': voters,
-      ...(roles.includes('broker') ? { 'advertised.listeners': listeners.filter(listener => listener.startsWith('PLAINTEXT:')).join(',') } : {})
+      ...(roles.includes('broker') ? { 'advertised.listeners': advertised(listeners, options.advertisedHost) } : {})
     })
     const controllerListener = (index: number): string => `CONTROLLER://${format(this.controllerServers[index])}`
     this.brokers = this.bootstrapServers.map((address, index) => {
@@ -164,12 +170,16 @@ export class KafkaCluster {
       ...properties,
       ...options.config
     }
+    const { advertisedHost } = options
+    const hostsFile = join(path, 'hosts')
+    if (advertisedHost !== undefined) writeFileSync(hostsFile, `127.0.0.1 localhost ${hostname()} ${advertisedHost}\n`)
     writeFileSync(configFile, Object.entries(all).map(([key, value]) => `${key}=${value}\n`).join(''))
     return new KafkaNode({
       id,
       workspace: this.#workspace,
       javaOptions: [
         ...(options.javaOptions ?? ['-Xmx512m', ...QUICK_START]),
+        ...(advertisedHost === undefined ? [] : [`-Djdk.net.hosts.file=${hostsFile}`]),
         '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
         '-Dorg.slf4j.simpleLogger.showDateTime=true',
         '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
@@ -206,6 +216,17 @@ export class KafkaCluster {
       }
     }
   }
+}
+
+/** One that does not begin with a dash, which would make an option of it. */
+function newClusterId (): string {
+  const id = randomBytes(16).toString('base64url')
+  return id.startsWith('-') ? newClusterId() : id
+}
+
+function advertised (listeners: readonly string[], host: string | undefined): string {
+  const plain = listeners.filter(listener => listener.startsWith('PLAINTEXT:')).join(',')
+  return host === undefined ? plain : plain.replace(/\/\/.*:/, `//${host}:`)
 }
 
 function format (address: HostPort | undefined): string {
