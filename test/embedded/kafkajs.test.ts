@@ -177,8 +177,6 @@ test('the admin client', async t => {
   const config = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'topic' }] })
   t.match(config.resources[0]?.configEntries.find(({ configName }) => configName === 'retention.ms'), { configValue: '1000' })
   await admin.alterConfigs({ validateOnly: false, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'topic', configEntries: [{ name: 'retention.ms', value: '2000' }] }] })
-  await admin.setOffsets({ groupId: 'group', topic: 'topic', partitions: [{ partition: 0, offset: '0' }] })
-  t.match(await admin.deleteGroups(['group']), [{ groupId: 'group', errorCode: 0 }])
   t.match(await admin.fetchTopicOffsets('topic'), [{ partition: 0, offset: '0', low: '0', high: '0' }, {}, {}])
   await admin.deleteTopics({ topics: ['topic'] })
   t.same(await admin.listTopics(), [])
