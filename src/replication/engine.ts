@@ -16,7 +16,7 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { LinkRecord, StateChange } from '../state/records.ts'
+import { decodeRecord, type LinkRecord, type StateChange } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
@@ -112,27 +112,51 @@ export class Engine implements LinkService {
   }
 
   async #lead (lease: Lease): Promise<void> {
-    const { state, cluster, logger, config } = this.#options
+    const { state, cluster, logger } = this.#options
     const signal = AbortSignal.any([lease.signal, this.#abort.signal])
-    const known = await state.reached(0, signal)
-    const epoch = (known.engine?.epoch ?? 0) + 1
-    const writer = new StateWriter(cluster, { epoch, signal })
-    const adminAddress = config.admin.enabled ? formatHostPort(config.admin.advertised) : null
-    const end = await writer.write([{ kind: 'engine', value: { epoch, instance: this.#instance, adminAddress, since: this.#wallClock().toISOString() } }])
-    // Whatever was written before that record counts, whatever an older engine writes after it does not.
-    await state.reached(end, signal)
+    const { epoch, writer } = await this.#takeOver(signal)
     if (epoch > 1) await sleep(TAKEOVER_SETTLE_MS, signal)
     logger.info({ epoch }, 'this engine leads the links now')
     const barrier = new ProducerIdBarrier({ shadow: cluster, logger, now: this.#now })
     const reign: Reign = { links: new Map(), barrier, lease, writer }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
     this.#reign = reign
+    const forget = state.onFenced(key => this.#mend(reign, key))
+    for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     const raising = barrier.run(signal)
     const configured = this.#createConfigured(signal)
     await ended(signal)
+    forget()
     this.#reign = null
     await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
     logger.info({ epoch }, 'this engine no longer leads the links')
+  }
+
+  /** Writes the record of this engine's epoch: whatever was written before it counts, whatever an older engine writes after it does not. */
+  async #takeOver (signal: AbortSignal): Promise<{ readonly epoch: number, readonly writer: StateWriter }> {
+    const { state, cluster, config } = this.#options
+    const adminAddress = config.admin.enabled ? formatHostPort(config.admin.advertised) : null
+    for (;;) {
+      const known = await state.reached(0, signal)
+      const epoch = (known.engine?.epoch ?? 0) + 1
+      const writer = new StateWriter(cluster, { epoch, signal })
+      const end = await writer.write([{ kind: 'engine', value: { epoch, instance: this.#instance, adminAddress, since: this.#wallClock().toISOString() } }])
+      const { engine } = await state.reached(end, signal)
+      if (engine?.epoch === epoch && engine.instance === this.#instance) return { epoch, writer }
+      // Another engine's record was not read yet, and has the epoch: the next one is ours.
+    }
+  }
+
+  /** Writes a key again that an engine wrote which had been replaced: see LinkState.fenced. */
+  #mend (reign: Reign, key: string): void {
+    const { change } = decodeRecord(key, null)
+    if (change.kind === 'engine') return
+    const [name, topic] = change.kind === 'link' ? [change.name, null] : [change.link, change.topic]
+    // Not while links are created or deleted, or a removal might be written after the creation that it does not know of.
+    this.#change(async () => {
+      const link = reign.links.get(name)?.link
+      await (link === undefined ? reign.writer.write([change]) : link.rewrite(topic))
+    }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
   #startLink (reign: Reign, record: LinkRecord, signal: AbortSignal): ShadowLink {

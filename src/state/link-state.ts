@@ -2,11 +2,11 @@
  * Links and topic states as the records of the state topic say, for the engine and for every sidecar.
  *
  * Fencing: an engine that takes over first writes an `engine` record with the next epoch. A record with a lower epoch that
- * follows it was written by an engine that did not know it had been replaced, and is not applied.
+ * follows it was written by an engine that did not know it had been replaced, and is not applied. Of two engines that take the
+ * same epoch, the one whose record is first has it.
  */
 import { selectsTopic } from '../config/topic-filter.ts'
-import type { StateChange, EngineRecord, LinkRecord, TopicRecord } from './records.ts'
-import { decodeRecord } from './records.ts'
+import { decodeRecord, type EngineRecord, type LinkRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
 /** What may be done with a topic, and on whose behalf. */
@@ -21,22 +21,38 @@ export class LinkState {
   readonly links = new Map<string, LinkRecord>()
   /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
   revision = 0
+  /**
+   * Keys whose last record was fenced off. Compaction will leave just that one, and in time remove what fenced it: the engine
+   * that leads writes these keys again.
+   */
+  readonly fenced = new Set<string>()
   readonly #topics = new Map<string, TopicRecord>()
   /** By topic name: the record of the link that owns it. At most one link does. */
   readonly #owners = new Map<string, TopicRecord>()
 
   /**
-   * Applies the record at `offset`. Returns the change, or null for one that was fenced off.
+   * Applies the record at `offset`. `removalEpoch` is the epoch of a record without a value, null where it is not known.
+   * Returns the change, or null for one that was fenced off.
    * @throws {ConfigError} for a record that this version does not understand; the state can then no longer be known
    */
-  apply (offset: number, key: string, value: Buffer | null): StateChange | null {
+  apply (offset: number, key: string, value: Buffer | null, removalEpoch: number | null = null): StateChange | null {
     const { change, epoch } = decodeRecord(key, value)
     this.revision = offset + 1
-    if (epoch !== null && epoch < (this.engine?.epoch ?? 0)) return null
+    if (this.#isFenced(change, epoch ?? removalEpoch)) {
+      this.fenced.add(key)
+      return null
+    }
+    this.fenced.delete(key)
     if (change.kind === 'engine') this.engine = change.value
     else if (change.kind === 'link') set(this.links, change.name, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
+  }
+
+  #isFenced (change: StateChange, epoch: number | null): boolean {
+    if (epoch === null || this.engine === null || epoch > this.engine.epoch) return false
+    if (epoch < this.engine.epoch) return true
+    return change.kind === 'engine' && change.value !== null && change.value.instance !== this.engine.instance
   }
 
   #setTopic (link: string, topic: string, record: TopicRecord | null): void {

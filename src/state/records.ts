@@ -5,7 +5,8 @@
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
  *
- * A record with no value removes its key. Every record carries the epoch of the engine that wrote it: see link-state.ts.
+ * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
+ * one, in a header: see link-state.ts.
  */
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
@@ -115,9 +116,22 @@ export function encodeValue (change: StateChange, epoch: number): Buffer | null 
   return Buffer.from(JSON.stringify({ v: SCHEMA_VERSION, epoch, value }))
 }
 
+const EPOCH_HEADER = 'epoch'
+
+/** The headers of every record of an engine. */
+export function headersOf (epoch: number): ReadonlyArray<{ readonly key: string, readonly value: Buffer }> {
+  return [{ key: EPOCH_HEADER, value: Buffer.from(String(epoch)) }]
+}
+
+/** The epoch that the headers of a record tell; null when they do not. */
+export function epochOf (headers: ReadonlyArray<{ readonly key: string, readonly value: Buffer | null }>): number | null {
+  const text = headers.find(({ key }) => key === EPOCH_HEADER)?.value?.toString('utf8') ?? ''
+  return /^\d{1,15}$/.test(text) ? Number(text) : null
+}
+
 export interface DecodedRecord {
   readonly change: StateChange
-  /** The epoch of the engine that wrote it; null for the removal of a key, which carries none. */
+  /** The epoch of the engine that wrote it; null for the removal of a key, which has it in its headers. */
   readonly epoch: number | null
 }
 

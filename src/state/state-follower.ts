@@ -18,7 +18,7 @@ import { isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import { LinkState } from './link-state.ts'
-import type { StateChange } from './records.ts'
+import { epochOf, type StateChange } from './records.ts'
 import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 /** Read access to links and topic states, for those who act on them. */
@@ -34,12 +34,6 @@ export interface LinkStateView {
 const FETCH_WAIT_MS = 1000
 const FETCH_BYTES = 4 * 1024 * 1024
 const MAX_RECORD_BYTES = 64 * 1024 * 1024
-
-export interface FollowedRecord {
-  readonly key: string
-  /** Null for a record that was fenced off. */
-  readonly change: StateChange | null
-}
 
 export class StateFollower implements LinkStateView {
   readonly #cluster: Cluster
@@ -160,7 +154,8 @@ export class StateFollower implements LinkStateView {
     const answer = body.responses[0]?.partitions[0]
     const errorCode = body.errorCode !== 0 ? body.errorCode : answer?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR
     if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
-      // Either compaction has moved the start, which it never does to a compacted topic, or records are gone that were read.
+      // Compaction never moves the start of a log: what is missing there says nothing about what was in it.
+      if (this.#position === 0) throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`, 'the first records of the topic were deleted, and the state of the links cannot be known without them')
       this.#startOver('records that had been read are gone')
       return
     }
@@ -177,17 +172,17 @@ export class StateFollower implements LinkStateView {
       if (batch.lastOffset < this.#position) continue
       if (!batch.isCrcValid()) throw new BrokerError(ErrorCodes.CORRUPT_MESSAGE, `Fetch ${STATE_TOPIC}`, `the batch at offset ${batch.baseOffset} has a wrong CRC`)
       if (!batch.isControl) {
-        for (const { offset, key, value } of readRecords(batch, { maxBytes: MAX_RECORD_BYTES })) {
+        for (const { offset, key, value, headers } of readRecords(batch, { maxBytes: MAX_RECORD_BYTES })) {
           if (offset < this.#position || key === null) continue
-          this.#applyRecord(offset, key.toString('utf8'), value)
+          this.#applyRecord({ offset, key: key.toString('utf8'), value, removalEpoch: epochOf(headers) })
         }
       }
       this.#position = batch.lastOffset + 1
     }
   }
 
-  #applyRecord (offset: number, key: string, value: Buffer | null): void {
-    const change = this.#reading.apply(offset, key, value)
+  #applyRecord ({ offset, key, value, removalEpoch }: { readonly offset: number, readonly key: string, readonly value: Buffer | null, readonly removalEpoch: number | null }): void {
+    const change = this.#reading.apply(offset, key, value, removalEpoch)
     if (this.#shown === null) return
     if (change === null) for (const listener of this.#fencedListeners) listener(key)
     else for (const listener of this.#listeners) listener(change)

@@ -8,7 +8,7 @@ import { initProducerId } from '../client/admin/init-producer-id.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { retry } from '../client/retry.ts'
 import { BrokerError, ShadowError } from '../errors.ts'
-import { encodeValue, keyOf, type StateChange } from './records.ts'
+import { encodeValue, headersOf, keyOf, type StateChange } from './records.ts'
 import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 const APPEND_TIMEOUT_MS = 10_000
@@ -44,13 +44,20 @@ export class StateWriter {
     if (changes.length === 0) throw new ShadowError('INVARIANT', 'a batch of no changes')
     const records = changes.map(change => ({ key: Buffer.from(keyOf(change)), value: encodeValue(change, this.#epoch) }))
     let batch: Buffer | null = null
-    const end = await retry(async () => {
-      const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal: this.#signal })
-      batch ??= await this.#build(records)
-      return await this.#append(batch, leader.leaderId)
-    }, { signal: this.#signal, baseMs: 100, maxMs: 2000 })
-    this.#sequence += records.length
-    return end + records.length
+    try {
+      const end = await retry(async () => {
+        const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal: this.#signal })
+        batch ??= await this.#build(records)
+        return await this.#append(batch, leader.leaderId)
+      }, { signal: this.#signal, baseMs: 100, maxMs: 2000 })
+      this.#sequence += records.length
+      return end + records.length
+    } catch (error) {
+      // An earlier attempt may have been carried out: with its sequence, the next batch would be taken for it and dropped.
+      this.#producerId = null
+      this.#sequence = 0
+      throw error
+    }
   }
 
   async #build (records: ReadonlyArray<{ readonly key: Buffer, readonly value: Buffer | null }>): Promise<Buffer> {
@@ -64,7 +71,7 @@ export class StateWriter {
     const timestamp = Date.now()
     return buildBatch({
       baseOffset: 0,
-      records: records.map(record => ({ ...record, timestamp, headers: [] })),
+      records: records.map(record => ({ ...record, timestamp, headers: headersOf(this.#epoch) })),
       producerId: this.#producerId ?? -1,
       producerEpoch: 0,
       baseSequence: this.#sequence

@@ -28,8 +28,6 @@ const REQUEST_TIMEOUT_MS = 30_000
 const SLOW_MS = 1000
 /** How often a batch may be refused for a reason that can pass, such as a limit that is being raised. */
 const MAX_REFUSALS = 4
-/** How soon an engine that may not write at the moment looks again whether it may. */
-const MAY_APPEND_POLL_MS = 100
 
 export interface AppenderOptions {
   readonly shadow: Cluster
@@ -99,16 +97,7 @@ export class Appender {
   }
 
   #pump (lane: Lane): void {
-    if (lane.isBusy || lane.waiting.size === 0 || this.#options.signal.aborted) return
-    if (!this.#options.mayAppend()) {
-      // A late heartbeat may still prolong the lease; nobody else would wake this lane then.
-      lane.isScheduled = true
-      setTimeout(() => {
-        lane.isScheduled = false
-        this.#pump(lane)
-      }, MAY_APPEND_POLL_MS).unref()
-      return
-    }
+    if (lane.isBusy || lane.waiting.size === 0 || this.#options.signal.aborted || !this.#options.mayAppend()) return
     const appends = this.#take(lane)
     if (appends.length === 0) return
     lane.isBusy = true

@@ -167,6 +167,17 @@ export class ShadowLink implements TopicHost {
     return this.#options.write(changes)
   }
 
+  /** Writes the link's own record again, or that of a topic, as they are: see LinkState.fenced. */
+  async rewrite (topic: string | null): Promise<void> {
+    if (topic === null) {
+      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      return
+    }
+    const known = this.#topics.get(topic)
+    if (known === undefined) await this.write([{ kind: 'topic', link: this.name, topic, value: null }])
+    else await known.exclusively(() => known.update({}))
+  }
+
   onReady (copy: PartitionCopy): void {
     this.#appender.wake(copy)
   }

@@ -1,0 +1,76 @@
+import { test, type Test } from 'tap'
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
+import { readRecords } from '../../protocol/records/read-records.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
+import type { HookOutcome } from '../../src/embedded/request-hooks.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import type { StateChange } from '../../src/state/records.ts'
+import { ensureStateTopic, STATE_TOPIC } from '../../src/state/state-topic.ts'
+import { StateWriter } from '../../src/state/state-writer.ts'
+
+async function setUp (t: Test, outcomes: ReadonlyArray<HookOutcome<typeof Produce>> = []) {
+  const broker = await EmbeddedBroker.start()
+  const cluster = new Cluster({ bootstrapServers: [broker.address], clientId: 'test', logger: silentLogger })
+  t.teardown(async () => {
+    await cluster.close()
+    await broker.stop()
+  })
+  const abort = new AbortController()
+  await ensureStateTopic(cluster, abort.signal)
+  let appends = 0
+  broker.onRequest(Produce, () => outcomes[appends++] ?? 'pass')
+  const keys = (): Array<string | undefined> => [...broker.log(STATE_TOPIC, 0).batches(() => true)]
+    .flatMap(batch => [...readRecords(batch)].map(({ key, value }) => `${key?.toString() ?? ''}${value === null ? ' removed' : ''}`))
+  return { broker, cluster, abort, keys, writer: new StateWriter(cluster, { epoch: 1, signal: abort.signal }) }
+}
+
+function removal (name: string): StateChange {
+  return { kind: 'link', name, value: null }
+}
+
+function refused (errorCode: number): HookOutcome<typeof Produce> {
+  return {
+    transform: ({ responses }) => ({
+      responses: responses.map(topic => ({ ...topic, partitionResponses: [{ index: 0, errorCode, baseOffset: -1n }] }))
+    })
+  }
+}
+
+test('appends changes in order and says where they end', async t => {
+  const { writer, keys } = await setUp(t)
+  t.same(await Promise.all([writer.write([removal('a')]), writer.write([removal('b'), removal('c')]), writer.write([removal('d')])]), [1, 3, 4])
+  t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed', 'link/d removed'])
+})
+
+test('a batch whose answer was lost is in the topic once', async t => {
+  const { writer, keys } = await setUp(t, [{ disconnectAfterHandling: true }, 'pass', 'disconnect', refused(ErrorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND)])
+  t.equal(await writer.write([removal('a'), removal('b')]), 2)
+  t.equal(await writer.write([removal('c')]), 3)
+  t.equal(await writer.write([removal('d')]), 4)
+  t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed', 'link/d removed'])
+})
+
+test('a write that failed for good after an attempt that was carried out does not swallow the next one', async t => {
+  const { writer, keys } = await setUp(t, ['pass', { disconnectAfterHandling: true }, refused(ErrorCodes.TOPIC_AUTHORIZATION_FAILED)])
+  await writer.write([removal('a')])
+  await t.rejects(writer.write([removal('b')]), { message: /TOPIC_AUTHORIZATION_FAILED/ })
+  t.equal(await writer.write([removal('c')]), 3)
+  t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed'])
+})
+
+test('the end of leadership ends a write that is tried again, and all after it', async t => {
+  const { writer, abort, keys } = await setUp(t, Array.from({ length: 100 }, () => 'disconnect' as const))
+  const first = writer.write([removal('a')])
+  const second = writer.write([removal('b')])
+  setTimeout(() => abort.abort(), 50)
+  await t.rejects(first, { code: 'ABORTED' })
+  await t.rejects(second, { code: 'ABORTED' })
+  t.same(keys(), [])
+})
+
+test('nothing is no change', async t => {
+  const { writer } = await setUp(t)
+  await t.rejects(writer.write([]), { code: 'INVARIANT' })
+})
