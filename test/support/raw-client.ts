@@ -13,10 +13,10 @@ export class RawClient {
   readonly received: Buffer[] = []
   /** Resolves with true when the other side ended it, with false when it was cut off. */
   readonly closed: Promise<boolean>
+  isClosed = false
   #correlationId = 0
   #wake: () => void = () => {}
   #taken = 0
-  #isClosed = false
 
   private constructor (socket: Socket) {
     this.socket = socket
@@ -31,7 +31,7 @@ export class RawClient {
     socket.on('error', () => {})
     this.closed = new Promise(resolve => {
       socket.on('close', () => {
-        this.#isClosed = true
+        this.isClosed = true
         this.#wake()
         resolve(ended)
       })
@@ -61,7 +61,7 @@ export class RawClient {
         this.#taken++
         return frame
       }
-      if (this.#isClosed) throw new Error('the connection was closed')
+      if (this.isClosed) throw new Error('the connection was closed')
       await new Promise<void>(resolve => { this.#wake = resolve })
     }
   }
