@@ -1,10 +1,16 @@
 /**
  * Cuts a stream of chunks into frames: a four-byte length, then that many bytes.
  * A frame that lies whole inside a chunk is a slice of it; any other is assembled in a buffer of exactly its size.
+ *
+ * Whoever can choose where the bytes of a stream are put asks `space` instead: the rest of a large frame is then read to where it
+ * belongs, and neither copied nor collected as garbage in pieces.
  */
 import { DecodeError } from './errors/protocol-errors.ts'
 
 export const LENGTH_BYTES = 4
+
+/** What is read at a time while no large frame is under way. */
+const SCRATCH_BYTES = 64 * 1024
 
 /** Kafka's own default for `socket.request.max.bytes`. */
 export const DEFAULT_MAX_FRAME_BYTES = 100 * 1024 * 1024
@@ -17,6 +23,7 @@ export class FrameReader {
   /** The frame that is being assembled. */
   #frame: Buffer | null = null
   #frameBytes = 0
+  #scratch: Buffer | null = null
 
   constructor (maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
     this.#maxFrameBytes = maxFrameBytes
@@ -27,11 +34,32 @@ export class FrameReader {
     return this.#headBytes + this.#frameBytes
   }
 
+  /** Where the next bytes of the stream are to be put: ask anew for every read, and tell `filled` how many it was. */
+  space (): Buffer {
+    if (this.#frame !== null) return this.#frame.subarray(this.#frameBytes)
+    this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+    return this.#scratch
+  }
+
+  /**
+   * Takes the first `count` bytes of what `space` gave last, and calls `onFrame` for every frame that they complete.
+   * @throws {DecodeError} as `push`
+   */
+  filled (count: number, onFrame: (frame: Buffer) => void): void {
+    if (this.#frame !== null) this.#advance(this.#frame, count, onFrame)
+    else if (this.#scratch !== null) this.#cut(this.#scratch.subarray(0, count), onFrame, { isReused: true })
+  }
+
   /**
    * Calls `onFrame` for every frame that `chunk` completes, without its length.
    * @throws {DecodeError} for a length that no frame can have; the stream cannot be read any further.
    */
   push (chunk: Buffer, onFrame: (frame: Buffer) => void): void {
+    this.#cut(chunk, onFrame, { isReused: false })
+  }
+
+  /** `isReused` when the memory of the chunk is about to be written over: whole frames are then copied out of it. */
+  #cut (chunk: Buffer, onFrame: (frame: Buffer) => void, { isReused }: { readonly isReused: boolean }): void {
     let offset = 0
     while (offset < chunk.length) {
       if (this.#frame === null) {
@@ -39,7 +67,8 @@ export class FrameReader {
           const length = frameLength(chunk, offset, this.#maxFrameBytes)
           offset += LENGTH_BYTES
           if (chunk.length - offset >= length) {
-            onFrame(chunk.subarray(offset, offset + length))
+            const frame = chunk.subarray(offset, offset + length)
+            onFrame(isReused ? Buffer.from(frame) : frame)
             offset += length
             continue
           }
@@ -56,14 +85,18 @@ export class FrameReader {
       const frame = this.#frame
       if (frame === null) continue
       const taken = chunk.copy(frame, this.#frameBytes, offset, offset + frame.length - this.#frameBytes)
-      this.#frameBytes += taken
       offset += taken
-      if (this.#frameBytes === frame.length) {
-        this.#frame = null
-        this.#frameBytes = 0
-        onFrame(frame)
-      }
+      this.#advance(frame, taken, onFrame)
     }
+  }
+
+  /** `count` more bytes of the frame under way are there. */
+  #advance (frame: Buffer, count: number, onFrame: (frame: Buffer) => void): void {
+    this.#frameBytes += count
+    if (this.#frameBytes < frame.length) return
+    this.#frame = null
+    this.#frameBytes = 0
+    onFrame(frame)
   }
 
   #begin (length: number): void {

@@ -11,7 +11,7 @@ import { messageOf, ShadowError } from '../errors.ts'
 import { throwIfAborted } from './abort.ts'
 import { announcedVersions, decodeApiVersions, fallbackVersion, refusalText, usableVersions, versionUnsupported, type AnnouncedVersions } from './api-versions.ts'
 import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from './client-identity.ts'
-import { connectFailed, dialTcp, type Dial } from './dial.ts'
+import { connectFailed, dialTcp, type Dial, type ReadTarget } from './dial.ts'
 import { formatHostPort, type HostPort } from './host-port.ts'
 import { PendingRequest } from './pending-request.ts'
 
@@ -109,15 +109,16 @@ export class Connection {
   #lastUsedMs = performance.now()
   #resolveClosed: (cause: CloseCause) => void = () => {}
 
-  private constructor (socket: Socket, address: HostPort, options: ConnectionOptions) {
+  private constructor (socket: Socket, frames: FrameReader, address: HostPort, options: ConnectionOptions) {
     this.address = address
     this.#socket = socket
     this.#clientId = options.clientId
-    this.#frames = new FrameReader(options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES)
+    this.#frames = frames
     this.#maxInFlight = options.maxInFlightCount ?? DEFAULT_MAX_IN_FLIGHT
     this.#maxQueuedBytes = options.maxQueuedBytes ?? DEFAULT_MAX_QUEUED_BYTES
     this.closed = new Promise(resolve => { this.#resolveClosed = resolve })
-    socket.on('data', (chunk: Buffer) => { this.#received(chunk) })
+    // Where the dial did not take the frames' memory to read to.
+    socket.on('data', (chunk: Buffer) => { this.#received(chunk.length, () => { this.#frames.push(chunk, this.#onFrame) }) })
     socket.on('error', error => { this.#end('socket-error', messageOf(error), { cause: error }) })
     socket.on('end', () => { this.#end('peer-closed', 'the broker closed the connection') })
     socket.on('close', () => { this.#end('peer-closed', 'the connection was lost') })
@@ -130,8 +131,20 @@ export class Connection {
   static async open (address: HostPort, options: ConnectionOptions): Promise<Connection> {
     const dial = options.dial ?? dialTcp
     const startMs = performance.now()
-    const socket = await dial(address, { timeoutMs: options.connectionTimeoutMs, ...(options.signal === undefined ? {} : { signal: options.signal }) })
-    const connection = new Connection(socket, address, options)
+    const frames = new FrameReader(options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES)
+    let opened: Connection | null = null
+    let earlyBytes = 0
+    const readTarget: ReadTarget = {
+      space: () => frames.space(),
+      filled: bytes => {
+        if (opened === null) earlyBytes += bytes
+        else opened.#received(bytes, () => { frames.filled(bytes, connection.#onFrame) })
+      }
+    }
+    const socket = await dial(address, { timeoutMs: options.connectionTimeoutMs, readTarget, ...(options.signal === undefined ? {} : { signal: options.signal }) })
+    const connection = new Connection(socket, frames, address, options)
+    opened = connection
+    if (earlyBytes > 0) connection.#protocolError(`${earlyBytes} bytes came that nobody asked for`)
     try {
       throwIfAborted(options.signal)
       const leftMs = Math.max(1, options.connectionTimeoutMs - (performance.now() - startMs))
@@ -306,14 +319,15 @@ export class Connection {
     this.#socket.uncork()
   }
 
-  #received (chunk: Buffer): void {
+  /** `cut` takes the bytes that came apart. */
+  #received (bytes: number, cut: () => void): void {
     if (this.#state === 'closed') return
     if (this.#inFlight.length === 0) {
-      this.#protocolError(`${chunk.length} bytes came that nobody asked for`)
+      this.#protocolError(`${bytes} bytes came that nobody asked for`)
       return
     }
     try {
-      this.#frames.push(chunk, this.#onFrame)
+      cut()
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       this.#protocolError(error.message, error)
