@@ -14,6 +14,7 @@ import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installPackages } from './install-packages.mjs'
 import { buildJava } from './build-java.mjs'
+import { ensureKcat } from './kcat.mjs'
 import { missingTools, resolveKafkaJars, ROOT } from './kafka-jars.mjs'
 
 const { values: options, positionals } = parseArgs({
@@ -52,6 +53,7 @@ async function main () {
     if (missing.length > 0) throw new Error(`the tests need Java and Maven:\n  ${missing.join('\n  ')}\nor leave those out: npm test -- --fast`)
     resolveKafkaJars(say)
     buildJava(say)
+    if (files.includes('test/broker/clients.test.ts')) ensureKcat(say)
   }
   if (options.lint) check('lint', ['node_modules/eslint/bin/eslint.js', '.'])
   // What is wrong in one file is no reason to run none: the compiler writes them all the same.

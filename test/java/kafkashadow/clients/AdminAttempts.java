@@ -23,7 +23,7 @@ public final class AdminAttempts {
     public static void main(String[] args) throws Exception {
         String topic = args[1];
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args[0], "default.api.timeout.ms", 20_000))) {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args[0], "default.api.timeout.ms", 20_000, "request.timeout.ms", 10_000))) {
             attempt("describe", () -> admin.describeTopics(List.of(topic)).allTopicNames().get());
             attempt("alter", () -> admin.incrementalAlterConfigs(Map.of(resource, List.of(new AlterConfigOp(new ConfigEntry("retention.ms", "1000"), AlterConfigOp.OpType.SET)))).all().get());
             attempt("grow", () -> admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(64))).all().get());
