@@ -56,8 +56,7 @@ test('what cannot be copied exactly stops its topic at the exact offset, and no 
     t.ok(pair.isPrefix(topic, 1))
     await until('the fault is recorded for whoever leads next', () => engine.state.state?.topicOf(LINK, topic)?.state === 'FAULTED')
     t.match(engine.state.state?.topicOf(LINK, topic), { fault: { code, partition: 1, offset: 3 } })
-    const [, report] = await engine.verify(topic)
-    t.match(report, { difference: null, incomplete: /stopped at offset 3/ })
+    t.match((await engine.verify(topic)).find(({ partition }) => partition === 1), { difference: null, incomplete: /stopped at offset 3/ })
   }
   await until('late-start is stopped', async () => (await engine.topic('late-start'))?.state === 'FAULTED')
   t.match(await engine.topic('late-start'), { fault: { code: 'LOG_START_ABOVE_ZERO', partition: 0, offset: 0 } })

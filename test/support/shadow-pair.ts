@@ -191,6 +191,15 @@ export class ShadowPair {
     return Buffer.concat(batches)
   }
 
+  /** Where a shadow partition ends; -1 when it is not there yet. */
+  shadowEnd (topic: string, partition = 0): number {
+    try {
+      return this.shadow.log(topic, partition).logEndOffset
+    } catch {
+      return -1
+    }
+  }
+
   /** True when both logs hold the same bytes and end at the same offset. Looks at the logs themselves. */
   isSame (topic: string, partition = 0): boolean {
     try {
