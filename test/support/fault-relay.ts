@@ -9,11 +9,13 @@
  *   answer-cut   all of it forwarded, then a part of the answer, then both reset
  *   late         the client's connection reset at once, and the request forwarded a while after
  *   slow         held for a while, then forwarded
+ *
+ * It can also be made to fall silent for good at a request of some kind: for the brokers, that is the death of the client.
  */
 import { once } from 'node:events'
 import { createServer, type Socket, connect, type AddressInfo, type Server } from 'node:net'
 import { FrameReader } from '../../protocol/frame.ts'
-import { dialTcp, type Dial } from '../../src/net/dial.ts'
+import { connectFailed, dialTcp, type Dial } from '../../src/net/dial.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
 import type { Random } from './random.ts'
 
@@ -31,6 +33,14 @@ export interface RelayOptions {
 const PRODUCE_KEY = 0
 const LENGTH_BYTES = 4
 const MAX_CHUNK_BYTES = 20_000
+/** Where a client dies: before its request is on the way, or when the broker has it and the answer is still to come. */
+export interface Tripwire {
+  readonly apiKey: number
+  readonly when: 'before' | 'after'
+  /** How many requests of the kind are let through first. */
+  readonly skip: number
+}
+
 /** How long the broker's connection outlives the client's: long enough for what was forwarded last. */
 const AFTERLIFE_MS = 5000
 
@@ -40,8 +50,11 @@ export class FaultRelay {
   readonly #options: RelayOptions
   readonly #listeners = new Map<string, Promise<Server>>()
   readonly #sockets = new Set<Socket>()
+  readonly #clients = new Set<Socket>()
   readonly #counts = new Map<Fault, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  #tripwire: { readonly apiKey: number, readonly when: Tripwire['when'], left: number, readonly onTripped: () => void } | null = null
+  #isDead = false
 
   constructor (options: RelayOptions) {
     this.#options = options
@@ -49,6 +62,7 @@ export class FaultRelay {
 
   /** Dials a broker through the relay, whichever broker it is. */
   readonly dial: Dial = async (address, options) => {
+    if (this.#isDead) throw connectFailed(address, 'the relay is dead')
     const key = formatHostPort(address)
     let listener = this.#listeners.get(key)
     if (listener === undefined) {
@@ -62,6 +76,16 @@ export class FaultRelay {
   /** How often appends met each fault. */
   count (fault: Fault): number {
     return this.#counts.get(fault) ?? 0
+  }
+
+  /** Dies at a request of this kind; resolves when it has. */
+  trip ({ apiKey, when, skip }: Tripwire): Promise<void> {
+    return new Promise(resolve => { this.#tripwire = { apiKey, when, left: skip, onTripped: resolve } })
+  }
+
+  #die (): void {
+    this.#isDead = true
+    for (const socket of this.#clients) socket.resetAndDestroy()
   }
 
   async stop (): Promise<void> {
@@ -82,6 +106,12 @@ export class FaultRelay {
   }
 
   #relay (client: Socket, broker: HostPort): void {
+    if (this.#isDead) {
+      client.resetAndDestroy()
+      return
+    }
+    this.#clients.add(client)
+    client.once('close', () => this.#clients.delete(client))
     const upstream = connect({ host: broker.host, port: broker.port, noDelay: true })
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true)
@@ -92,6 +122,15 @@ export class FaultRelay {
     const link = new RelayedConnection(client, upstream, this.#options, {
       isFaulty: () => this.isFaulty,
       count: (fault, apiKey) => { if (apiKey === PRODUCE_KEY) this.#counts.set(fault, this.count(fault) + 1) },
+      tripwireOf: apiKey => {
+        const wire = this.#tripwire
+        return wire === null || wire.apiKey !== apiKey || wire.left-- > 0 ? null : wire.when
+      },
+      trip: () => {
+        this.#die()
+        this.#tripwire?.onTripped()
+        this.#tripwire = null
+      },
       after: (ms, work) => {
         const timer = setTimeout(() => {
           this.#timers.delete(timer)
@@ -107,6 +146,8 @@ export class FaultRelay {
 interface RelayHost {
   isFaulty (): boolean
   count (fault: Fault, apiKey: number): void
+  tripwireOf (apiKey: number): Tripwire['when'] | null
+  trip (): void
   after (ms: number, work: () => void): void
 }
 
@@ -145,6 +186,12 @@ class RelayedConnection {
     const { random, rate, maxHoldMs } = this.#options
     if (this.#isOver) return
     const apiKey = request.readInt16BE(LENGTH_BYTES)
+    const when = this.#host.tripwireOf(apiKey)
+    if (when !== null) {
+      if (when === 'after') await this.#forward(request)
+      this.#host.trip()
+      return
+    }
     if (!this.#host.isFaulty() || random.next() >= rate(apiKey)) {
       await this.#forward(request)
       return
