@@ -32,7 +32,7 @@ test('a broker can be paused, killed and started again at its address', async t 
   const [address] = cluster.bootstrapServers
   if (address === undefined) throw new Error('no address')
 
-  cluster.broker(1).pause()
+  await cluster.broker(1).pause()
   let answered = false
   const answer = liveBrokers(address).then(ids => { answered = true; return ids })
   await sleep(300)
@@ -40,7 +40,7 @@ test('a broker can be paused, killed and started again at its address', async t 
   cluster.broker(1).resume()
   t.same(await answer, [1])
 
-  cluster.broker(1).pause()
+  await cluster.broker(1).pause()
   await cluster.broker(1).kill()
   t.notOk(cluster.broker(1).isRunning)
   await t.rejects(liveBrokers(address), { code: 'ECONNREFUSED' })

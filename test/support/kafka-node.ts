@@ -9,8 +9,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Workspace } from './workspace.ts'
 
@@ -97,8 +97,10 @@ export class KafkaNode {
     await ended(child)
   }
 
-  pause (): void {
-    this.#signal('SIGSTOP')
+  /** Returns when no thread of the node runs any more: on a busy machine that is some time after the signal. */
+  async pause (): Promise<void> {
+    const pid = this.#signal('SIGSTOP')
+    while (!(await isStopped(pid))) await sleep(POLL_MS)
   }
 
   resume (): void {
@@ -110,9 +112,10 @@ export class KafkaNode {
     return (await readFile(this.#options.outputFile, 'utf8')).slice(-TAIL_CHARACTERS)
   }
 
-  #signal (signal: 'SIGSTOP' | 'SIGCONT'): void {
-    if (this.#process === null) throw new Error(`node ${this.id} is not running`)
+  #signal (signal: 'SIGSTOP' | 'SIGCONT'): number {
+    if (this.#process?.pid === undefined) throw new Error(`node ${this.id} is not running`)
     this.#process.kill(signal)
+    return this.#process.pid
   }
 
   async #output (): Promise<string> {
@@ -124,6 +127,19 @@ export class KafkaNode {
     } finally {
       await file.close()
     }
+  }
+}
+
+/** True when every thread is stopped; also when the process is gone, and where there is no /proc to look at. */
+async function isStopped (pid: number): Promise<boolean> {
+  try {
+    const threads = await readdir(`/proc/${pid}/task`)
+    // The state comes after the name, which is in brackets and may hold anything.
+    const states = await Promise.all(threads.map(async thread => /.*\) (.)/s.exec(await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8'))?.[1]))
+    return states.every(state => state === 'T')
+  } catch {
+    // One thread may have ended just now.
+    return !existsSync(`/proc/${pid}/task`)
   }
 }
 
