@@ -39,6 +39,12 @@ const ANSWER_HEAD_BYTES = 8
 /** An answer that is passed on unread may have any length. */
 const MAX_ANSWER_BYTES = 2 ** 31 - 1
 
+/**
+ * How much may wait in a socket before the other one is no longer read. More than the socket's own high-water mark, which a
+ * single batch of records exceeds even when the kernel takes it at once: to stop and start reading for each costs latency.
+ */
+const MAX_WAITING_BYTES = 128 * 1024
+
 /** From here on no more requests are read until answers have gone out. */
 const MAX_PENDING = 1000
 const MAX_READY_BYTES = 1024 * 1024
@@ -187,9 +193,9 @@ export class Session {
       this.#close(this.#endCause)
       return
     }
-    const isFull = client.writableNeedDrain || upstream.writableNeedDrain || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
+    const isFull = isBehind(client) || isBehind(upstream) || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
     pauseIf(client, isFull)
-    pauseIf(upstream, client.writableNeedDrain)
+    pauseIf(upstream, isBehind(client))
   }
 
   #onClientEnd (): void {
@@ -380,6 +386,11 @@ export class Session {
       this.#pending.shift()
     }
   }
+}
+
+/** True when the other side takes less than it is given; `drain` says when that is over. */
+function isBehind (socket: Socket): boolean {
+  return socket.writableLength >= MAX_WAITING_BYTES
 }
 
 function pauseIf (socket: Socket, isFull: boolean): void {

@@ -22,6 +22,9 @@ const LOOK_INTERVAL_MS = 5000
 
 const LOG_INTERVAL_MS = 10_000
 
+/** How long a connection that has ended may take to get rid of what was written to it. */
+const CLOSE_LIMIT_MS = 5000
+
 export interface SidecarOptions {
   readonly config: SidecarConfig
   /** The shadow cluster; it stays the caller's. */
@@ -155,7 +158,7 @@ export class Sidecar {
       logger,
       logLimit: this.#logLimit,
       maxFrameBytes: config.maxFrameBytes,
-      closeLimitMs: config.drainTimeoutMs,
+      closeLimitMs: CLOSE_LIMIT_MS,
       onClosed: () => {
         this.#sessions.delete(session)
         if (this.#sessions.size === 0) this.#onEmpty()
