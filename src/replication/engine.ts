@@ -20,9 +20,11 @@ import { decodeRecord, type LinkRecord, type StateChange } from '../state/record
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
+import { isWritable } from '../state/topic-state.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { LinkService, LinkStatus, VerifyTopicReport } from './link-service.ts'
 import { ShadowLink } from './link/shadow-link.ts'
+import type { ShadowTopic } from './link/shadow-topic.ts'
 import { preflight } from './preflight.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
@@ -301,17 +303,16 @@ export class Engine implements LinkService {
     await this.#change(async () => {
       const reign = this.#leading()
       const link = this.#link(name)
-      const owned = [...link.topics.values()].filter(({ record }) => record.owned)
-      const live = owned.filter(({ record }) => record.state !== 'FAULTED' && record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')
+      const unopened = (): ShadowTopic[] => [...link.topics.values()].filter(({ record }) => record.owned && !isWritable(record.state))
+      const live = unopened().filter(({ record }) => record.state !== 'FAULTED')
       if (live.length > 0 && !force) {
         throw new ShadowError('CONFLICT', `link ${name} has ${live.length} live shadow topics (${live.slice(0, 3).map(({ topic, record }) => `${topic} is ${record.state}`).join(', ')}): fail them over first, or force the deletion, which fails them over too`)
       }
-      // A topic that no link owns is writable: what makes that safe is the same as in a failover.
-      if (owned.some(({ record }) => record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')) {
-        await link.failover(null)
-        await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
-      }
-      const left = owned.find(({ record }) => record.state !== 'FAILED_OVER' && record.state !== 'PROMOTED')
+      // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
+      // which must not be recorded after their removal.
+      await link.failover(null)
+      await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
+      const [left] = unopened()
       if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
       const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
       await reign.writer.write([...changes, { kind: 'link', name, value: null }])

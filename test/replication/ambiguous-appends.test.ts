@@ -102,7 +102,7 @@ test('connections that are reset at random lose and repeat nothing', async t => 
   await until('the topic is shadowed', async () => (await engine.partition('a', 2))?.activity === 'copying')
   let requests = 0
   // Every 11th request before it is handled, every 17th after it: a pattern that meets every step, the same in every run.
-  pair.shadow.onRequest(Produce, () => {
+  const heal = pair.shadow.onRequest(Produce, () => {
     requests++
     return requests % 11 === 0 ? 'disconnect' : requests % 17 === 0 ? { disconnectAfterHandling: true } : 'pass'
   })
@@ -111,6 +111,8 @@ test('connections that are reset at random lose and repeat nothing', async t => 
     if (round === 5) pair.shadow.disconnectAll()
     await new Promise(resolve => setTimeout(resolve, 5))
   }
+  await until('enough was reset', () => requests >= 34)
+  heal()
   await pair.untilSame('a', 3)
   t.match(await engine.topic('a'), { state: 'ACTIVE', fault: null })
 })

@@ -20,7 +20,7 @@ import { StateFollower } from '../../src/state/state-follower.ts'
 
 export const LINK = 'dr'
 
-const WAIT_MS = 10_000
+const WAIT_MS = 20_000
 const LEADER_EPOCH_AT = 12
 
 /** Include filters that select these names. */

@@ -18,7 +18,8 @@ import type { PartitionCopy } from './partition-copy.ts'
 
 /** How long after an append of unknown outcome the shadow's end offset is read. */
 const SETTLE_MS = 1000
-const MAX_BACKOFF_MS = 5000
+/** A broker that was just lost has a pause of its own before it is dialled again. */
+const MAX_BACKOFF_MS = 2000
 const PARTITIONS_PER_ROUND = 500
 const CONCURRENT_TAILS = 16
 /** Enough for most batches; a broker answers with a whole one in any case. */
