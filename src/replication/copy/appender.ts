@@ -11,6 +11,7 @@ import type { RequestInput, ResponseOf } from '../../../protocol/schema/api.ts'
 import { ZERO_UUID } from '../../../protocol/schema/field.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
+import { Lanes, type Lane } from './lane.ts'
 import { knownLeader } from './leader.ts'
 import type { PartitionCopy, QueuedBatch } from './partition-copy.ts'
 
@@ -40,14 +41,6 @@ export interface AppenderOptions {
   readonly onTooLarge: (copy: PartitionCopy, sizeBytes: number) => void
 }
 
-interface Lane {
-  readonly nodeId: number
-  readonly index: number
-  readonly waiting: Set<PartitionCopy>
-  isBusy: boolean
-  isScheduled: boolean
-}
-
 interface Append {
   readonly copy: PartitionCopy
   readonly batch: QueuedBatch
@@ -55,7 +48,8 @@ interface Append {
 
 export class Appender {
   readonly #options: AppenderOptions
-  readonly #lanes = new Map<string, Lane>()
+  /** The kind of a lane is the number of its connection. */
+  readonly #lanes = new Lanes<number>(lane => this.#begin(lane))
   #isRefreshing = false
 
   constructor (options: AppenderOptions) {
@@ -71,43 +65,17 @@ export class Appender {
       copy.lost('the shadow cluster shows no leader for the partition', { isAmbiguous: false })
       return
     }
-    const lane = this.#lane(leader.leaderId, copy.isSlow ? this.#options.connections : laneOf(copy, this.#options.connections))
-    lane.waiting.add(copy)
-    this.#schedule(lane)
+    this.#lanes.to(leader.leaderId, copy.isSlow ? this.#options.connections : laneOf(copy, this.#options.connections)).add(copy)
   }
 
-  #lane (nodeId: number, index: number): Lane {
-    const key = `${nodeId}/${index}`
-    let lane = this.#lanes.get(key)
-    if (lane === undefined) {
-      lane = { nodeId, index, waiting: new Set(), isBusy: false, isScheduled: false }
-      this.#lanes.set(key, lane)
-    }
-    return lane
-  }
-
-  /** At the end of the turn, so that all partitions that became ready in it are in one request. */
-  #schedule (lane: Lane): void {
-    if (lane.isBusy || lane.isScheduled) return
-    lane.isScheduled = true
-    queueMicrotask(() => {
-      lane.isScheduled = false
-      this.#pump(lane)
-    })
-  }
-
-  #pump (lane: Lane): void {
-    if (lane.isBusy || lane.waiting.size === 0 || this.#options.signal.aborted || !this.#options.mayAppend()) return
+  #begin (lane: Lane<number>): Promise<void> | null {
+    if (this.#options.signal.aborted || !this.#options.mayAppend()) return null
     const appends = this.#take(lane)
-    if (appends.length === 0) return
-    lane.isBusy = true
-    this.#send(lane, appends).catch((error: unknown) => this.#failed(appends, error)).finally(() => {
-      lane.isBusy = false
-      this.#pump(lane)
-    })
+    if (appends.length === 0) return null
+    return this.#send(lane, appends).catch((error: unknown) => this.#failed(appends, error))
   }
 
-  #take (lane: Lane): Append[] {
+  #take (lane: Lane<number>): Append[] {
     const appends: Append[] = []
     let totalBytes = 0
     for (const copy of lane.waiting) {
@@ -121,7 +89,7 @@ export class Appender {
     return appends
   }
 
-  async #send (lane: Lane, appends: readonly Append[]): Promise<void> {
+  async #send (lane: Lane<number>, appends: readonly Append[]): Promise<void> {
     const { shadow, signal } = this.#options
     const sentAtMs = performance.now()
     const slow = setTimeout(() => {
@@ -134,7 +102,7 @@ export class Appender {
     try {
       const answer = await shadow.request(Produce, produceBody(appends), lane.nodeId, {
         purpose: 'produce',
-        lane: lane.index,
+        lane: lane.kind,
         signal,
         resetOnAbort: true,
         timeoutMs: REQUEST_TIMEOUT_MS,

@@ -17,6 +17,7 @@ import type { LinkClientOptions } from '../../config/link-config.ts'
 import { messageOf } from '../../errors.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import { HeldBytes, type ByteBudget } from './byte-budget.ts'
+import { Lanes, type Lane } from './lane.ts'
 import { knownLeader } from './leader.ts'
 import type { PartitionCopy } from './partition-copy.ts'
 
@@ -48,16 +49,6 @@ export interface FetcherOptions {
   readonly onTopicIdUnknown: (copy: PartitionCopy) => void
 }
 
-interface Lane {
-  readonly kind: LaneKind
-  readonly nodeId: number
-  /** Those who want to be in the next request, first come first served. */
-  readonly waiting: Set<PartitionCopy>
-  isBusy: boolean
-  isScheduled: boolean
-  failures: number
-}
-
 interface Request {
   readonly copies: readonly PartitionCopy[]
   /** What each copy was asked for: it may move on before the answer comes. */
@@ -67,7 +58,7 @@ interface Request {
 
 export class Fetcher {
   readonly #options: FetcherOptions
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Lanes<LaneKind>(lane => this.#begin(lane))
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #attempts = new WeakMap<PartitionCopy, number>()
   #isRefreshing = false
@@ -90,55 +81,23 @@ export class Fetcher {
       this.#later(copy)
       return
     }
-    const lane = this.#lane(leader.leaderId, copy.isSlow ? 'slow' : copy.isBehind ? 'catch-up' : 'tail')
-    lane.waiting.add(copy)
-    this.#schedule(lane)
+    this.#lanes.to(leader.leaderId, copy.isSlow ? 'slow' : copy.isBehind ? 'catch-up' : 'tail').add(copy)
   }
 
-  #lane (nodeId: number, kind: LaneKind): Lane {
-    const key = `${nodeId}/${kind}`
-    let lane = this.#lanes.get(key)
-    if (lane === undefined) {
-      lane = { kind, nodeId, waiting: new Set(), isBusy: false, isScheduled: false, failures: 0 }
-      this.#lanes.set(key, lane)
-    }
-    return lane
-  }
-
-  /** Requests are made at the end of the turn, so that all partitions that become ready in it are in one. */
-  #schedule (lane: Lane): void {
-    if (lane.isBusy || lane.isScheduled) return
-    lane.isScheduled = true
-    queueMicrotask(() => {
-      lane.isScheduled = false
-      this.#pump(lane)
-    })
-  }
-
-  #pump (lane: Lane): void {
+  #begin (lane: Lane<LaneKind>): Promise<void> | null {
     const { budget, signal } = this.#options
-    if (lane.isBusy || lane.waiting.size === 0 || signal.aborted) return
+    if (signal.aborted) return null
     if (budget.freeBytes === 0) {
-      lane.isScheduled = true
-      budget.whenFreed(() => {
-        lane.isScheduled = false
-        this.#schedule(lane)
-      })
-      return
+      budget.whenFreed(() => lane.schedule())
+      return null
     }
     const request = this.#take(lane)
-    if (request.copies.length === 0) return
-    lane.isBusy = true
+    if (request.copies.length === 0) return null
     budget.take(request.maxBytes)
-    this.#send(lane, request).catch((error: unknown) => {
-      this.#failed(lane, request, messageOf(error))
-    }).finally(() => {
-      lane.isBusy = false
-      this.#pump(lane)
-    })
+    return this.#send(lane, request).catch((error: unknown) => this.#failed(request, messageOf(error)))
   }
 
-  #take (lane: Lane): Request {
+  #take (lane: Lane<LaneKind>): Request {
     const { budget, client } = this.#options
     const copies: PartitionCopy[] = []
     for (const copy of lane.waiting) {
@@ -152,13 +111,13 @@ export class Fetcher {
     return { copies, offsets: copies.map(copy => copy.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
   }
 
-  async #send (lane: Lane, request: Request): Promise<void> {
+  async #send (lane: Lane<LaneKind>, request: Request): Promise<void> {
     const { source, client, signal, budget, obstacle } = this.#options
     let answer
     try {
       const reason = obstacle()
       if (reason !== null) {
-        this.#failed(lane, request, reason)
+        this.#failed(request, reason)
         return
       }
       answer = await source.request(Fetch, version => this.#body(request, lane, version), lane.nodeId, {
@@ -176,18 +135,17 @@ export class Fetcher {
     // Another cluster may have been seen meanwhile.
     const reason = obstacle()
     if (reason !== null) {
-      this.#failed(lane, request, reason)
+      this.#failed(request, reason)
       return
     }
     if (answer.body.errorCode !== 0) {
-      this.#failed(lane, request, `the source answered a fetch with ${errorName(answer.body.errorCode)}`)
+      this.#failed(request, `the source answered a fetch with ${errorName(answer.body.errorCode)}`)
       return
     }
-    lane.failures = 0
     this.#dispatch(request, answer.body)
   }
 
-  #body (request: Request, lane: Lane, version: number): RequestInput<typeof Fetch> {
+  #body (request: Request, lane: Lane<LaneKind>, version: number): RequestInput<typeof Fetch> {
     const { client } = this.#options
     const byTopic = new Map<string, Array<RequestInput<typeof Fetch>['topics'][number]['partitions'][number]>>()
     const ids = new Map<string, string>()
@@ -301,8 +259,7 @@ export class Fetcher {
     if (meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH) this.#refresh()
   }
 
-  #failed (lane: Lane, request: Request, problem: string): void {
-    lane.failures++
+  #failed (request: Request, problem: string): void {
     if (!this.#options.signal.aborted) this.#refresh()
     for (const copy of request.copies) {
       copy.fetching = false
