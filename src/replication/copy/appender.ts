@@ -28,7 +28,7 @@ const REQUEST_TIMEOUT_MS = 30_000
 /** An append that takes longer than this makes its partition a slow one. */
 const SLOW_MS = 1000
 /** How often a batch may be refused for a reason that can pass, such as a limit that is being raised. */
-const MAX_REFUSALS = 4
+const MAX_REFUSALS = 10
 
 export interface AppenderOptions {
   readonly shadow: Cluster

@@ -4,6 +4,7 @@
  *
  * After an append whose outcome is not known, a broker may still have the request in its queue. Its connection was reset, so
  * it can read no more of it, and what it had read it handles at once; the end offset counts only if it is read a while after.
+ * That while begins with an answer: a broker that stands still handles nothing, and then everything at the same time.
  */
 import { errorName, ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../protocol/records/record-batch.ts'
@@ -14,9 +15,9 @@ import { messageOf } from '../../errors.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import type { TopicFault } from '../../state/topic-state.ts'
 import { knownLeader } from './leader.ts'
-import type { PartitionCopy } from './partition-copy.ts'
+import type { AmbiguousAppend, PartitionCopy } from './partition-copy.ts'
 
-/** How long after an append of unknown outcome the shadow's end offset is read. */
+/** How long after the shadow first answered, an append of unknown outcome behind it, its end offset is read. */
 const SETTLE_MS = 1000
 /** A broker that was just lost has a pause of its own before it is dialled again. */
 const MAX_BACKOFF_MS = 2000
@@ -54,6 +55,8 @@ type Outcome =
 export class Locator {
   readonly #options: LocatorOptions
   readonly #due = new Map<PartitionCopy, number>()
+  /** When the end of the shadow was first answered after an append of unknown outcome. */
+  readonly #answeredAtMs = new WeakMap<AmbiguousAppend, number>()
   #timer: NodeJS.Timeout | null = null
 
   constructor (options: LocatorOptions) {
@@ -170,8 +173,9 @@ export class Locator {
     if (end !== shadowHighWatermark) return { kind: 'failed', problem: `the shadow's replicas have confirmed offset ${shadowHighWatermark} of ${end}` }
     const { ambiguous } = copy
     if (ambiguous !== null && end <= ambiguous.lastOffset) {
-      const settledMs = askedAtMs - ambiguous.atMs
-      if (settledMs < SETTLE_MS) return { kind: 'later', delayMs: SETTLE_MS - settledMs }
+      const answeredAtMs = this.#answeredAtMs.get(ambiguous) ?? this.#options.now()
+      this.#answeredAtMs.set(ambiguous, answeredAtMs)
+      if (askedAtMs < answeredAtMs + SETTLE_MS) return { kind: 'later', delayMs: answeredAtMs + SETTLE_MS - this.#options.now() }
     }
     const fault = boundsFault(copy, bounds)
     if (fault !== null) return { kind: 'fault', fault }

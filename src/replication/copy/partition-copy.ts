@@ -93,7 +93,7 @@ export class PartitionCopy {
   #shadowEpoch = -1
   #failures = 0
   #problem: string | null = null
-  #corruptAt = -1
+  #suspectAt = -1
   #refusedAt = -1
   #refusals = 0
   #sourceLogStart: number | null = null
@@ -186,14 +186,9 @@ export class PartitionCopy {
     this.#problem = null
     for (const batch of answer.batches) {
       if (batch.magic === 2 && batch.lastOffset < this.#nextOffset) continue
-      // First: a damaged batch may look like one that cannot be copied.
-      if (!batch.isCrcValid()) {
-        this.#corrupt(this.#nextOffset)
-        break
-      }
-      const refusal = refusalOf(batch, this.#nextOffset)
-      if (refusal !== null) {
-        this.#stopAhead({ ...refusal, partition: this.partition, offset: this.#nextOffset })
+      const fault = this.#faultOf(batch)
+      if (fault !== null) {
+        this.#suspect(fault)
         break
       }
       this.#enqueue(batch, answer.held)
@@ -209,7 +204,7 @@ export class PartitionCopy {
   #enqueue (batch: RecordBatch, held: HeldBytes): void {
     const { baseOffset, lastOffset, partitionLeaderEpoch: leaderEpoch } = batch
     this.#lastEpoch = leaderEpoch
-    this.#corruptAt = -1
+    this.#suspectAt = -1
     batch.rebase(0)
     held.hold()
     this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, leaderEpoch, bytes: batch.bytes, held })
@@ -217,23 +212,26 @@ export class PartitionCopy {
     this.#nextOffset = lastOffset + 1
   }
 
-  /** A wrong CRC is asked for once more: the bytes may have been damaged on the way. Twice at the same offset, it is the source. */
-  #corrupt (offset: number): void {
-    if (this.#corruptAt === offset) {
-      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `the source's batch at offset ${offset} has a wrong CRC, twice`, partition: this.partition, offset })
-    }
-    this.#corruptAt = offset
-    this.#problem = `the batch at offset ${offset} came with a wrong CRC; asking for it again`
+  /** Why a batch cannot be copied; null when it can. The CRC comes first: what a damaged batch says of itself means nothing. */
+  #faultOf (batch: RecordBatch): TopicFault | null {
+    const where = { partition: this.partition, offset: this.#nextOffset }
+    if (!batch.isCrcValid()) return { code: 'SOURCE_CORRUPT', reason: `the source's batch at offset ${where.offset} has a wrong CRC`, ...where }
+    const refusal = refusalOf(batch, where.offset)
+    return refusal === null ? null : { ...refusal, ...where }
   }
 
-  /** What a fetch from `fetchOffset` answered is no batches at all. Asked for once more, like a wrong CRC. */
+  /** What a fetch from `fetchOffset` answered is no batches at all. */
   unreadable (fetchOffset: number, reason: string): void {
     if (!this.#awaits(fetchOffset)) return
-    if (this.#corruptAt === fetchOffset) {
-      this.#stopAhead({ code: 'SOURCE_CORRUPT', reason: `what the source holds at offset ${fetchOffset} cannot be read, twice: ${reason}`, partition: this.partition, offset: fetchOffset })
-    }
-    this.#corruptAt = fetchOffset
-    this.#problem = `what came from offset ${fetchOffset} on cannot be read (${reason}); asking for it again`
+    this.#suspect({ code: 'SOURCE_CORRUPT', reason: `what the source holds at offset ${fetchOffset} cannot be read: ${reason}`, partition: this.partition, offset: fetchOffset })
+  }
+
+  /** Stops a topic only when the same offset is asked for once more: bytes may be damaged on the way, and no CRC covers all of a batch. */
+  #suspect (fault: TopicFault): void {
+    const offset = this.#nextOffset
+    if (this.#suspectAt === offset) this.#stopAhead({ ...fault, reason: `${fault.reason} (asked for twice)` })
+    this.#suspectAt = offset
+    this.#problem = `${fault.reason}; asking for it again, to be sure`
   }
 
   /** The answer to a fetch from `fetchOffset` is such that the topic must stop, once all that was fetched before has been appended. */
