@@ -74,6 +74,31 @@ test('an append that is carried out after its connection was given up is not rep
   t.match(await engine.verify('a'), [{ difference: null, incomplete: null, toOffset: 5 }])
 })
 
+test('a broker that stood still with an append in its queue is asked again when it has moved for a while', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  const engine = pair.startEngine()
+  await until('the topic is shadowed', async () => (await engine.partition('a', 0))?.activity === 'copying')
+  let stoppedAtMs = Infinity
+  // It answers nobody for a while; then it tells its end, and only then appends what it had.
+  const untilMs = (ms: number): number => Math.max(0, ms - (performance.now() - stoppedAtMs))
+  pair.shadow.onRequest(ListOffsets, () => {
+    if (performance.now() < stoppedAtMs) return 'pass'
+    return untilMs(1500) > 0 ? 'disconnect' : { delayMs: untilMs(2700) }
+  })
+  await pair.onAppend(({ connection }) => {
+    if (stoppedAtMs !== Infinity) return 'pass'
+    stoppedAtMs = performance.now()
+    setTimeout(() => connection.reset(), 20)
+    return { delayMs: 3000 }
+  })
+  pair.write('a', 0, 5)
+  await pair.untilSame('a')
+  pair.write('a', 0, 1)
+  await pair.untilSame('a')
+  t.match(await engine.topic('a'), { state: 'ACTIVE', fault: null })
+})
+
 test('a shadow whose end cannot be read gets nothing', async t => {
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'a')
