@@ -94,6 +94,7 @@ test('a broker that stood still with an append in its queue is asked again when 
   })
   pair.write('a', 0, 5)
   await pair.untilSame('a')
+  await until('the broker has done what it had in its queue', () => untilMs(3200) === 0)
   pair.write('a', 0, 1)
   await pair.untilSame('a')
   t.match(await engine.topic('a'), { state: 'ACTIVE', fault: null })
