@@ -18,11 +18,14 @@ const NO_TAGS: readonly UnknownTag[] = Object.freeze([])
  */
 export class Reader {
   readonly buffer: Buffer
+  /** Of the same bytes. V8 makes one machine instruction of its reads, where Buffer's readInt32BE is six times slower. */
+  readonly view: DataView
   offset: number
   readonly end: number
 
   constructor (buffer: Buffer, offset = 0, end = buffer.length) {
     this.buffer = buffer
+    this.view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.offset = offset
     this.end = end
   }
@@ -31,8 +34,8 @@ export class Reader {
     return this.end - this.offset
   }
 
-  /** Moves past `count` bytes and returns where they start. */
-  private need (count: number, what: string): number {
+  /** Moves past `count` bytes and returns where they start. For compiled code, which reads them itself. */
+  need (count: number, what: string): number {
     const start = this.offset
     if (count > this.end - start) this.fail(`${what} needs ${count} bytes, ${this.end - start} are left`)
     this.offset = start + count
@@ -49,31 +52,39 @@ export class Reader {
   }
 
   int8 (): number {
-    return this.buffer.readInt8(this.need(1, 'int8'))
+    return this.view.getInt8(this.need(1, 'int8'))
   }
 
   int16 (): number {
-    return this.buffer.readInt16BE(this.need(2, 'int16'))
+    return this.view.getInt16(this.need(2, 'int16'))
   }
 
   uint16 (): number {
-    return this.buffer.readUInt16BE(this.need(2, 'uint16'))
+    return this.view.getUint16(this.need(2, 'uint16'))
   }
 
   int32 (): number {
-    return this.buffer.readInt32BE(this.need(4, 'int32'))
+    return this.view.getInt32(this.need(4, 'int32'))
   }
 
   uint32 (): number {
-    return this.buffer.readUInt32BE(this.need(4, 'uint32'))
+    return this.view.getUint32(this.need(4, 'uint32'))
+  }
+
+  int32Array (): number[] {
+    return this.int32s(this.arrayLength(4))
+  }
+
+  compactInt32Array (): number[] {
+    return this.int32s(this.compactArrayLength(4))
   }
 
   int64 (): bigint {
-    return this.buffer.readBigInt64BE(this.need(8, 'int64'))
+    return this.view.getBigInt64(this.need(8, 'int64'))
   }
 
   float64 (): number {
-    return this.buffer.readDoubleBE(this.need(8, 'float64'))
+    return this.view.getFloat64(this.need(8, 'float64'))
   }
 
   /** A uuid in Kafka's own text form: URL-safe base64 without padding, 22 characters. */
@@ -84,9 +95,12 @@ export class Reader {
 
   /** An unsigned varint of at most 32 bits. */
   uvarint (): number {
-    let value = 0
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.buffer[this.need(1, 'varint')] ?? 0
+    // Most are lengths, and most of those are short.
+    const first = this.at(this.need(1, 'varint'))
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    for (let shift = 7; shift < 35; shift += 7) {
+      const byte = this.at(this.need(1, 'varint'))
       // The fifth byte may only hold the top four bits of 32.
       if (shift === 28 && byte > 0x0f) this.fail('varint does not fit into 32 bits')
       value += (byte & 0x7f) * 2 ** shift
@@ -105,7 +119,7 @@ export class Reader {
   varlong (): bigint {
     let low = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.buffer[this.need(1, 'varlong')] ?? 0
+      const byte = this.at(this.need(1, 'varlong'))
       if (shift === 63n && byte > 1) this.fail('varlong does not fit into 64 bits')
       low |= BigInt(byte & 0x7f) << shift
       if (byte < 0x80) return BigInt.asIntN(64, (low >> 1n) ^ -(low & 1n))
@@ -217,6 +231,27 @@ export class Reader {
   slice (length: number): Buffer {
     const start = this.need(length, 'bytes')
     return this.buffer.subarray(start, start + length)
+  }
+
+  /** `count` fits into what is left. */
+  private int32s (count: number): number[] {
+    const start = this.need(4 * count, 'int32 array')
+    const { view } = this
+    // Most are the replicas of a partition. An array that is made with its elements costs half of one that grows.
+    switch (count) {
+      case 0: return []
+      case 1: return [view.getInt32(start)]
+      case 2: return [view.getInt32(start), view.getInt32(start + 4)]
+      case 3: return [view.getInt32(start), view.getInt32(start + 4), view.getInt32(start + 8)]
+    }
+    const values: number[] = []
+    for (let index = 0; index < count; index++) values.push(view.getInt32(start + 4 * index))
+    return values
+  }
+
+  /** A byte that is known to be there. */
+  private at (offset: number): number {
+    return this.buffer[offset] ?? 0
   }
 
   private text (length: number): string {

@@ -123,8 +123,14 @@ class Emitter {
   }
 }
 
+/** How a DataView reads a type of fixed size: by which method, and how many bytes. */
+const VIEW_READS: Readonly<Partial<Record<FieldSpec['type'], readonly [method: string, bytes: number]>>> = {
+  bool: ['getInt8', 1], int8: ['getInt8', 1], int16: ['getInt16', 2], uint16: ['getUint16', 2], int32: ['getInt32', 4], uint32: ['getUint32', 4], int64: ['getBigInt64', 8], float64: ['getFloat64', 8]
+}
+
 class ReaderEmitter extends Emitter {
   source (): string {
+    this.line('const view = r.view')
     const value = this.struct(this.message.fields)
     this.line(`return ${value}`)
     return this.wrap('read (r)')
@@ -134,14 +140,40 @@ class ReaderEmitter extends Emitter {
   private struct (fields: Fields): string {
     const suffix = this.nextSuffix()
     const members: string[] = []
+    let run = new Map<string, FieldSpec>()
+    const endRun = (): void => {
+      this.numbers(run)
+      run = new Map()
+    }
     for (const [name, field] of Object.entries(fields)) {
       const variable = name + suffix
       members.push(`${name}: ${variable}`)
       if (!this.has(field) || this.isTagged(field)) this.line(`let ${variable} = ${defaultSource(field)}`)
-      else this.value(field, variable, 'const ')
+      else if (field.type in VIEW_READS) run.set(variable, field)
+      else {
+        endRun()
+        this.value(field, variable, 'const ')
+      }
     }
+    endRun()
     members.push(`unknownTags: ${this.tags(fields, suffix)}`)
     return `{ ${members.join(', ')} }`
+  }
+
+  /** Emits the reading of numbers that follow each other: one check for all of them, and no call for each. */
+  private numbers (run: ReadonlyMap<string, FieldSpec>): void {
+    const [first] = run.keys()
+    if (first === undefined) return
+    const start = `${first}At`
+    let size = 0
+    const reads: string[] = []
+    for (const [variable, { type }] of run) {
+      const [method, bytes] = VIEW_READS[type] ?? []
+      reads.push(`const ${variable} = view.${method}(${start} + ${size})${type === 'bool' ? ' !== 0' : ''}`)
+      size += bytes ?? NaN
+    }
+    this.line(`const ${start} = r.need(${size}, '${[...run.values()].map(({ type }) => type).join(', ')}')`)
+    for (const read of reads) this.line(read)
   }
 
   /** Emits the reading of one present field into `variable`, which is declared here if `declare` says how. */
@@ -161,6 +193,10 @@ class ReaderEmitter extends Emitter {
   }
 
   private array (element: PrimitiveType | Fields, nullable: boolean, variable: string, declare: string): void {
+    if (element === 'int32' && !nullable) {
+      this.line(`${declare}${variable} = r.${this.flexible ? 'compactInt32Array' : 'int32Array'}()`)
+      return
+    }
     const method = [this.flexible ? 'compact' : '', nullable ? (this.flexible ? 'Nullable' : 'nullable') : '', this.flexible || nullable ? 'ArrayLength' : 'arrayLength'].join('')
     const count = `${variable}Count`
     this.line(`const ${count} = r.${method}(${minElementBytes(element, this)})`)

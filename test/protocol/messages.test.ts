@@ -94,6 +94,22 @@ test('damaged messages are read as another value or are a DecodeError, never any
   t.pass('only DecodeErrors')
 })
 
+test('arrays of numbers are read whole, however many there are and where in a buffer they lie', async t => {
+  for (const version of [5, 12]) {
+    for (let count = 0; count <= 6; count++) {
+      const nodes = Array.from({ length: count }, (_, index) => [2147483647, -2147483648, -1, 0, 258, 16909060][index] ?? 0)
+      const partition = { errorCode: -2, partitionIndex: 305419896, leaderId: -305419896, leaderEpoch: version === 5 ? -1 : 7, replicaNodes: nodes, isrNodes: nodes.slice(1), offlineReplicas: [] }
+      const bytes = write(Metadata.response, version, { brokers: [], topics: [{ errorCode: 0, name: 't', partitions: [partition] }] })
+      const inside = Buffer.concat([Buffer.alloc(3, 255), bytes, Buffer.alloc(8, 255)])
+      const reader = new Reader(inside.subarray(1), 2, 2 + bytes.length)
+      const [topic] = messageCodec(Metadata.response, version).read(reader).topics
+      reader.finish()
+      t.match(topic?.partitions[0], partition, `v${version}, ${count} elements`)
+      t.throws(() => messageCodec(Metadata.response, version).read(new Reader(inside, 3, 2 + bytes.length)), DecodeError, 'nothing beyond the end is read')
+    }
+  }
+})
+
 test('a hostile element count is refused before anything is allocated', async t => {
   const bytes = Buffer.alloc(64)
   bytes.writeInt32BE(0x7fffffff, 0)

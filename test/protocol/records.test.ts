@@ -203,6 +203,13 @@ test('lengths and counts that cannot be are refused, each with its reason', asyn
   t.throws(() => [...readRecords(batchOf(Buffer.alloc(20), 100))], { message: /20 bytes cannot hold 100 records/ })
 })
 
+test('header keys are told apart where they have the same place and length as those of the record before', async t => {
+  const keys = [['aa', 'bb'], ['aa', 'bc'], ['ab', 'bc', 'cc'], ['ab'], ['é', 'bc'], ['aa', 'é'], ['', ''], ['aa', 'bb'], Array.from({ length: 20 }, (_, index) => `k${index % 10}`)]
+  const records = [...keys, ...keys.slice(-1)].map(names => ({ timestamp: 0, headers: names.map(key => ({ key, value: Buffer.from(key) })) }))
+  const read = [...readRecords(only(buildBatch({ records })))]
+  t.strictSame(read.map(({ headers }) => headers), records.map(({ headers }) => headers))
+})
+
 test('headers of batches that cannot be are refused', async t => {
   const source = buildBatch({ baseOffset: 3, records: [{ timestamp: 1 }, { timestamp: 2 }] })
   const refused: Array<[string, (copy: Buffer) => void, RegExp]> = [
