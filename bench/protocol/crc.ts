@@ -36,7 +36,7 @@ export async function measureCrc ({ signal, progress }: BenchOptions): Promise<P
   }
   return {
     title: 'CRC-32C',
-    conditions: ['One thread, data in memory and in the processor\'s caches as far as it fits; mean and 95 % interval of benchmark.js'],
+    conditions: ['One thread, data in memory and in the processor\'s caches as far as it fits; median of the samples of benchmark.js, and the 95 % interval of their mean'],
     tables: [{ columns: ['Implementation', ...SIZES.map(size => `${size / 1024} KiB`)], rows }],
     targets: []
   }

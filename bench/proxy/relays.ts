@@ -47,7 +47,7 @@ export async function startSidecar (broker: HostPort): Promise<Relay> {
       shadow_cluster: { bootstrap_servers: [formatHostPort(broker)] },
       sidecar: { bootstrap_port: bootstrapPort, node_ids: String(BROKER_ID) },
       admin: { enabled: false },
-      log_level: 'warn'
+      log_level: 'error'
     }))
     const child = await workspace.spawn(process.execPath, [join(DIST, 'src', 'cli', 'main.js'), 'run', '-c', 'run.yaml'], { stdio: ['ignore', 'ignore', 'inherit'] })
     if (child.pid === undefined) throw new Error('the sidecar did not start')
