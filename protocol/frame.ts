@@ -17,6 +17,7 @@ export const DEFAULT_MAX_FRAME_BYTES = 100 * 1024 * 1024
 
 export class FrameReader {
   readonly #maxFrameBytes: number
+  readonly #allocate: (length: number) => Buffer
   /** The bytes of a length that came in pieces. */
   readonly #head = Buffer.allocUnsafeSlow(LENGTH_BYTES)
   #headBytes = 0
@@ -25,8 +26,10 @@ export class FrameReader {
   #frameBytes = 0
   #scratch: Buffer | null = null
 
-  constructor (maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
+  /** `allocate` makes the buffers that frames are assembled in. The default is not from a pool: whoever keeps a slice keeps this frame alive and nothing else. */
+  constructor (maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, allocate: (length: number) => Buffer = length => Buffer.allocUnsafeSlow(length)) {
     this.#maxFrameBytes = maxFrameBytes
+    this.#allocate = allocate
   }
 
   /** How many bytes of an unfinished frame are held. */
@@ -100,8 +103,7 @@ export class FrameReader {
   }
 
   #begin (length: number): void {
-    // Not from the pool: whoever keeps a slice keeps this frame alive and nothing else.
-    this.#frame = Buffer.allocUnsafeSlow(length)
+    this.#frame = this.#allocate(length)
     this.#frameBytes = 0
   }
 }

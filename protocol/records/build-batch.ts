@@ -3,7 +3,7 @@ import { Writer } from '../buffer/writer.ts'
 import { compress } from '../compression/codec.ts'
 import { EncodeError } from '../errors/protocol-errors.ts'
 import { crc32c } from './crc32c.ts'
-import { BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES } from './record-batch.ts'
+import { BATCH_HEADER_BYTES, CRC_AT, LOG_OVERHEAD_BYTES } from './record-batch.ts'
 
 export interface RecordInput {
   /** Milliseconds since 1970. */
@@ -35,7 +35,6 @@ export interface BatchInput {
 const LOG_APPEND_TIME_FLAG = 0x08
 const TRANSACTIONAL_FLAG = 0x10
 const CONTROL_FLAG = 0x20
-const CRC_AT = 17
 const ATTRIBUTES_AT = 21
 
 /**

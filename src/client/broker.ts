@@ -3,6 +3,7 @@ import { orAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { Connection, type CloseCause } from '../net/connection.ts'
 import { connectFailed, type Dial } from '../net/dial.ts'
+import type { FrameMemory } from '../net/frame-memory.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import type { Logger } from '../observability/logger.ts'
 
@@ -10,6 +11,8 @@ export interface BrokerOptions {
   readonly clientId: string
   readonly connectionTimeoutMs: number
   readonly maxFrameBytes: number | undefined
+  /** For the connections of purpose 'fetch'. */
+  readonly fetchMemory: FrameMemory | undefined
   readonly dial: Dial | undefined
   readonly now: () => number
   readonly random: () => number
@@ -75,18 +78,19 @@ export class Broker {
       if (pauseMs > 0) return Promise.reject(connectFailed(this.address, `the last attempt failed, and the next is in ${Math.ceil(pauseMs)} ms (${this.#lastProblem})`))
     }
     // The dial is not bound to the one who asked first: others may wait for it, and it ends by its own timeout.
-    slot.opening ??= this.#open(slot, key)
+    slot.opening ??= this.#open(slot, key, purpose === 'fetch' ? this.#options.fetchMemory : undefined)
     return orAborted(slot.opening, signal)
   }
 
-  #open (slot: Slot, key: string): Promise<Connection> {
+  #open (slot: Slot, key: string, frameMemory: FrameMemory | undefined): Promise<Connection> {
     const { clientId, connectionTimeoutMs, dial, maxFrameBytes } = this.#options
     const opening = Connection.open(this.address, {
       clientId,
       connectionTimeoutMs,
       signal: this.#abort.signal,
       ...(dial === undefined ? {} : { dial }),
-      ...(maxFrameBytes === undefined ? {} : { maxFrameBytes })
+      ...(maxFrameBytes === undefined ? {} : { maxFrameBytes }),
+      ...(frameMemory === undefined ? {} : { frameMemory })
     }).catch((error: unknown): never => {
       // The signal is this broker's own: nobody who waits has aborted anything.
       throw this.#abort.signal.aborted ? this.#gone() : error

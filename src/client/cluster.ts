@@ -7,6 +7,7 @@ import { abortedError, orAborted, throwIfAborted } from '../net/abort.ts'
 import { usableVersions } from '../net/api-versions.ts'
 import type { Connection } from '../net/connection.ts'
 import type { Dial } from '../net/dial.ts'
+import type { FrameMemory } from '../net/frame-memory.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import type { Logger } from '../observability/logger.ts'
 import { Broker, type BrokerOptions } from './broker.ts'
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   /** Default 10 s. */
   readonly metadataMaxAgeMs?: number
   readonly maxFrameBytes?: number
+  /** Where the memory of large answers to requests of purpose 'fetch' comes from; whoever makes such requests gives it back. */
+  readonly fetchMemory?: FrameMemory
   readonly dial?: Dial
   /** The clock of `atMs` and `lastContactMs`. Default: performance.now(). */
   readonly now?: () => number
@@ -107,6 +110,7 @@ export class Cluster {
       clientId: options.clientId,
       connectionTimeoutMs: options.connectionTimeoutMs ?? DEFAULT_CONNECTION_TIMEOUT_MS,
       maxFrameBytes: options.maxFrameBytes,
+      fetchMemory: options.fetchMemory,
       dial: options.dial,
       now: this.#now,
       random: this.#random,

@@ -12,6 +12,7 @@ import { throwIfAborted } from './abort.ts'
 import { announcedVersions, decodeApiVersions, fallbackVersion, refusalText, usableVersions, versionUnsupported, type AnnouncedVersions } from './api-versions.ts'
 import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from './client-identity.ts'
 import { connectFailed, dialTcp, type Dial, type ReadTarget } from './dial.ts'
+import type { FrameMemory } from './frame-memory.ts'
 import { formatHostPort, type HostPort } from './host-port.ts'
 import { PendingRequest } from './pending-request.ts'
 
@@ -40,6 +41,8 @@ export interface ConnectionOptions {
   readonly dial?: Dial
   /** No answer may be larger. Default 100 MiB. */
   readonly maxFrameBytes?: number
+  /** Where the memory of large answers comes from; whoever reads them gives it back. */
+  readonly frameMemory?: FrameMemory
   /** How many requests may be unanswered at a time; others wait. Default 128. */
   readonly maxInFlightCount?: number
   /** No further request goes out while this many bytes wait for the kernel to take them. Default 16 MiB. */
@@ -131,7 +134,8 @@ export class Connection {
   static async open (address: HostPort, options: ConnectionOptions): Promise<Connection> {
     const dial = options.dial ?? dialTcp
     const startMs = performance.now()
-    const frames = new FrameReader(options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES)
+    const { frameMemory } = options
+    const frames = new FrameReader(options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES, frameMemory === undefined ? undefined : length => frameMemory.take(length))
     let opened: Connection | null = null
     let earlyBytes = 0
     const readTarget: ReadTarget = {

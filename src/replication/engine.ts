@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import { runElection, type Lease } from '../client/group/election.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
+import { FrameMemory } from '../net/frame-memory.ts'
 import { isAborted } from '../net/abort.ts'
 import { sleep } from '../net/sleep.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
@@ -33,6 +34,8 @@ export const ENGINE_GROUP = '__kshadow_engine'
 /** An engine that died may have left a request in a broker's queue: see copy/locator.ts. */
 const TAKEOVER_SETTLE_MS = 1000
 const PREFLIGHT_TIMEOUT_MS = 10_000
+/** Memory that a link keeps for the next answers while nobody uses it. */
+const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
 
@@ -165,11 +168,13 @@ export class Engine implements LinkService {
     const { cluster, logger, config, state, dial } = this.#options
     const abort = new AbortController()
     const name = record.config.name
-    const source = sourceCluster(record.config, `shadow-link-${name}-${record.uid}`, { logger, now: this.#now, dial })
+    const memory = new FrameMemory(FETCH_MEMORY_BYTES)
+    const source = sourceCluster(record.config, `shadow-link-${name}-${record.uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
     const link = new ShadowLink({
       record,
       topics: state.state?.topicsOf(name) ?? [],
       source,
+      memory,
       shadow: cluster,
       barrier: reign.barrier,
       maxBufferedBytes: config.engine.maxBufferedBytes,
@@ -278,6 +283,7 @@ export class Engine implements LinkService {
       record,
       topics: [],
       source,
+      memory: new FrameMemory(0),
       shadow: cluster,
       barrier: reign.barrier,
       maxBufferedBytes: config.engine.maxBufferedBytes,
@@ -338,9 +344,9 @@ export class Engine implements LinkService {
   }
 }
 
-function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined }): Cluster {
+function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial, fetchMemory }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined, readonly fetchMemory?: FrameMemory }): Cluster {
   const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
-  return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }) })
+  return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
 }
 
 function ownerOf (reign: Reign, topic: string, except: string): string | null {

@@ -276,7 +276,7 @@ test('a node that moved is asked at its new address; what it was asked before is
 test('connections that are not used are closed, and opened again when needed', async t => {
   const peer = await startPeer(t)
   peer.on(Heartbeat, () => ({ errorCode: 0 }))
-  const broker = new Broker(peer.address, { clientId: 'test', connectionTimeoutMs: 2000, maxFrameBytes: undefined, dial: undefined, now: () => 0, random: () => 1, logger: silentLogger })
+  const broker = new Broker(peer.address, { clientId: 'test', connectionTimeoutMs: 2000, maxFrameBytes: undefined, fetchMemory: undefined, dial: undefined, now: () => 0, random: () => 1, logger: silentLogger })
   t.teardown(() => broker.close())
   t.notOk(broker.isConnected)
   const connection = await broker.connection('general', 0, signal)

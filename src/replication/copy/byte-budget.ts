@@ -42,12 +42,14 @@ export class ByteBudget {
 export class HeldBytes {
   readonly #budget: ByteBudget
   readonly #bytes: number
+  readonly #onReleased: () => void
   #holders = 1
 
-  /** Held once, by whoever makes it. */
-  constructor (budget: ByteBudget, bytes: number) {
+  /** Held once, by whoever makes it. `onReleased` is called when nobody holds any of it any more. */
+  constructor (budget: ByteBudget, bytes: number, onReleased: () => void = () => {}) {
     this.#budget = budget
     this.#bytes = bytes
+    this.#onReleased = onReleased
     budget.take(bytes)
   }
 
@@ -56,6 +58,8 @@ export class HeldBytes {
   }
 
   release (): void {
-    if (--this.#holders === 0) this.#budget.give(this.#bytes)
+    if (--this.#holders > 0) return
+    this.#onReleased()
+    this.#budget.give(this.#bytes)
   }
 }

@@ -15,6 +15,7 @@ import { ZERO_UUID } from '../../../protocol/schema/field.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import type { LinkClientOptions } from '../../config/link-config.ts'
 import { messageOf } from '../../errors.ts'
+import type { FrameMemory } from '../../net/frame-memory.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import { HeldBytes, type ByteBudget } from './byte-budget.ts'
 import { Lanes, type Lane } from './lane.ts'
@@ -42,6 +43,8 @@ export interface FetcherOptions {
   readonly source: Cluster
   readonly client: LinkClientOptions
   readonly budget: ByteBudget
+  /** What the answers of the source lie in. */
+  readonly memory: FrameMemory
   readonly signal: AbortSignal
   /** Why nothing may be fetched at the moment, such as another cluster behind the same addresses; null when all is well. */
   readonly obstacle: () => string | null
@@ -176,13 +179,17 @@ export class Fetcher {
   #dispatch (request: Request, body: ResponseOf<typeof Fetch>): void {
     const rows = new Map<string, FetchedRow>()
     let totalBytes = 0
+    let inFrame: Buffer | null = null
     for (const { topic, topicId, partitions } of body.responses) {
       for (const row of partitions) {
+        inFrame ??= row.records
         rows.set(`${topic === '' ? topicId : topic}/${row.partitionIndex}`, row)
         totalBytes += row.records?.length ?? 0
       }
     }
-    const held = new HeldBytes(this.#options.budget, totalBytes)
+    // All records of an answer lie in the one frame that it came in.
+    const frame = inFrame
+    const held = new HeldBytes(this.#options.budget, totalBytes, () => { if (frame !== null) this.#options.memory.give(frame) })
     const withData: PartitionCopy[] = []
     const delayed = new Set<PartitionCopy>()
     request.copies.forEach((copy, index) => {

@@ -12,7 +12,7 @@
  * The position is the shadow's own end offset. At most one append is under way, and its answered base offset must be the
  * expected one (compare-and-append).
  */
-import type { RecordBatch } from '../../../protocol/records/record-batch.ts'
+import { CRC_AT, type RecordBatch } from '../../../protocol/records/record-batch.ts'
 import type { TopicFault } from '../../state/topic-state.ts'
 import type { PartitionStatus } from '../link-service.ts'
 import { refusalOf } from './batch-check.ts'
@@ -57,6 +57,8 @@ export interface QueuedBatch {
   readonly producerId: number
   /** The source's, in which the batch was written. */
   readonly leaderEpoch: number
+  /** Of the batch as it was checked. */
+  readonly crc: number
   readonly bytes: Buffer
   readonly held: HeldBytes
 }
@@ -207,7 +209,7 @@ export class PartitionCopy {
     this.#suspectAt = -1
     batch.rebase(0)
     held.hold()
-    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, leaderEpoch, bytes: batch.bytes, held })
+    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, leaderEpoch, crc: batch.crc, bytes: batch.bytes, held })
     this.#queuedBytes += batch.sizeBytes
     this.#nextOffset = lastOffset + 1
   }
@@ -253,7 +255,10 @@ export class PartitionCopy {
     if (this.activity !== 'copying' || this.#inFlight !== null) return null
     const batch = this.#queue.shift() ?? null
     this.#inFlight = batch
-    return batch
+    if (batch === null || batch.bytes.readUInt32BE(CRC_AT) === batch.crc) return batch
+    // A defect, which must not get as far as the shadow.
+    this.lost('the memory of a batch was used for something else before it was sent', { isAmbiguous: false })
+    return null
   }
 
   /** The size of the batch that `takeForAppend` would give; 0 when there is none. */

@@ -7,6 +7,7 @@ import type { Cluster, ClusterView } from '../../client/cluster.ts'
 import { linkDocument } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
+import type { FrameMemory } from '../../net/frame-memory.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
@@ -41,6 +42,8 @@ export interface ShadowLinkOptions {
   readonly record: LinkRecord
   readonly topics: readonly TopicRecord[]
   readonly source: Cluster
+  /** What the source's answers to fetches lie in. */
+  readonly memory: FrameMemory
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
   readonly maxBufferedBytes: number
@@ -83,7 +86,7 @@ export class ShadowLink implements TopicHost {
     this.#record = record
     this.#budget = new ByteBudget(options.maxBufferedBytes)
     const obstacle = (): string | null => this.#wrongSource()
-    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, signal, obstacle, onTopicIdUnknown: () => this.#wakeSync() })
+    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory: options.memory, signal, obstacle, onTopicIdUnknown: () => this.#wakeSync() })
     this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
     this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#logStarts = new LogStartFollower(shadow)
