@@ -31,8 +31,6 @@ import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
 
-/** An engine that died may have left a request in a broker's queue: see copy/locator.ts. */
-const TAKEOVER_SETTLE_MS = 1000
 const PREFLIGHT_TIMEOUT_MS = 10_000
 /** Memory that a link keeps for the next answers while nobody uses it. */
 const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
@@ -120,7 +118,6 @@ export class Engine implements LinkService {
     const { state, cluster, logger } = this.#options
     const signal = AbortSignal.any([lease.signal, this.#abort.signal])
     const { epoch, writer } = await this.#takeOver(signal)
-    if (epoch > 1) await sleep(TAKEOVER_SETTLE_MS, signal)
     logger.info({ epoch }, 'this engine leads the links now')
     const barrier = new ProducerIdBarrier({ shadow: cluster, logger, now: this.#now })
     const reign: Reign = { links: new Map(), barrier, lease, writer }

@@ -26,7 +26,7 @@ const ACKS_ALL = -1
 const ACK_TIMEOUT_MS = 15_000
 const REQUEST_TIMEOUT_MS = 30_000
 /** An append that takes longer than this makes its partition a slow one. */
-const SLOW_MS = 1000
+const SLOW_MS = 500
 /** How often a batch may be refused for a reason that can pass, such as a limit that is being raised. */
 const MAX_REFUSALS = 10
 
@@ -78,8 +78,10 @@ export class Appender {
   #take (lane: Lane<number>): Append[] {
     const appends: Append[] = []
     let totalBytes = 0
+    // Slow ones go out one by one: they would else keep each other slow.
+    const isSlow = lane.kind === this.#options.connections
     for (const copy of lane.waiting) {
-      if (totalBytes > 0 && totalBytes + copy.headBytes > MAX_REQUEST_BYTES) break
+      if (totalBytes > 0 && (isSlow || totalBytes + copy.headBytes > MAX_REQUEST_BYTES)) break
       lane.waiting.delete(copy)
       const batch = copy.takeForAppend()
       if (batch === null) continue

@@ -106,10 +106,12 @@ export class PartitionCopy {
   #levelAtMs: number | null = null
   #startedAtMs: number
 
-  constructor (partition: number, owner: CopyOwner) {
+  /** `isInherited` when another engine may have copied it before: nobody knows what that one had under way when it ended. */
+  constructor (partition: number, owner: CopyOwner, { isInherited = false }: { readonly isInherited?: boolean } = {}) {
     this.partition = partition
     this.owner = owner
     this.#startedAtMs = owner.now()
+    if (isInherited) this.#ambiguous = { baseOffset: 0, lastOffset: Infinity, atMs: this.#startedAtMs }
   }
 
   get topic (): string {

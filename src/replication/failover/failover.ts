@@ -2,7 +2,7 @@
  * The failover of one topic. It may be ended at any point, by a kill too, and begun again by whoever leads then: every step
  * looks at what is there, and the state topic says FAILING_OVER until the last one is done.
  *
- *   freeze ──▶ drain ──▶ producer-id barrier ──▶ read the ends ──▶ topic configs ──▶ FAILED_OVER
+ *   freeze ──▶ drain ──▶ read the ends ──▶ producer-id barrier ──▶ topic configs ──▶ FAILED_OVER
  *
  * The source is not asked for anything: it may be gone.
  */
@@ -62,8 +62,9 @@ export async function failOver (topic: ShadowTopic, options: FailoverOptions): P
   await step('drain', () => drain(topic, options))
   if (topic.record.created || await step('lookUp', () => wasCreated(topic, options))) {
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: name, partition }))
+    const endOffsets = await step('endOffsets', () => settledEnds(topic, partitions, options))
+    // After the ends: a batch that landed late has an id, too.
     await step('producerIds', () => options.barrier.ensure(partitions, signal))
-    const endOffsets = await step('endOffsets', () => readEnds(topic, partitions, options))
     const foreign = foreignWrite(topic, endOffsets)
     if (foreign !== null) topic.fault(foreign)
     const refusedConfigs = await step('configs', () => restoreConfigs(topic, options))
@@ -83,10 +84,6 @@ async function drain (topic: ShadowTopic, { now, signal }: FailoverOptions): Pro
   topic.stop()
   // An append that is still under way ends with an answer, or with the timeout of its request.
   while (topic.copies.some(copy => copy.isAppending)) await sleep(POLL_MS, signal)
-  for (const { ambiguous } of topic.copies) {
-    const leftMs = ambiguous === null ? 0 : SETTLE_MS - (now() - ambiguous.atMs)
-    if (leftMs > 0) await sleep(leftMs, signal)
-  }
 }
 
 /** Whether a topic that is only claimed is there all the same: its creation may have been carried out and not recorded. It is empty then. */
@@ -107,6 +104,18 @@ function foreignWrite ({ copies }: ShadowTopic, endOffsets: readonly number[]): 
     return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${shadowEndOffset} to ${end - 1} of the shadow partition, and nothing was copied there`, partition, offset: shadowEndOffset }
   }
   return null
+}
+
+/**
+ * Where the partitions end, once nothing can be appended any more. Where the outcome of an append is not known, or another engine
+ * copied before this one, a broker that stood still may carry one out as it wakes: the ends count that are read a while after it
+ * first answered.
+ */
+async function settledEnds (topic: ShadowTopic, partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, options: FailoverOptions): Promise<number[]> {
+  const ends = await readEnds(topic, partitions, options)
+  if (topic.copies.length === partitions.length && topic.copies.every(({ ambiguous }) => ambiguous === null)) return ends
+  await sleep(SETTLE_MS, options.signal)
+  return await readEnds(topic, partitions, options)
 }
 
 /** Where the partitions end, once all their replicas have all of it. */

@@ -139,7 +139,7 @@ export class ShadowLink implements TopicHost {
   start (): void {
     for (const record of this.#options.topics) this.#add(record)
     for (const topic of this.#topics.values()) {
-      if (topic.record.state === 'ACTIVE' && topic.record.owned && topic.record.created) topic.copy(topic.record.partitions)
+      if (topic.record.state === 'ACTIVE' && topic.record.owned && topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
       if (topic.record.state === 'FAILING_OVER') this.#failOver(topic)
     }
     this.#work = Promise.all([this.#syncTopics(), this.#keepUp(), this.#learnProducerIds()])

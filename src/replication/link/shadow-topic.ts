@@ -111,11 +111,11 @@ export class ShadowTopic implements CopyOwner {
     await this.update({ ...patch, state, since: this.#host.wallClock().toISOString() })
   }
 
-  /** Begins, or goes on after a restart, or takes in new partitions. */
-  copy (partitions: number): void {
+  /** Begins, or takes in new partitions. `isInherited` when an engine before this one may have copied them. */
+  copy (partitions: number, { isInherited = false }: { readonly isInherited?: boolean } = {}): void {
     if (this.#record.state !== 'ACTIVE') return
     for (let partition = this.#copies.length; partition < partitions; partition++) {
-      const copy = new PartitionCopy(partition, this)
+      const copy = new PartitionCopy(partition, this, { isInherited })
       this.#copies.push(copy)
       this.#host.onLost(copy, 0)
     }
