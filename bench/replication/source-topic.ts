@@ -2,6 +2,7 @@
 import { Produce } from '../../protocol/messages/produce.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../src/client/admin/list-offsets.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
+import { retry } from '../../src/client/retry.ts'
 import { BrokerError } from '../../src/errors.ts'
 import { BROKER_ID } from '../brokers.ts'
 import { kilobyteBatch } from '../sample-batches.ts'
@@ -24,6 +25,7 @@ export interface Filled {
 
 /** Appends batches of 64 KB to all partitions in turn, until there are so many bytes or a few more. */
 export async function fill (cluster: Cluster, topic: string, bytes: number, signal: AbortSignal): Promise<Filled> {
+  await untilLed(cluster, topic, signal)
   const batches = Array.from({ length: DIFFERENT_BATCHES }, (_, index) => kilobyteBatch(RECORDS_PER_BATCH, index + 1))
   const batchBytes = batches[0]?.length ?? NaN
   const rounds = Math.ceil(bytes / batchBytes / PARTITIONS)
@@ -36,6 +38,14 @@ export async function fill (cluster: Cluster, topic: string, bytes: number, sign
   }
   await Promise.all(Array.from({ length: REQUESTS_IN_FLIGHT }, work))
   return { records: rounds * PARTITIONS * RECORDS_PER_BATCH, bytes: rounds * PARTITIONS * batchBytes }
+}
+
+/** A broker is shown as the leader of a new partition before it knows that it is. */
+async function untilLed (cluster: Cluster, topic: string, signal: AbortSignal): Promise<void> {
+  await retry(async () => {
+    const rows = await listOffsets(cluster, Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+    for (const { partition, errorCode } of rows) if (errorCode !== 0) throw new BrokerError(errorCode, `ListOffsets ${topic}-${partition}`)
+  }, { signal, deadlineMs: 30_000, baseMs: 50, maxMs: 500 })
 }
 
 /**

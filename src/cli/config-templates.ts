@@ -63,7 +63,7 @@ engine:
   # How long an engine that died keeps others from taking over.
   session_timeout: 10s
   # Connections to each shadow broker for appends.
-  append_connections: 2
+  append_connections: 1
 
 # The sidecar is the address that clients have instead of the shadow cluster's.
 sidecar:

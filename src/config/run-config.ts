@@ -93,7 +93,7 @@ const engine = z.strictObject({
   enabled: flag(true),
   max_buffered_bytes: integer(1024 * 1024).default(RUN_DEFAULTS.maxBufferedBytes),
   session_timeout: duration(1000, 300_000).default(10_000),
-  append_connections: integer(1, 16).default(2)
+  append_connections: integer(1, 16).default(1)
 }, { error: 'expected a map' }).transform((value): EngineConfig => ({
   enabled: value.enabled,
   maxBufferedBytes: value.max_buffered_bytes,
