@@ -67,8 +67,6 @@ export interface QueuedBatch {
 export interface AmbiguousAppend {
   readonly baseOffset: number
   readonly lastOffset: number
-  /** When the outcome was given up. */
-  readonly atMs: number
 }
 
 export class PartitionCopy {
@@ -111,7 +109,7 @@ export class PartitionCopy {
     this.partition = partition
     this.owner = owner
     this.#startedAtMs = owner.now()
-    if (isInherited) this.#ambiguous = { baseOffset: 0, lastOffset: Infinity, atMs: this.#startedAtMs }
+    if (isInherited) this.#ambiguous = { baseOffset: 0, lastOffset: Infinity }
   }
 
   get topic (): string {
@@ -319,7 +317,7 @@ export class PartitionCopy {
   lost (problem: string, { isAmbiguous }: { readonly isAmbiguous: boolean }): void {
     const batch = this.#settle()
     this.#dropQueue()
-    if (isAmbiguous && batch !== null) this.#ambiguous = { baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, atMs: this.owner.now() }
+    if (isAmbiguous && batch !== null) this.#ambiguous = { baseOffset: batch.baseOffset, lastOffset: batch.lastOffset }
     if (this.activity !== 'copying') return
     this.activity = 'waiting'
     this.#problem = problem

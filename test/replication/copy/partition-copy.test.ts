@@ -197,7 +197,7 @@ test('after an ambiguous append nothing is sent before the shadow was looked up'
   clock.nowMs = 77
   copy.lost('timed out', { isAmbiguous: true })
   t.equal(copy.activity, 'waiting')
-  t.same(copy.ambiguous, { baseOffset: 5, lastOffset: 8, atMs: 77 })
+  t.same(copy.ambiguous, { baseOffset: 5, lastOffset: 8 })
   t.equal(copy.takeForAppend(), null)
   t.notOk(copy.wantsFetch(Infinity))
   t.equal(budget.usedBytes, 0)
