@@ -21,7 +21,7 @@ import type { ProducerIdBarrier } from './producer-id-barrier.ts'
 
 const DRAIN_TIMEOUT_MS = 10_000
 const POLL_MS = 10
-/** After an append of unknown outcome the shadow broker may still carry it out for a moment (see copy/locator.ts). */
+/** After an append of unknown outcome the shadow broker may still carry it out for a moment (see append/produce/locator.ts). */
 const SETTLE_MS = 1000
 const RETRY = { baseMs: 100, maxMs: 2000 }
 

@@ -10,7 +10,7 @@ import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf } from '../../errors.ts'
-import { PartitionCopy, type CopyOwner } from '../copy/partition-copy.ts'
+import { PartitionCopy, type CopyOwner } from '../append/produce/partition-copy.ts'
 import type { Fidelity, TopicStatus } from '../link-service.ts'
 
 /** What the link does for its topics. */

@@ -1,29 +1,27 @@
-import type { PartitionCopy } from './partition-copy.ts'
-
 /**
  * One connection's worth of requests, one at a time. What becomes ready in a turn goes out together, at its end; what becomes
  * ready while a request is under way waits for its answer.
  *
  *   idle ──add()──▶ scheduled ──end of the turn──▶ busy ──answered──▶ busy, if something waits, or idle
  */
-export class Lane<Kind> {
+export class Lane<Kind, Member> {
   readonly nodeId: number
   readonly kind: Kind
   /** First come, first served. */
-  readonly waiting = new Set<PartitionCopy>()
-  readonly #begin: (lane: Lane<Kind>) => Promise<void> | null
+  readonly waiting = new Set<Member>()
+  readonly #begin: (lane: Lane<Kind, Member>) => Promise<void> | null
   #isBusy = false
   #isScheduled = false
 
   /** `begin` takes from `waiting` and sends; null when there is nothing to send now, and then it calls `schedule` in its time. */
-  constructor (nodeId: number, kind: Kind, begin: (lane: Lane<Kind>) => Promise<void> | null) {
+  constructor (nodeId: number, kind: Kind, begin: (lane: Lane<Kind, Member>) => Promise<void> | null) {
     this.nodeId = nodeId
     this.kind = kind
     this.#begin = begin
   }
 
-  add (copy: PartitionCopy): void {
-    this.waiting.add(copy)
+  add (member: Member): void {
+    this.waiting.add(member)
     this.schedule()
   }
 
@@ -49,15 +47,15 @@ export class Lane<Kind> {
 }
 
 /** The lanes to all brokers of a cluster, made as they are needed. */
-export class Lanes<Kind extends string | number> {
-  readonly #lanes = new Map<string, Lane<Kind>>()
-  readonly #begin: (lane: Lane<Kind>) => Promise<void> | null
+export class Lanes<Kind extends string | number, Member> {
+  readonly #lanes = new Map<string, Lane<Kind, Member>>()
+  readonly #begin: (lane: Lane<Kind, Member>) => Promise<void> | null
 
-  constructor (begin: (lane: Lane<Kind>) => Promise<void> | null) {
+  constructor (begin: (lane: Lane<Kind, Member>) => Promise<void> | null) {
     this.#begin = begin
   }
 
-  to (nodeId: number, kind: Kind): Lane<Kind> {
+  to (nodeId: number, kind: Kind): Lane<Kind, Member> {
     const key = `${nodeId}/${kind}`
     let lane = this.#lanes.get(key)
     if (lane === undefined) this.#lanes.set(key, lane = new Lane(nodeId, kind, this.#begin))

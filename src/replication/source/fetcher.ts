@@ -18,9 +18,9 @@ import { messageOf } from '../../errors.ts'
 import type { FrameMemory } from '../../net/frame-memory.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import { HeldBytes, type ByteBudget } from './byte-budget.ts'
+import type { FetchTarget } from './fetch-target.ts'
 import { Lanes, type Lane } from './lane.ts'
 import { knownLeader } from './leader.ts'
-import type { PartitionCopy } from './partition-copy.ts'
 
 type LaneKind = 'catch-up' | 'tail' | 'slow'
 
@@ -49,21 +49,21 @@ export interface FetcherOptions {
   /** Why nothing may be fetched at the moment, such as another cluster behind the same addresses; null when all is well. */
   readonly obstacle: () => string | null
   /** The source does not know the topic's id any more. */
-  readonly onTopicIdUnknown: (copy: PartitionCopy) => void
+  readonly onTopicIdUnknown: (target: FetchTarget) => void
 }
 
 interface Request {
-  readonly copies: readonly PartitionCopy[]
-  /** What each copy was asked for: it may move on before the answer comes. */
+  readonly targets: readonly FetchTarget[]
+  /** What each target was asked for: it may move on before the answer comes. */
   readonly offsets: readonly number[]
   readonly maxBytes: number
 }
 
 export class Fetcher {
   readonly #options: FetcherOptions
-  readonly #lanes = new Lanes<LaneKind>(lane => this.#begin(lane))
+  readonly #lanes = new Lanes<LaneKind, FetchTarget>(lane => this.#begin(lane))
   readonly #timers = new Set<NodeJS.Timeout>()
-  readonly #attempts = new WeakMap<PartitionCopy, number>()
+  readonly #attempts = new WeakMap<FetchTarget, number>()
   #isRefreshing = false
 
   constructor (options: FetcherOptions) {
@@ -75,19 +75,19 @@ export class Fetcher {
   }
 
   /** Puts a partition into the next request, if it wants to be in one. */
-  wake (copy: PartitionCopy): void {
-    if (this.#options.signal.aborted || !copy.wantsFetch(2 * this.#options.client.fetchPartitionMaxBytes)) return
-    const leader = knownLeader(this.#options.source, copy.topic, copy.partition)
+  wake (target: FetchTarget): void {
+    if (this.#options.signal.aborted || !target.wantsFetch(2 * this.#options.client.fetchPartitionMaxBytes)) return
+    const leader = knownLeader(this.#options.source, target.topic, target.partition)
     if (leader === null) {
-      copy.noteProblem('the source shows no leader for the partition')
+      target.noteProblem('the source shows no leader for the partition')
       this.#refresh()
-      this.#later(copy)
+      this.#later(target)
       return
     }
-    this.#lanes.to(leader.leaderId, copy.isSlow ? 'slow' : copy.isBehind ? 'catch-up' : 'tail').add(copy)
+    this.#lanes.to(leader.leaderId, target.isSlow ? 'slow' : target.isBehind ? 'catch-up' : 'tail').add(target)
   }
 
-  #begin (lane: Lane<LaneKind>): Promise<void> | null {
+  #begin (lane: Lane<LaneKind, FetchTarget>): Promise<void> | null {
     const { budget, signal } = this.#options
     if (signal.aborted) return null
     if (budget.freeBytes === 0) {
@@ -95,26 +95,26 @@ export class Fetcher {
       return null
     }
     const request = this.#take(lane)
-    if (request.copies.length === 0) return null
+    if (request.targets.length === 0) return null
     budget.take(request.maxBytes)
     return this.#send(lane, request).catch((error: unknown) => this.#failed(request, messageOf(error)))
   }
 
-  #take (lane: Lane<LaneKind>): Request {
+  #take (lane: Lane<LaneKind, FetchTarget>): Request {
     const { budget, client } = this.#options
-    const copies: PartitionCopy[] = []
-    for (const copy of lane.waiting) {
+    const targets: FetchTarget[] = []
+    for (const target of lane.waiting) {
       // It may have been stopped, lost or frozen while it waited.
-      if (!copy.wantsFetch(Infinity)) continue
-      copy.fetching = true
-      copies.push(copy)
+      if (!target.wantsFetch(Infinity)) continue
+      target.fetching = true
+      targets.push(target)
     }
     lane.waiting.clear()
     const most = lane.kind === 'catch-up' ? client.fetchMaxBytes : Math.min(client.fetchMaxBytes, SMALL_ANSWER_BYTES)
-    return { copies, offsets: copies.map(copy => copy.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
+    return { targets, offsets: targets.map(target => target.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
   }
 
-  async #send (lane: Lane<LaneKind>, request: Request): Promise<void> {
+  async #send (lane: Lane<LaneKind, FetchTarget>, request: Request): Promise<void> {
     const { source, client, signal, budget, obstacle } = this.#options
     let answer
     try {
@@ -129,7 +129,7 @@ export class Fetcher {
         signal,
         timeoutMs: client.fetchWaitMaxMs + 30_000,
         // Ids are used for all topics of a request or for none.
-        ...(request.copies.every(copy => copy.owner.sourceTopicId !== null) ? {} : { maxVersion: EPOCH_VERSION })
+        ...(request.targets.every(target => target.sourceTopicId !== null) ? {} : { maxVersion: EPOCH_VERSION })
       })
     } finally {
       budget.give(request.maxBytes)
@@ -148,23 +148,23 @@ export class Fetcher {
     this.#dispatch(request, answer.body)
   }
 
-  #body (request: Request, lane: Lane<LaneKind>, version: number): RequestInput<typeof Fetch> {
+  #body (request: Request, lane: Lane<LaneKind, FetchTarget>, version: number): RequestInput<typeof Fetch> {
     const { client } = this.#options
     const byTopic = new Map<string, Array<RequestInput<typeof Fetch>['topics'][number]['partitions'][number]>>()
     const ids = new Map<string, string>()
-    request.copies.forEach((copy, index) => {
-      let partitions = byTopic.get(copy.topic)
+    request.targets.forEach((target, index) => {
+      let partitions = byTopic.get(target.topic)
       if (partitions === undefined) {
-        byTopic.set(copy.topic, partitions = [])
-        ids.set(copy.topic, copy.owner.sourceTopicId ?? ZERO_UUID)
+        byTopic.set(target.topic, partitions = [])
+        ids.set(target.topic, target.sourceTopicId ?? ZERO_UUID)
       }
       partitions.push({
-        partition: copy.partition,
-        currentLeaderEpoch: knownLeader(this.#options.source, copy.topic, copy.partition)?.leaderEpoch ?? -1,
+        partition: target.partition,
+        currentLeaderEpoch: knownLeader(this.#options.source, target.topic, target.partition)?.leaderEpoch ?? -1,
         fetchOffset: BigInt(request.offsets[index] ?? 0),
         partitionMaxBytes: client.fetchPartitionMaxBytes,
         // The source says if its log was rewritten behind our back (KIP-595).
-        ...(version >= EPOCH_VERSION ? { lastFetchedEpoch: copy.lastFetchedEpoch } : {})
+        ...(version >= EPOCH_VERSION ? { lastFetchedEpoch: target.lastFetchedEpoch } : {})
       })
     })
     return {
@@ -190,45 +190,45 @@ export class Fetcher {
     // All records of an answer lie in the one frame that it came in.
     const frame = inFrame
     const held = new HeldBytes(this.#options.budget, totalBytes, () => { if (frame !== null) this.#options.memory.give(frame) })
-    const withData: PartitionCopy[] = []
-    const delayed = new Set<PartitionCopy>()
-    request.copies.forEach((copy, index) => {
-      copy.fetching = false
-      const row = rows.get(`${copy.topic}/${copy.partition}`) ?? rows.get(`${copy.owner.sourceTopicId ?? ''}/${copy.partition}`)
+    const withData: FetchTarget[] = []
+    const delayed = new Set<FetchTarget>()
+    request.targets.forEach((target, index) => {
+      target.fetching = false
+      const row = rows.get(`${target.topic}/${target.partition}`) ?? rows.get(`${target.sourceTopicId ?? ''}/${target.partition}`)
       if (row !== undefined && row.errorCode === ErrorCodes.NONE) {
         const from = request.offsets[index] ?? 0
-        const before = copy.nextOffset
-        this.#took(copy, from, row, held)
-        if (copy.nextOffset !== before) withData.push(copy)
+        const before = target.nextOffset
+        this.#took(target, from, row, held)
+        if (target.nextOffset !== before) withData.push(target)
         // Bytes that did not take it on, from where it is, would come again at once.
-        else if (before === from && (row.records?.length ?? 0) > 0) delayed.add(copy)
-        if (!delayed.has(copy)) this.#attempts.delete(copy)
+        else if (before === from && (row.records?.length ?? 0) > 0) delayed.add(target)
+        if (!delayed.has(target)) this.#attempts.delete(target)
       } else {
-        this.#rowFailed(copy, request.offsets[index] ?? 0, row)
-        delayed.add(copy)
+        this.#rowFailed(target, request.offsets[index] ?? 0, row)
+        delayed.add(target)
       }
     })
     held.release()
     // Those who got nothing come first in the next request: only its first partition with data is sure to get a whole batch.
     const gotData = new Set(withData)
-    for (const copy of request.copies) if (!gotData.has(copy) && !delayed.has(copy)) this.#wakeOrWait(copy, totalBytes)
-    for (const copy of withData) this.wake(copy)
-    for (const copy of delayed) this.#later(copy)
+    for (const target of request.targets) if (!gotData.has(target) && !delayed.has(target)) this.#wakeOrWait(target, totalBytes)
+    for (const target of withData) this.wake(target)
+    for (const target of delayed) this.#later(target)
   }
 
   /** A partition that is behind and got nothing, in an answer with room for it, would be asked for over and over again at once. */
-  #wakeOrWait (copy: PartitionCopy, totalBytes: number): void {
-    if (copy.isBehind && totalBytes === 0) this.#later(copy)
-    else this.wake(copy)
+  #wakeOrWait (target: FetchTarget, totalBytes: number): void {
+    if (target.isBehind && totalBytes === 0) this.#later(target)
+    else this.wake(target)
   }
 
-  #took (copy: PartitionCopy, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
+  #took (target: FetchTarget, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
     const { epoch, endOffset } = row.divergingEpoch
     if (endOffset >= 0n) {
-      copy.stopAhead(fetchOffset, {
+      target.stopAhead(fetchOffset, {
         code: 'SOURCE_LOST_RECORDS',
         reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from there on are gone from the source (unclean leader election)`,
-        partition: copy.partition,
+        partition: target.partition,
         offset: fetchOffset
       })
       return
@@ -237,7 +237,7 @@ export class Fetcher {
       const { batches, trailingBytes } = row.records === null ? { batches: [], trailingBytes: 0 } : readBatches(row.records)
       // A broker sends the first batch whole or not at all (KIP-74): a length beyond the end is then a wrong one.
       if (batches.length === 0 && trailingBytes > 0) throw new DecodeError(`${trailingBytes} bytes that are no whole batch`)
-      copy.fetched({
+      target.fetched({
         fetchOffset,
         highWatermark: Number(row.highWatermark),
         lastStableOffset: Number(row.lastStableOffset),
@@ -247,31 +247,31 @@ export class Fetcher {
       })
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      copy.unreadable(fetchOffset, error.message)
+      target.unreadable(fetchOffset, error.message)
     }
   }
 
-  #rowFailed (copy: PartitionCopy, fetchOffset: number, row: FetchedRow | undefined): void {
+  #rowFailed (target: FetchTarget, fetchOffset: number, row: FetchedRow | undefined): void {
     if (row === undefined) {
-      copy.noteProblem(NO_ROW)
+      target.noteProblem(NO_ROW)
       return
     }
     const { errorCode } = row
     if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
-      copy.lostBySource(fetchOffset, `the source does not have offset ${fetchOffset}`)
+      target.lostBySource(fetchOffset, `the source does not have offset ${fetchOffset}`)
       return
     }
-    copy.noteProblem(`the source answered a fetch with ${errorName(errorCode)}`)
-    if (errorCode === ErrorCodes.UNKNOWN_TOPIC_ID || errorCode === ErrorCodes.INCONSISTENT_TOPIC_ID || errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) this.#options.onTopicIdUnknown(copy)
+    target.noteProblem(`the source answered a fetch with ${errorName(errorCode)}`)
+    if (errorCode === ErrorCodes.UNKNOWN_TOPIC_ID || errorCode === ErrorCodes.INCONSISTENT_TOPIC_ID || errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) this.#options.onTopicIdUnknown(target)
     if (meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH) this.#refresh()
   }
 
   #failed (request: Request, problem: string): void {
     if (!this.#options.signal.aborted) this.#refresh()
-    for (const copy of request.copies) {
-      copy.fetching = false
-      copy.noteProblem(problem)
-      this.#later(copy)
+    for (const target of request.targets) {
+      target.fetching = false
+      target.noteProblem(problem)
+      this.#later(target)
     }
   }
 
@@ -282,13 +282,13 @@ export class Fetcher {
     this.#options.source.refresh({ signal: this.#options.signal }).catch(() => {}).finally(() => { this.#isRefreshing = false })
   }
 
-  #later (copy: PartitionCopy): void {
-    const attempt = this.#attempts.get(copy) ?? 0
-    this.#attempts.set(copy, attempt + 1)
+  #later (target: FetchTarget): void {
+    const attempt = this.#attempts.get(target) ?? 0
+    this.#attempts.set(target, attempt + 1)
     if (this.#options.signal.aborted) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      this.wake(copy)
+      this.wake(target)
     }, backoffMs(attempt, RETRY) + RETRY.baseMs)
     this.#timers.add(timer)
   }

@@ -5,14 +5,14 @@
  * A request carries at most one batch of a partition, and nothing of a partition is sent before its last append was answered:
  * a broker may refuse one batch and take the next, which would land in its place.
  */
-import { ErrorCodes, errorName, isRetriableCode, meansStaleMetadata } from '../../../protocol/errors/codes.ts'
-import { Produce } from '../../../protocol/messages/produce.ts'
-import type { RequestInput, ResponseOf } from '../../../protocol/schema/api.ts'
-import { ZERO_UUID } from '../../../protocol/schema/field.ts'
-import type { Cluster } from '../../client/cluster.ts'
-import { messageOf, ShadowError } from '../../errors.ts'
-import { Lanes, type Lane } from './lane.ts'
-import { knownLeader } from './leader.ts'
+import { ErrorCodes, errorName, isRetriableCode, meansStaleMetadata } from '../../../../protocol/errors/codes.ts'
+import { Produce } from '../../../../protocol/messages/produce.ts'
+import type { RequestInput, ResponseOf } from '../../../../protocol/schema/api.ts'
+import { ZERO_UUID } from '../../../../protocol/schema/field.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import { messageOf, ShadowError } from '../../../errors.ts'
+import { Lanes, type Lane } from '../../source/lane.ts'
+import { knownLeader } from '../../source/leader.ts'
 import type { PartitionCopy, QueuedBatch } from './partition-copy.ts'
 
 type AppendedRow = ResponseOf<typeof Produce>['responses'][number]['partitionResponses'][number]
@@ -49,7 +49,7 @@ interface Append {
 export class Appender {
   readonly #options: AppenderOptions
   /** The kind of a lane is the number of its connection. */
-  readonly #lanes = new Lanes<number>(lane => this.#begin(lane))
+  readonly #lanes = new Lanes<number, PartitionCopy>(lane => this.#begin(lane))
   #isRefreshing = false
 
   constructor (options: AppenderOptions) {
@@ -68,14 +68,14 @@ export class Appender {
     this.#lanes.to(leader.leaderId, copy.isSlow ? this.#options.connections : laneOf(copy, this.#options.connections)).add(copy)
   }
 
-  #begin (lane: Lane<number>): Promise<void> | null {
+  #begin (lane: Lane<number, PartitionCopy>): Promise<void> | null {
     if (this.#options.signal.aborted || !this.#options.mayAppend()) return null
     const appends = this.#take(lane)
     if (appends.length === 0) return null
     return this.#send(lane, appends).catch((error: unknown) => this.#failed(appends, error))
   }
 
-  #take (lane: Lane<number>): Append[] {
+  #take (lane: Lane<number, PartitionCopy>): Append[] {
     const appends: Append[] = []
     let totalBytes = 0
     // Slow ones go out one by one: they would else keep each other slow.
@@ -91,7 +91,7 @@ export class Appender {
     return appends
   }
 
-  async #send (lane: Lane<number>, appends: readonly Append[]): Promise<void> {
+  async #send (lane: Lane<number, PartitionCopy>, appends: readonly Append[]): Promise<void> {
     const { shadow, signal } = this.#options
     const sentAtMs = performance.now()
     const slow = setTimeout(() => {

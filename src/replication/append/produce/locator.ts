@@ -6,15 +6,15 @@
  * it can read no more of it, and what it had read it handles at once; the end offset counts only if it is read a while after.
  * That while begins with an answer: a broker that stands still handles nothing, and then everything at the same time.
  */
-import { errorName, ErrorCodes } from '../../../protocol/errors/codes.ts'
-import type { RecordBatch } from '../../../protocol/records/record-batch.ts'
-import { fetchBatches } from '../../client/admin/fetch-batches.ts'
-import { CONSUMER_REPLICA_ID, DEBUGGING_REPLICA_ID, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type ListedOffset } from '../../client/admin/list-offsets.ts'
-import type { Cluster } from '../../client/cluster.ts'
-import { messageOf } from '../../errors.ts'
-import { backoffMs } from '../../net/backoff.ts'
-import type { TopicFault } from '../../state/topic-state.ts'
-import { knownLeader } from './leader.ts'
+import { errorName, ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import { fetchBatches } from '../../../client/admin/fetch-batches.ts'
+import { CONSUMER_REPLICA_ID, DEBUGGING_REPLICA_ID, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type ListedOffset } from '../../../client/admin/list-offsets.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import { messageOf } from '../../../errors.ts'
+import { backoffMs } from '../../../net/backoff.ts'
+import type { TopicFault } from '../../../state/topic-state.ts'
+import { knownLeader } from '../../source/leader.ts'
 import type { AmbiguousAppend, PartitionCopy } from './partition-copy.ts'
 
 /** How long after the shadow first answered, an append of unknown outcome behind it, its end offset is read. */

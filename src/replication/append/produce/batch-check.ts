@@ -3,8 +3,8 @@
  * gaps nor control batches nor transactions, and it rewrites old formats and broker-assigned timestamps
  * (facts/kafka-replica-mode.md §11). Whatever is refused here is refused before a byte of it is sent.
  */
-import type { RecordBatch } from '../../../protocol/records/record-batch.ts'
-import type { FaultCode } from '../../state/topic-state.ts'
+import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import type { FaultCode } from '../../../state/topic-state.ts'
 
 export interface BatchRefusal {
   readonly code: FaultCode

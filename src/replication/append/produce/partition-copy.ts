@@ -12,11 +12,12 @@
  * The position is the shadow's own end offset. At most one append is under way, and its answered base offset must be the
  * expected one (compare-and-append).
  */
-import { CRC_AT, type RecordBatch } from '../../../protocol/records/record-batch.ts'
-import type { TopicFault } from '../../state/topic-state.ts'
-import type { PartitionStatus } from '../link-service.ts'
+import { CRC_AT, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import type { TopicFault } from '../../../state/topic-state.ts'
+import type { PartitionStatus } from '../../link-service.ts'
 import { refusalOf } from './batch-check.ts'
-import type { HeldBytes } from './byte-budget.ts'
+import type { HeldBytes } from '../../source/byte-budget.ts'
+import type { FetchedPartition, FetchTarget } from '../../source/fetch-target.ts'
 
 export type CopyActivity = 'locating' | 'copying' | 'waiting' | 'stopped'
 
@@ -39,17 +40,6 @@ export interface CopyOwner {
   onCopied (bytes: number): void
 }
 
-/** What a fetch from `fetchOffset` answered for one partition. */
-export interface FetchedPartition {
-  readonly fetchOffset: number
-  readonly highWatermark: number
-  readonly lastStableOffset: number
-  readonly logStartOffset: number
-  readonly batches: readonly RecordBatch[]
-  /** The memory that the batches lie in. */
-  readonly held: HeldBytes
-}
-
 /** A batch as it goes to the shadow: its base offset on the wire is 0, as a broker demands of a producer. */
 export interface QueuedBatch {
   readonly baseOffset: number
@@ -69,7 +59,7 @@ export interface AmbiguousAppend {
   readonly lastOffset: number
 }
 
-export class PartitionCopy {
+export class PartitionCopy implements FetchTarget {
   readonly owner: CopyOwner
   readonly partition: number
   activity: CopyActivity = 'locating'
@@ -114,6 +104,10 @@ export class PartitionCopy {
 
   get topic (): string {
     return this.owner.topic
+  }
+
+  get sourceTopicId (): string | null {
+    return this.owner.sourceTopicId
   }
 
   /** The next offset to fetch. */

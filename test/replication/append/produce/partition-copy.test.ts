@@ -1,9 +1,9 @@
 import { test } from 'tap'
-import { buildBatch } from '../../../protocol/records/build-batch.ts'
-import { readBatches, type RecordBatch } from '../../../protocol/records/record-batch.ts'
-import { ByteBudget, HeldBytes } from '../../../src/replication/copy/byte-budget.ts'
-import { PartitionCopy, type CopyOwner } from '../../../src/replication/copy/partition-copy.ts'
-import type { TopicFault } from '../../../src/state/topic-state.ts'
+import { buildBatch } from '../../../../protocol/records/build-batch.ts'
+import { readBatches, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import { ByteBudget, HeldBytes } from '../../../../src/replication/source/byte-budget.ts'
+import { PartitionCopy, type CopyOwner } from '../../../../src/replication/append/produce/partition-copy.ts'
+import type { TopicFault } from '../../../../src/state/topic-state.ts'
 
 const SOURCE = { logStart: 0, highWatermark: 100 }
 

@@ -1,6 +1,6 @@
-import { ErrorCodes, errorName } from '../../../protocol/errors/codes.ts'
-import { deleteRecords } from '../../client/admin/delete-records.ts'
-import type { Cluster } from '../../client/cluster.ts'
+import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
+import { deleteRecords } from '../../../client/admin/delete-records.ts'
+import type { Cluster } from '../../../client/cluster.ts'
 import type { PartitionCopy } from './partition-copy.ts'
 
 /**

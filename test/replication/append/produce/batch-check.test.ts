@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { buildBatch, type BatchInput } from '../../../protocol/records/build-batch.ts'
-import { readBatches, type RecordBatch } from '../../../protocol/records/record-batch.ts'
-import { refusalOf } from '../../../src/replication/copy/batch-check.ts'
-import { ByteBudget, HeldBytes } from '../../../src/replication/copy/byte-budget.ts'
+import { buildBatch, type BatchInput } from '../../../../protocol/records/build-batch.ts'
+import { readBatches, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import { refusalOf } from '../../../../src/replication/append/produce/batch-check.ts'
+import { ByteBudget, HeldBytes } from '../../../../src/replication/source/byte-budget.ts'
 
 const THREE = [{ timestamp: 1 }, { timestamp: 2 }, { timestamp: 3 }]
 
