@@ -44,7 +44,8 @@ export interface TopicSyncOptions {
 
 export interface LinkConfig {
   readonly name: string
-  readonly appendMode: 'produce'
+  /** `auto`: replica where the shadow cluster's controller can be reached and allows it, else produce. */
+  readonly appendMode: 'auto' | 'replica' | 'produce'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
 }
@@ -146,7 +147,7 @@ const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
 export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   name: z.string({ error: 'expected the name of the link' }).regex(/^[A-Za-z0-9._-]{1,128}$/, { error: EXPECTED_LINK_NAME })
     .refine(name => !isDots(name), { error: EXPECTED_LINK_NAME }),
-  append_mode: z.literal('produce', { error: 'expected produce, the one append mode of this version' }).default('produce'),
+  append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('produce'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: notYet('shadowing of consumer groups'),

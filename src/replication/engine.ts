@@ -152,7 +152,8 @@ export class Engine implements LinkService {
   /** Writes a key again that an engine wrote which had been replaced: see LinkState.fenced. */
   #mend (reign: Reign, key: string): void {
     const { change } = decodeRecord(key, null)
-    if (change.kind === 'engine') return
+    // Who leads writes these anew in any case.
+    if (change.kind === 'engine' || change.kind === 'shadow-leader') return
     const [name, topic] = change.kind === 'link' ? [change.name, null] : [change.link, change.topic]
     // Not while links are created or deleted, or a removal might be written after the creation that it does not know of.
     this.#change(async () => {
@@ -249,7 +250,7 @@ export class Engine implements LinkService {
       if (reign.links.has(config.name)) throw new ShadowError('CONFLICT', `a link named ${config.name} exists already`)
       const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
       const { sourceClusterId } = await this.#preflight(config, signal)
-      const record: LinkRecord = { uid: randomUUID(), config, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null }
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode: 'produce', appendModeReason: null, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)

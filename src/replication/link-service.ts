@@ -1,4 +1,5 @@
 /** What the engine offers to those above it: the admin port and, through it, the command line. */
+import type { AppendMode } from '../state/records.ts'
 import type { TopicFault, TopicState } from '../state/topic-state.ts'
 
 export type LinkStateName = 'ACTIVE' | 'FAILED_OVER'
@@ -56,7 +57,9 @@ export interface LinkStatus {
   readonly name: string
   readonly uid: string
   readonly state: LinkStateName
-  readonly appendMode: 'produce'
+  readonly appendMode: AppendMode
+  /** Why `append_mode: auto` did not come to replica; null where it did, or was not asked. */
+  readonly appendModeReason: string | null
   readonly sourceClusterId: string | null
   readonly createdAt: string
   /** The link's YAML document, secrets left out. */

@@ -6,7 +6,7 @@
  * same epoch, the one whose record is first has it.
  */
 import { selectsTopic } from '../config/topic-filter.ts'
-import { decodeRecord, type EngineRecord, type LinkRecord, type StateChange, type TopicRecord } from './records.ts'
+import { decodeRecord, type EngineRecord, type LinkRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
 /** What may be done with a topic, and on whose behalf. */
@@ -19,6 +19,8 @@ const OPEN: TopicRule = { access: 'open' }
 export class LinkState {
   engine: EngineRecord | null = null
   readonly links = new Map<string, LinkRecord>()
+  /** By broker id: the brokers that are not real ones, and that no client must be led to. */
+  readonly shadowLeaders = new Map<number, ShadowLeaderRecord>()
   /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
   revision = 0
   /**
@@ -45,6 +47,7 @@ export class LinkState {
     this.fenced.delete(key)
     if (change.kind === 'engine') this.engine = change.value
     else if (change.kind === 'link') set(this.links, change.name, change.value)
+    else if (change.kind === 'shadow-leader') set(this.shadowLeaders, change.brokerId, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
   }
@@ -83,6 +86,12 @@ export class LinkState {
     return { access: 'read-only', link: record.link, state: record.state }
   }
 
+  /** True for a shadow topic in append mode replica: its leader is no real broker, and its followers are what can be read. */
+  isReadFromFollowers (topic: string): boolean {
+    const record = this.#owners.get(topic)
+    return record !== undefined && !isWritable(record.state) && this.links.get(record.link)?.appendMode === 'replica'
+  }
+
   /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
   claimantOf (topic: string): string | null {
     if (this.#owners.has(topic)) return null
@@ -91,7 +100,7 @@ export class LinkState {
   }
 }
 
-function set<V> (map: Map<string, V>, key: string, value: V | null): void {
+function set<K, V> (map: Map<K, V>, key: K, value: V | null): void {
   if (value === null) map.delete(key)
   else map.set(key, value)
 }

@@ -4,6 +4,7 @@
  *   engine                 who leads the links, and its epoch
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
+ *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
  * one, in a header: see link-state.ts.
@@ -25,14 +26,28 @@ export interface EngineRecord {
   readonly since: string
 }
 
+/** How records land on the shadow (DESIGN.md §4): what `append_mode` came to when the link was created. */
+export type AppendMode = 'produce' | 'replica'
+
 export interface LinkRecord {
   readonly uid: string
   readonly config: LinkConfig
+  readonly appendMode: AppendMode
+  /** Why `append_mode: auto` did not come to replica; null where that was not asked, or it did. */
+  readonly appendModeReason: string | null
   /** The cluster id that the source gave when the link was created. */
   readonly sourceClusterId: string | null
   readonly createdAt: string
   /** When a failover of the whole link was asked for; nothing new is shadowed from then on. Null before. */
   readonly failedOverAt: string | null
+}
+
+/** What a broker id is to the controller: whoever registers with it goes on as the same broker. */
+export interface ShadowLeaderRecord {
+  readonly brokerId: number
+  readonly incarnationId: string
+  readonly logDirId: string
+  readonly since: string
 }
 
 export interface TopicRecord {
@@ -61,6 +76,7 @@ export interface TopicRecord {
 export type StateChange =
   | { readonly kind: 'engine', readonly value: EngineRecord | null }
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
+  | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
@@ -75,9 +91,19 @@ const engineSchema: z.ZodType<EngineRecord> = z.object({
 const linkSchema: z.ZodType<LinkRecord> = z.object({
   uid: z.string(),
   config: linkConfigSchema,
+  // Before there was another mode, there was no such field.
+  appendMode: z.enum(['produce', 'replica']).default('produce'),
+  appendModeReason: z.string().nullable().default(null),
   sourceClusterId: z.string().nullable(),
   createdAt: z.string(),
   failedOverAt: z.string().nullable()
+})
+
+const shadowLeaderSchema: z.ZodType<ShadowLeaderRecord> = z.object({
+  brokerId: z.number().int().min(0),
+  incarnationId: z.string(),
+  logDirId: z.string(),
+  since: z.string()
 })
 
 const topicSchema: z.ZodType<TopicRecord> = z.object({
@@ -105,6 +131,7 @@ export function keyOf (change: StateChange): string {
   switch (change.kind) {
     case 'engine': return 'engine'
     case 'link': return `link/${change.name}`
+    case 'shadow-leader': return `shadow-leader/${change.brokerId}`
     case 'topic': return `topic/${change.link}/${change.topic}`
   }
 }
@@ -163,5 +190,6 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'engine') return { kind, value: value === null ? null : parseValue(value, source, engineSchema) }
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
+  if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

@@ -42,6 +42,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     uid: '11111111-2222-4333-8444-555555555555',
     state: 'ACTIVE',
     appendMode: 'produce',
+    appendModeReason: null,
     sourceClusterId: 'source-cluster',
     createdAt: '2026-01-02T03:00:00.000Z',
     configuration: { name, client_options: { bootstrap_servers: ['source:9092'] } },

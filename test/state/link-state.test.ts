@@ -12,6 +12,8 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
   const { name = 'site-b', include = ['*'], failedOverAt = null } = fields
   return {
     uid: 'uid-1',
+    appendMode: 'produce',
+    appendModeReason: null,
     config: parseLinkDocument({
       name,
       client_options: { bootstrap_servers: ['source:9092'] },
