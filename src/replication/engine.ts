@@ -17,11 +17,12 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import { decodeRecord, type LinkRecord, type StateChange } from '../state/records.ts'
+import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
 import { isWritable } from '../state/topic-state.ts'
+import { ProduceMode } from './append/produce/produce-mode.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { LinkService, LinkStatus, VerifyTopicReport } from './link-service.ts'
 import { ShadowLink } from './link/shadow-link.ts'
@@ -163,31 +164,49 @@ export class Engine implements LinkService {
   }
 
   #startLink (reign: Reign, record: LinkRecord, signal: AbortSignal): ShadowLink {
-    const { cluster, logger, config, state, dial } = this.#options
+    const { state } = this.#options
     const abort = new AbortController()
     const name = record.config.name
-    const memory = new FrameMemory(FETCH_MEMORY_BYTES)
-    const source = sourceCluster(record.config, `shadow-link-${name}-${record.uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
-    const link = new ShadowLink({
-      record,
-      topics: state.state?.topicsOf(name) ?? [],
-      source,
-      memory,
-      shadow: cluster,
-      barrier: reign.barrier,
-      maxBufferedBytes: config.engine.maxBufferedBytes,
-      appendConnections: config.engine.appendConnections,
-      signal: AbortSignal.any([signal, abort.signal]),
-      mayAppend: () => reign.lease.isHeld(),
-      write: (changes: readonly StateChange[]) => reign.writer.write(changes),
-      ownerOf: topic => ownerOf(reign, topic, name),
-      logger: logger.child({ link: name }),
-      now: this.#now,
-      wallClock: this.#wallClock
-    })
+    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([signal, abort.signal]))
     reign.links.set(name, { link, abort })
     link.start()
     return link
+  }
+
+  #makeLink (reign: Reign, record: LinkRecord, topics: readonly TopicRecord[], signal: AbortSignal): ShadowLink {
+    const { cluster, config: { engine }, dial } = this.#options
+    const { config, uid } = record
+    const logger = this.#options.logger.child({ link: config.name })
+    const memory = new FrameMemory(FETCH_MEMORY_BYTES)
+    const source = sourceCluster(config, `shadow-link-${config.name}-${uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
+    const { barrier } = reign
+    return new ShadowLink({
+      record,
+      topics,
+      source,
+      shadow: cluster,
+      barrier,
+      appendMode: host => new ProduceMode({
+        source,
+        shadow: cluster,
+        client: config.clientOptions,
+        memory,
+        maxBufferedBytes: engine.maxBufferedBytes,
+        appendConnections: engine.appendConnections,
+        barrier,
+        signal,
+        mayAppend: () => reign.lease.isHeld(),
+        logger,
+        now: this.#now,
+        host
+      }),
+      signal,
+      write: (changes: readonly StateChange[]) => reign.writer.write(changes),
+      ownerOf: topic => ownerOf(reign, topic, config.name),
+      logger,
+      now: this.#now,
+      wallClock: this.#wallClock
+    })
   }
 
   /** Creates the links of the configuration that the state topic does not have. */
@@ -273,28 +292,7 @@ export class Engine implements LinkService {
 
   /** The status of a link that is not there: what a dry run shows. */
   #unstarted (reign: Reign, record: LinkRecord): LinkStatus {
-    const { logger, config, cluster } = this.#options
-    const abort = new AbortController()
-    abort.abort()
-    const source = sourceCluster(record.config, 'shadow-link-dry-run', { logger, now: this.#now, dial: this.#options.dial })
-    const status = new ShadowLink({
-      record,
-      topics: [],
-      source,
-      memory: new FrameMemory(0),
-      shadow: cluster,
-      barrier: reign.barrier,
-      maxBufferedBytes: config.engine.maxBufferedBytes,
-      appendConnections: config.engine.appendConnections,
-      signal: abort.signal,
-      mayAppend: () => false,
-      write: () => Promise.resolve(),
-      ownerOf: () => null,
-      logger,
-      now: this.#now,
-      wallClock: this.#wallClock
-    }).status()
-    return { ...status, uid: '' }
+    return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
   }
 
   async failover (name: string, topic: string | null): Promise<LinkStatus> {

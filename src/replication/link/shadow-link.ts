@@ -2,23 +2,15 @@
  * One link on the engine that leads: its connection to the source, its topics, its tasks. It begins from what the state topic says
  * and writes there all that must outlive it.
  */
-import { alterTopicConfigs } from '../../client/admin/alter-topic-configs.ts'
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
 import { linkDocument } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
-import type { FrameMemory } from '../../net/frame-memory.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { isWritable } from '../../state/topic-state.ts'
-import { Appender } from '../append/produce/appender.ts'
-import { ByteBudget } from '../source/byte-budget.ts'
-import { Fetcher } from '../source/fetcher.ts'
-import { Locator } from '../append/produce/locator.ts'
-import { LogStartFollower } from '../append/produce/log-start.ts'
-import type { PartitionCopy } from '../append/produce/partition-copy.ts'
-import { failOver } from '../failover/failover.ts'
+import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
 import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
@@ -31,8 +23,6 @@ const UPKEEP_INTERVAL_MS = 5000
 /** How soon a source that could not be reached is tried again, at the latest. */
 const UNREACHABLE_RETRY_MS = 5000
 const CONCURRENT_FAILOVERS = 32
-const QUIESCE_TIMEOUT_MS = 3000
-const QUIESCE_POLL_MS = 5
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
 /** Within how long after its last answer the source counts as reachable: it is asked at least this often. */
@@ -42,15 +32,11 @@ export interface ShadowLinkOptions {
   readonly record: LinkRecord
   readonly topics: readonly TopicRecord[]
   readonly source: Cluster
-  /** What the source's answers to fetches lie in. */
-  readonly memory: FrameMemory
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
-  readonly maxBufferedBytes: number
-  readonly appendConnections: number
+  readonly appendMode: (host: AppendHost) => AppendMode
   /** Ends when the engine no longer leads, and when the link is deleted. */
   readonly signal: AbortSignal
-  readonly mayAppend: () => boolean
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   /** The other link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
@@ -59,43 +45,33 @@ export interface ShadowLinkOptions {
   readonly wallClock: () => Date
 }
 
-export class ShadowLink implements TopicHost {
+export class ShadowLink implements TopicHost, AppendHost {
   readonly #options: ShadowLinkOptions
   #record: LinkRecord
   readonly #topics = new Map<string, ShadowTopic>()
-  readonly #budget: ByteBudget
-  readonly #fetcher: Fetcher
-  readonly #appender: Appender
-  readonly #locator: Locator
-  readonly #logStarts: LogStartFollower
+  readonly #mode: AppendMode
   readonly #topicSync: TopicSync
   readonly #task: Task
   #work: Promise<unknown> = Promise.resolve()
-  #wakeSync: () => void = () => {}
+  #wake: () => void = () => {}
   #sourceProblem: string | null = null
   #copiedBytes = 0
-  readonly #raising = new Set<ShadowTopic>()
   readonly #failingOver = new Map<ShadowTopic, Promise<void>>()
   #failoverSlots = CONCURRENT_FAILOVERS
   readonly #failoverQueue: Array<() => void> = []
 
   constructor (options: ShadowLinkOptions) {
-    const { record, source, shadow, signal, now, wallClock, logger, mayAppend } = options
-    const client = record.config.clientOptions
+    const { record, source, shadow, signal, wallClock, logger } = options
     this.#options = options
     this.#record = record
-    this.#budget = new ByteBudget(options.maxBufferedBytes)
-    const obstacle = (): string | null => this.#wrongSource()
-    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory: options.memory, signal, obstacle, onTopicIdUnknown: () => this.#wakeSync() })
-    this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
-    this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
-    this.#logStarts = new LogStartFollower(shadow)
+    this.#mode = options.appendMode(this)
     this.#task = new Task(TOPIC_SYNC, wallClock)
     this.#topicSync = new TopicSync({
       name: record.config.name,
       source,
       shadow,
       options: record.config.topicSync,
+      mode: this.#mode,
       signal,
       logger,
       wallClock,
@@ -142,14 +118,15 @@ export class ShadowLink implements TopicHost {
       if (topic.record.state === 'ACTIVE' && topic.record.owned && topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
       if (topic.record.state === 'FAILING_OVER') this.#failOver(topic)
     }
-    this.#work = Promise.all([this.#syncTopics(), this.#keepUp(), this.#learnProducerIds()])
+    const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
+    this.#work = Promise.all([this.#syncTopics(), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
-  /** Stops copying, and waits for the appends under way: nobody then has to find out whether they were carried out. */
+  /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
   async quiesce (): Promise<void> {
-    for (const topic of this.#topics.values()) topic.stop()
-    const deadlineMs = this.now() + QUIESCE_TIMEOUT_MS
-    while (this.now() < deadlineMs && [...this.#topics.values()].some(({ copies }) => copies.some(copy => copy.isAppending))) await sleep(QUIESCE_POLL_MS)
+    const topics = [...this.#topics.values()]
+    for (const topic of topics) topic.stop()
+    await this.#mode.quiesce(topics)
   }
 
   /** After the signal: resolves when nothing of the link is under way any more. */
@@ -181,16 +158,20 @@ export class ShadowLink implements TopicHost {
     else await known.exclusively(() => known.update({}))
   }
 
-  onReady (copy: PartitionCopy): void {
-    this.#appender.wake(copy)
+  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+    return this.#mode.begin(topic, partition, options)
   }
 
-  onRoom (copy: PartitionCopy): void {
-    this.#fetcher.wake(copy)
+  obstacle (): string | null {
+    return this.#wrongSource()
   }
 
-  onLost (copy: PartitionCopy, attempt: number): void {
-    this.#locator.schedule(copy, attempt)
+  wakeSync (): void {
+    this.#wake()
+  }
+
+  shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
+    return this.#topicSync.shadowingConfigs(record)
   }
 
   onProducerId (producerId: number): void {
@@ -226,7 +207,7 @@ export class ShadowLink implements TopicHost {
   /** Waits, or is woken before its time. Two runs are at least a second apart. */
   async #pause (ms: number): Promise<void> {
     const { signal } = this.#options
-    const woken = new Promise<void>(resolve => { this.#wakeSync = resolve })
+    const woken = new Promise<void>(resolve => { this.#wake = resolve })
     const timer = new AbortController()
     const end = (): void => timer.abort()
     signal.addEventListener('abort', end, { once: true })
@@ -278,9 +259,7 @@ export class ShadowLink implements TopicHost {
       if (isAborted(signal)) return
       await this.#contactSource()
       try {
-        const copies = [...this.#topics.values()].filter(topic => topic.isCopying).flatMap(topic => topic.copies)
-        for (const problem of await this.#logStarts.follow(copies, signal)) logger.warn({ link: this.name }, problem)
-        await this.#locator.checkIdle(copies)
+        for (const problem of await this.#mode.keepUp([...this.#topics.values()].filter(topic => topic.isCopying))) logger.warn({ link: this.name }, problem)
       } catch (error) {
         if (!isAborted(signal)) logger.warn({ link: this.name, err: error }, `the upkeep of the shadow failed: ${messageOf(error)}`)
       }
@@ -296,28 +275,6 @@ export class ShadowLink implements TopicHost {
     } catch (error) {
       if (!signal.aborted) this.#sourceProblem = messageOf(error)
     }
-  }
-
-  /** What earlier engines copied, this one must know too: see ProducerIdBarrier. */
-  async #learnProducerIds (): Promise<void> {
-    const { signal, barrier, logger } = this.#options
-    const partitions = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && record.state !== 'FAILED_OVER')
-      .flatMap(({ topic, record }) => Array.from({ length: record.partitions }, (_, partition) => ({ topic, partition })))
-    if (partitions.length === 0) return
-    await barrier.learn(partitions, signal).catch((error: unknown) => {
-      // Every failover asks again, and fails as long as there is no answer.
-      if (!signal.aborted) logger.warn({ link: this.name, err: error }, `the producers of the shadow partitions could not be read: ${messageOf(error)}`)
-    })
-  }
-
-  /** Makes a shadow topic take batches of this size: the source took them before its own limit was lowered. */
-  #raise (copy: PartitionCopy, sizeBytes: number): void {
-    const topic = this.#topics.get(copy.topic)
-    if (topic === undefined || this.#raising.has(topic)) return
-    this.#raising.add(topic)
-    alterTopicConfigs(this.#options.shadow, copy.topic, new Map([['max.message.bytes', String(sizeBytes)]]), { signal: this.#options.signal })
-      .catch((error: unknown) => { topic.problem = `max.message.bytes of the shadow topic could not be raised: ${messageOf(error)}` })
-      .finally(() => this.#raising.delete(topic))
   }
 
   /**
@@ -349,9 +306,9 @@ export class ShadowLink implements TopicHost {
   /** The rest of a failover, in the background. */
   #failOver (topic: ShadowTopic): void {
     if (this.#failingOver.has(topic)) return
-    const { shadow, barrier, logger, now, signal } = this.#options
+    const { logger, signal } = this.#options
     const work = this.#slot()
-      .then(() => topic.exclusively(() => failOver(topic, { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => this.#topicSync.shadowingConfigs(record) })))
+      .then(() => topic.exclusively(() => this.#mode.failOver(topic)))
       .catch((error: unknown) => {
         if (signal.aborted) return
         topic.problem = `failing over: ${messageOf(error)}`
@@ -391,7 +348,7 @@ export class ShadowLink implements TopicHost {
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },
-      bufferedBytes: this.#budget.usedBytes,
+      bufferedBytes: this.#mode.bufferedBytes,
       copiedBytes: this.#copiedBytes
     }
   }

@@ -10,7 +10,7 @@ import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf } from '../../errors.ts'
-import { PartitionCopy, type CopyOwner } from '../append/produce/partition-copy.ts'
+import type { PartitionShadow } from '../append/append-mode.ts'
 import type { Fidelity, TopicStatus } from '../link-service.ts'
 
 /** What the link does for its topics. */
@@ -19,11 +19,8 @@ export interface TopicHost {
   readonly wallClock: () => Date
   readonly logger: Logger
   write (changes: readonly StateChange[]): Promise<unknown>
-  onReady (copy: PartitionCopy): void
-  onRoom (copy: PartitionCopy): void
-  onLost (copy: PartitionCopy, attempt: number): void
-  onProducerId (producerId: number): void
-  onCopied (bytes: number): void
+  /** Begins to copy a partition in the way of the link's append mode. */
+  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow
 }
 
 /** Unsupported by the append mode, as opposed to damaged or diverged. */
@@ -31,10 +28,10 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
   'CONTROL_BATCH', 'TRANSACTIONAL_BATCH', 'LOG_APPEND_TIME', 'OLD_MESSAGE_FORMAT', 'OFFSET_GAP', 'LOG_START_ABOVE_ZERO'
 ])
 
-export class ShadowTopic implements CopyOwner {
+export class ShadowTopic {
   readonly #host: TopicHost
   #record: TopicRecord
-  #copies: PartitionCopy[] = []
+  #copies: PartitionShadow[] = []
   /** What keeps the topic from going on at the moment; null when nothing does. */
   problem: string | null = null
   #exclusive: Promise<unknown> = Promise.resolve()
@@ -50,18 +47,6 @@ export class ShadowTopic implements CopyOwner {
 
   get topic (): string {
     return this.#record.topic
-  }
-
-  get sourceTopicId (): string | null {
-    return this.#record.sourceTopicId
-  }
-
-  get shadowTopicId (): string | null {
-    return this.#record.shadowTopicId
-  }
-
-  get copies (): readonly PartitionCopy[] {
-    return this.#copies
   }
 
   get now (): () => number {
@@ -115,9 +100,7 @@ export class ShadowTopic implements CopyOwner {
   copy (partitions: number, { isInherited = false }: { readonly isInherited?: boolean } = {}): void {
     if (this.#record.state !== 'ACTIVE') return
     for (let partition = this.#copies.length; partition < partitions; partition++) {
-      const copy = new PartitionCopy(partition, this, { isInherited })
-      this.#copies.push(copy)
-      this.#host.onLost(copy, 0)
+      this.#copies.push(this.#host.begin(this, partition, { isInherited }))
     }
   }
 
@@ -127,30 +110,6 @@ export class ShadowTopic implements CopyOwner {
 
   stop (): void {
     for (const copy of this.#copies) copy.stop()
-  }
-
-  onReady (copy: PartitionCopy): void {
-    this.#host.onReady(copy)
-  }
-
-  onRoom (copy: PartitionCopy): void {
-    this.#host.onRoom(copy)
-  }
-
-  onLost (copy: PartitionCopy, attempt: number): void {
-    this.#host.onLost(copy, attempt)
-  }
-
-  onProducerId (producerId: number): void {
-    this.#host.onProducerId(producerId)
-  }
-
-  onCopied (bytes: number): void {
-    this.#host.onCopied(bytes)
-  }
-
-  onFault (_copy: PartitionCopy, fault: TopicFault): void {
-    this.fault(fault)
   }
 
   /** Stops the topic for good. During a failover the topic goes on failing over, with what it has. */

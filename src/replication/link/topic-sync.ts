@@ -5,26 +5,21 @@
  */
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { alterTopicConfigs } from '../../client/admin/alter-topic-configs.ts'
-import { createPartitions } from '../../client/admin/create-partitions.ts'
-import { createTopic } from '../../client/admin/create-topic.ts'
 import { describeTopicConfigs, type TopicConfigEntry } from '../../client/admin/describe-topic-configs.ts'
-import { LATEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.ts'
 import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../config/link-config.ts'
 import { selectsTopic } from '../../config/topic-filter.ts'
-import { retry } from '../../client/retry.ts'
 import { BrokerError, isBrokerError, messageOf } from '../../errors.ts'
 import { throwIfAborted } from '../../net/abort.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { TopicRecord } from '../../state/records.ts'
 import type { FaultCode } from '../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../state/state-topic.ts'
-import { carriedConfigs, driftOf, shadowingConfigs } from './topic-configs.ts'
+import { carriedConfigs, driftOf } from './topic-configs.ts'
+import type { AppendMode } from '../append/append-mode.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
 const CONCURRENT_TOPICS = 8
-/** After that the next run goes on from there. */
-const AWAIT_TOPIC = { deadlineMs: 10_000, baseMs: 50, maxMs: 1000 }
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
 
@@ -34,6 +29,7 @@ export interface TopicSyncHost {
   readonly source: Cluster
   readonly shadow: Cluster
   readonly options: TopicSyncOptions
+  readonly mode: AppendMode
   readonly signal: AbortSignal
   readonly logger: Logger
   readonly wallClock: () => Date
@@ -163,7 +159,7 @@ export class TopicSync {
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
   async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
-    const { shadow, signal, source, logger, options } = this.#host
+    const { source, logger, options, mode } = this.#host
     const { record } = topic
     const configs = await this.shadowingConfigs(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
@@ -171,47 +167,27 @@ export class TopicSync {
     if (!options.excludeDefault && replicationFactor < sourceFactor) {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
+    const creation = { record, configs, replicationFactor }
+    let created: TopicView
     try {
-      await createTopic(shadow, { name: record.topic, partitions: record.partitions, replicationFactor, configs }, { signal })
+      created = await mode.create(creation)
     } catch (error) {
       if (isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) {
-        if (!await this.#isOurs(topic)) return
-        await alterTopicConfigs(shadow, record.topic, new Map(Object.entries(configs)), { signal })
+        const adoption = await mode.adopt(creation)
+        if (adoption.kind === 'foreign') {
+          topic.fault({ code: 'NAME_TAKEN', reason: adoption.reason, partition: null, offset: null })
+          await topic.update({ owned: false })
+          return
+        }
+        created = adoption.topic
       } else if (error instanceof BrokerError && !error.retriable && isRefusal(error)) {
         topic.fault({ code: 'CREATE_REFUSED', reason: `the shadow cluster refuses to create the topic: ${error.message}`, partition: null, offset: null })
         return
       } else throw error
     }
-    const created = await this.#awaitTopic(record)
     await topic.update({ created: true, shadowTopicId: created.topicId })
     topic.problem = null
     topic.copy(record.partitions)
-  }
-
-  /** A topic that exists although it was claimed when there was none: an engine that died made it if it is as it was to be, and empty. */
-  async #isOurs (topic: ShadowTopic): Promise<boolean> {
-    const { shadow, signal } = this.#host
-    const { record } = topic
-    const existing = (await shadow.refresh({ signal })).topics.get(record.topic)
-    if (existing === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`, 'created, and not seen yet')
-    const ends = await listOffsets(shadow, existing.partitions.map(({ partition }) => ({ topic: record.topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
-    const failed = ends.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
-    if (failed !== undefined) throw new BrokerError(failed.errorCode, `ListOffsets ${record.topic}`)
-    if (existing.partitions.length === record.partitions && ends.every(({ offset }) => offset === 0)) return true
-    topic.fault({ code: 'NAME_TAKEN', reason: `the shadow cluster has a topic of this name with ${existing.partitions.length} partitions, which is not empty or not as the link would have made it`, partition: null, offset: null })
-    await topic.update({ owned: false })
-    return false
-  }
-
-  /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */
-  async #awaitTopic (record: TopicRecord): Promise<TopicView> {
-    const { shadow, signal } = this.#host
-    return await retry(async () => {
-      const topic = (await shadow.refresh({ signal })).topics.get(record.topic)
-      for (let partition = 0; partition < record.partitions; partition++) await shadow.leaderOf(record.topic, partition, { signal })
-      if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`)
-      return topic
-    }, { signal, ...AWAIT_TOPIC })
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
@@ -270,13 +246,8 @@ export class TopicSync {
       this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitions.length} partitions, and its source ${count}`)
       return
     }
-    if (shadow.partitions.length < count) {
-      await createPartitions(this.#host.shadow, { topic: record.topic, count }, { signal: this.#host.signal })
-    }
-    if (count > record.partitions) {
-      await topic.update({ partitions: count })
-      await this.#awaitTopic(topic.record)
-    }
+    if (shadow.partitions.length < count || count > record.partitions) await this.#host.mode.grow(record, count)
+    if (count > record.partitions) await topic.update({ partitions: count })
     topic.copy(count)
   }
 
@@ -307,8 +278,8 @@ export class TopicSync {
   }
 
   /** What a topic's configs must be while it is a shadow. */
-  async shadowingConfigs (record: TopicRecord): Promise<Record<string, string>> {
-    return shadowingConfigs(record.configs, await this.#supportedConfigs())
+  async shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
+    return this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
   }
 
   #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {

@@ -1,0 +1,70 @@
+/** How the records of a link land on the shadow (DESIGN.md §4): what differs between the append modes, and nothing else. */
+import type { TopicView } from '../../client/cluster.ts'
+import type { TopicRecord } from '../../state/records.ts'
+import type { ShadowTopic } from '../link/shadow-topic.ts'
+import type { PartitionStatus } from '../link-service.ts'
+
+/** One partition of a shadow topic, as its topic sees it. */
+export interface PartitionShadow {
+  readonly partition: number
+  /** Takes nothing more from the source; what has arrived still goes to the shadow. */
+  freeze (): void
+  /** Nothing goes to the shadow from now on. */
+  stop (): void
+  /** `freshMs`: within which a contact with the source counts as now. */
+  status (freshMs: number): PartitionStatus
+}
+
+/** A topic that is to be made on the shadow cluster. */
+export interface ShadowCreation {
+  readonly record: TopicRecord
+  readonly configs: Readonly<Record<string, string>>
+  /** -1 for the shadow cluster's default. */
+  readonly replicationFactor: number
+}
+
+/** The topic when it is what this link would have made, and empty; in words why not otherwise. */
+export type Adoption =
+  | { readonly kind: 'adopted', readonly topic: TopicView }
+  | { readonly kind: 'foreign', readonly reason: string }
+
+export interface AppendMode {
+  /** The configs that a topic must have while it is a shadow. `supported` are the names that the shadow cluster knows. */
+  shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>>
+  /**
+   * Creates a claimed topic; resolves when it can be copied to.
+   * @throws {BrokerError} what the shadow cluster says against it; TOPIC_ALREADY_EXISTS: see `adopt`
+   */
+  create (creation: ShadowCreation): Promise<TopicView>
+  /** Takes a topic that exists although it was only claimed: an engine may have died before it recorded the creation. */
+  adopt (creation: ShadowCreation): Promise<Adoption>
+  /** Makes a shadow topic have `count` partitions; resolves when all of them can be copied to. */
+  grow (record: TopicRecord, count: number): Promise<void>
+  /** Begins to copy a partition. `isInherited` when an engine before this one may have copied it. */
+  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow
+  /** What copying needs from time to time. Returns what went wrong, in words; it is tried again the next time. */
+  keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]>
+  /** Learns what earlier engines copied, as far as a failover needs it. Ends by itself or by the link's signal. */
+  learn (topics: readonly ShadowTopic[]): Promise<void>
+  /** Resolves when nothing of these topics is under way whose outcome is open, or after a while. */
+  quiesce (topics: readonly ShadowTopic[]): Promise<void>
+  /**
+   * Takes a topic that is FAILING_OVER to FAILED_OVER.
+   * @throws {ShadowError} ABORTED
+   */
+  failOver (topic: ShadowTopic): Promise<void>
+  /** How much fetched data is held at the moment. */
+  readonly bufferedBytes: number
+}
+
+/** What the link does for its append mode. */
+export interface AppendHost {
+  /** Why the source cannot be asked at the moment, such as another cluster behind its addresses; null when it can. */
+  obstacle (): string | null
+  /** The source does not know a topic's id any more. */
+  wakeSync (): void
+  onCopied (bytes: number): void
+  onProducerId (producerId: number): void
+  /** What a topic's configs must be while it is a shadow. */
+  shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>>
+}

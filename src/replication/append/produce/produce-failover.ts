@@ -1,0 +1,119 @@
+/**
+ * The failover of one topic. It may be ended at any point, by a kill too, and begun again by whoever leads then: every step
+ * looks at what is there, and the state topic says FAILING_OVER until the last one is done.
+ *
+ *   freeze ──▶ drain ──▶ read the ends ──▶ producer-id barrier ──▶ topic configs ──▶ FAILED_OVER
+ *
+ * The source is not asked for anything: it may be gone.
+ */
+import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
+import { DEBUGGING_REPLICA_ID, LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import { BrokerError, ShadowError } from '../../../errors.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import type { TopicFault } from '../../../state/topic-state.ts'
+import { FailoverSteps } from '../../failover/failover-steps.ts'
+import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import { restoreConfigs } from '../../failover/restore-configs.ts'
+import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import type { PartitionCopy } from './partition-copy.ts'
+
+const DRAIN_TIMEOUT_MS = 10_000
+const POLL_MS = 10
+/** After an append of unknown outcome the shadow broker may still carry it out for a moment (see locator.ts). */
+const SETTLE_MS = 1000
+
+export interface FailoverOptions {
+  readonly shadow: Cluster
+  readonly barrier: ProducerIdBarrier
+  readonly logger: Logger
+  readonly now: () => number
+  readonly signal: AbortSignal
+  /** The configs that the topic has because it is a shadow. */
+  readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
+}
+
+/**
+ * Takes a topic that is FAILING_OVER to FAILED_OVER. What can pass is tried again for as long as this engine leads.
+ * @throws {ShadowError} ABORTED
+ */
+export async function failOverProduced (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
+  const { shadow, barrier, logger, signal } = options
+  const steps = new FailoverSteps(topic, options)
+  await steps.run('drain', () => drain(topic, copies, options))
+  if (topic.record.created || await steps.run('lookUp', () => wasCreated(topic, options))) {
+    const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
+    const endOffsets = await steps.run('endOffsets', () => settledEnds(copies, partitions, options))
+    // After the ends: a batch that landed late has an id, too.
+    await steps.run('producerIds', () => barrier.ensure(partitions, signal))
+    const foreign = foreignWrite(copies, endOffsets)
+    if (foreign !== null) topic.fault(foreign)
+    const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal, shadowing: await options.shadowingConfigs(topic) }))
+    await steps.run('record', () => topic.enter('FAILED_OVER', { created: true, endOffsets, refusedConfigs }))
+  } else {
+    // Claimed, and never created: there is nothing to open but the name.
+    await steps.run('record', () => topic.enter('FAILED_OVER', { endOffsets: [] }))
+  }
+  steps.log(logger)
+}
+
+/** Waits until what was fetched is appended, as far as that goes without asking the source, and nothing is under way any more. */
+async function drain (topic: ShadowTopic, copies: readonly PartitionCopy[], { now, signal }: FailoverOptions): Promise<void> {
+  topic.freeze()
+  const deadlineMs = now() + DRAIN_TIMEOUT_MS
+  while (now() < deadlineMs && copies.some(copy => copy.isDraining)) await sleep(POLL_MS, signal)
+  topic.stop()
+  // An append that is still under way ends with an answer, or with the timeout of its request.
+  while (copies.some(copy => copy.isAppending)) await sleep(POLL_MS, signal)
+}
+
+/** Whether a topic that is only claimed is there all the same: its creation may have been carried out and not recorded. It is empty then. */
+async function wasCreated ({ record }: ShadowTopic, { shadow, signal }: FailoverOptions): Promise<boolean> {
+  const found = (await shadow.refresh({ signal })).topics.get(record.topic)
+  if (found?.partitions.length !== record.partitions) return false
+  const ends = await listOffsets(shadow, found.partitions.map(({ partition }) => ({ topic: record.topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+  const failed = ends.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+  if (failed !== undefined) throw failed.error ?? new BrokerError(failed.errorCode, `ListOffsets ${record.topic}`)
+  return ends.every(({ offset }) => offset === 0)
+}
+
+/** The fault when a partition does not end where this engine's last append left it; null when all do, as far as it knows. */
+function foreignWrite (copies: readonly PartitionCopy[], endOffsets: readonly number[]): TopicFault | null {
+  for (const { partition, shadowEndOffset, ambiguous } of copies) {
+    const end = endOffsets[partition]
+    if (shadowEndOffset === null || end === undefined || end <= shadowEndOffset || end === (ambiguous?.lastOffset ?? -1) + 1) continue
+    return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${shadowEndOffset} to ${end - 1} of the shadow partition, and nothing was copied there`, partition, offset: shadowEndOffset }
+  }
+  return null
+}
+
+/**
+ * Where the partitions end, once nothing can be appended any more. Where the outcome of an append is not known, or another engine
+ * copied before this one, a broker that stood still may carry one out as it wakes: the ends count that are read a while after it
+ * first answered.
+ */
+async function settledEnds (copies: readonly PartitionCopy[], partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, options: FailoverOptions): Promise<number[]> {
+  const ends = await readEnds(partitions, options)
+  if (copies.length === partitions.length && copies.every(({ ambiguous }) => ambiguous === null)) return ends
+  await sleep(SETTLE_MS, options.signal)
+  return await readEnds(partitions, options)
+}
+
+/** Where the partitions end, once all their replicas have all of it. */
+async function readEnds (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, { shadow, signal }: FailoverOptions): Promise<number[]> {
+  const rows = partitions.map(row => ({ ...row, timestamp: LATEST_TIMESTAMP }))
+  const [logEnds, highWatermarks] = await Promise.all([listOffsets(shadow, rows, { signal, replicaId: DEBUGGING_REPLICA_ID }), listOffsets(shadow, rows, { signal })])
+  const confirmed = new Map(highWatermarks.map(row => [row.partition, row]))
+  const ends: number[] = []
+  for (const { topic, partition, errorCode, error, offset } of logEnds) {
+    const other = confirmed.get(partition)
+    const failed = errorCode !== ErrorCodes.NONE ? { errorCode, error } : other === undefined || other.errorCode !== ErrorCodes.NONE ? other : undefined
+    if (other === undefined || failed !== undefined) {
+      throw new ShadowError('BROKER_ERROR', `the end of ${topic}-${partition} cannot be read: ${failed?.error?.message ?? errorName(failed?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR)}`, { retriable: true })
+    }
+    if (other.offset !== offset) throw new ShadowError('BROKER_ERROR', `the replicas of ${topic}-${partition} have confirmed offset ${other.offset} of ${offset}`, { retriable: true })
+    ends[partition] = offset
+  }
+  return ends
+}

@@ -1,0 +1,175 @@
+/**
+ * Append mode `produce`: batches go to the shadow by Produce requests, one of a partition at a time, and each must land at the
+ * offset that it has on the source (compare-and-append). It works on every cluster, and carries what a producer may write.
+ */
+import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
+import { createPartitions } from '../../../client/admin/create-partitions.ts'
+import { createTopic } from '../../../client/admin/create-topic.ts'
+import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
+import type { Cluster, TopicView } from '../../../client/cluster.ts'
+import { retry } from '../../../client/retry.ts'
+import type { LinkClientOptions } from '../../../config/link-config.ts'
+import { BrokerError, messageOf } from '../../../errors.ts'
+import type { FrameMemory } from '../../../net/frame-memory.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import type { TopicRecord } from '../../../state/records.ts'
+import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import { shadowingConfigs } from '../../link/topic-configs.ts'
+import { ByteBudget } from '../../source/byte-budget.ts'
+import { Fetcher } from '../../source/fetcher.ts'
+import type { Adoption, AppendHost, AppendMode, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { Appender } from './appender.ts'
+import { Locator } from './locator.ts'
+import { LogStartFollower } from './log-start.ts'
+import { PartitionCopy } from './partition-copy.ts'
+import { failOverProduced } from './produce-failover.ts'
+import { ProducedTopic, type CopyWork } from './produced-topic.ts'
+
+/** After that the next run of the sync goes on from there. */
+const AWAIT_TOPIC = { deadlineMs: 10_000, baseMs: 50, maxMs: 1000 }
+const QUIESCE_TIMEOUT_MS = 3000
+const QUIESCE_POLL_MS = 5
+
+export interface ProduceModeOptions {
+  readonly source: Cluster
+  readonly shadow: Cluster
+  readonly client: LinkClientOptions
+  /** What the source's answers to fetches lie in. */
+  readonly memory: FrameMemory
+  readonly maxBufferedBytes: number
+  readonly appendConnections: number
+  readonly barrier: ProducerIdBarrier
+  /** Ends when the engine no longer leads, and when the link is deleted. */
+  readonly signal: AbortSignal
+  readonly mayAppend: () => boolean
+  readonly logger: Logger
+  readonly now: () => number
+  readonly host: AppendHost
+}
+
+export class ProduceMode implements AppendMode {
+  readonly #options: ProduceModeOptions
+  readonly #topics = new WeakMap<ShadowTopic, ProducedTopic>()
+  readonly #budget: ByteBudget
+  readonly #appender: Appender
+  readonly #locator: Locator
+  readonly #logStarts: LogStartFollower
+  readonly #work: CopyWork
+  readonly #raising = new Set<string>()
+
+  constructor (options: ProduceModeOptions) {
+    const { source, shadow, client, memory, signal, now, host } = options
+    this.#options = options
+    this.#budget = new ByteBudget(options.maxBufferedBytes)
+    const obstacle = (): string | null => host.obstacle()
+    const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend: options.mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
+    this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
+    this.#logStarts = new LogStartFollower(shadow)
+    this.#work = {
+      append: copy => this.#appender.wake(copy),
+      fetch: copy => fetcher.wake(copy),
+      locate: (copy, attempt) => this.#locator.schedule(copy, attempt),
+      onProducerId: producerId => host.onProducerId(producerId),
+      onCopied: bytes => host.onCopied(bytes)
+    }
+  }
+
+  get bufferedBytes (): number {
+    return this.#budget.usedBytes
+  }
+
+  shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>> {
+    return shadowingConfigs(record.configs, supported)
+  }
+
+  async create ({ record, configs, replicationFactor }: ShadowCreation): Promise<TopicView> {
+    await createTopic(this.#options.shadow, { name: record.topic, partitions: record.partitions, replicationFactor, configs }, { signal: this.#options.signal })
+    return await this.#awaitTopic(record.topic, record.partitions)
+  }
+
+  async adopt ({ record, configs }: ShadowCreation): Promise<Adoption> {
+    const { shadow, signal } = this.#options
+    const existing = (await shadow.refresh({ signal })).topics.get(record.topic)
+    if (existing === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${record.topic}`, 'created, and not seen yet')
+    const ends = await listOffsets(shadow, existing.partitions.map(({ partition }) => ({ topic: record.topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+    const failed = ends.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+    if (failed !== undefined) throw new BrokerError(failed.errorCode, `ListOffsets ${record.topic}`)
+    if (existing.partitions.length !== record.partitions || !ends.every(({ offset }) => offset === 0)) {
+      return { kind: 'foreign', reason: `the shadow cluster has a topic of this name with ${existing.partitions.length} partitions, which is not empty or not as the link would have made it` }
+    }
+    await alterTopicConfigs(shadow, record.topic, new Map(Object.entries(configs)), { signal })
+    return { kind: 'adopted', topic: await this.#awaitTopic(record.topic, record.partitions) }
+  }
+
+  async grow (record: TopicRecord, count: number): Promise<void> {
+    const { shadow, signal } = this.#options
+    if ((shadow.lastView?.topics.get(record.topic)?.partitions.length ?? 0) < count) await createPartitions(shadow, { topic: record.topic, count }, { signal })
+    await this.#awaitTopic(record.topic, count)
+  }
+
+  /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */
+  async #awaitTopic (name: string, partitions: number): Promise<TopicView> {
+    const { shadow, signal } = this.#options
+    return await retry(async () => {
+      const topic = (await shadow.refresh({ signal })).topics.get(name)
+      for (let partition = 0; partition < partitions; partition++) await shadow.leaderOf(name, partition, { signal })
+      if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${name}`)
+      return topic
+    }, { signal, ...AWAIT_TOPIC })
+  }
+
+  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+    let produced = this.#topics.get(topic)
+    if (produced === undefined) this.#topics.set(topic, produced = new ProducedTopic(topic, this.#work))
+    const copy = new PartitionCopy(partition, produced, options)
+    produced.copies.push(copy)
+    this.#locator.schedule(copy, 0)
+    return copy
+  }
+
+  #copies (topics: readonly ShadowTopic[]): PartitionCopy[] {
+    return topics.flatMap(topic => this.#topics.get(topic)?.copies ?? [])
+  }
+
+  async keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]> {
+    const copies = this.#copies(topics)
+    const problems = await this.#logStarts.follow(copies, this.#options.signal)
+    await this.#locator.checkIdle(copies)
+    return problems
+  }
+
+  async learn (topics: readonly ShadowTopic[]): Promise<void> {
+    const { barrier, signal, logger } = this.#options
+    const partitions = topics.flatMap(({ topic, record }) => Array.from({ length: record.partitions }, (_, partition) => ({ topic, partition })))
+    if (partitions.length === 0) return
+    await barrier.learn(partitions, signal).catch((error: unknown) => {
+      // Every failover asks again, and fails as long as there is no answer.
+      if (!signal.aborted) logger.warn({ err: error }, `the producers of the shadow partitions could not be read: ${messageOf(error)}`)
+    })
+  }
+
+  async quiesce (topics: readonly ShadowTopic[]): Promise<void> {
+    const { now } = this.#options
+    const deadlineMs = now() + QUIESCE_TIMEOUT_MS
+    while (now() < deadlineMs && this.#copies(topics).some(copy => copy.isAppending)) await sleep(QUIESCE_POLL_MS)
+  }
+
+  async failOver (topic: ShadowTopic): Promise<void> {
+    const { shadow, barrier, logger, now, signal, host } = this.#options
+    await failOverProduced(topic, this.#topics.get(topic)?.copies ?? [], { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })
+  }
+
+  /** Makes a shadow topic take batches of this size: the source took them before its own limit was lowered. */
+  #raise (copy: PartitionCopy, sizeBytes: number): void {
+    const { shadow, signal } = this.#options
+    if (this.#raising.has(copy.topic)) return
+    this.#raising.add(copy.topic)
+    alterTopicConfigs(shadow, copy.topic, new Map([['max.message.bytes', String(sizeBytes)]]), { signal })
+      .catch((error: unknown) => copy.noteProblem(`max.message.bytes of the shadow topic could not be raised: ${messageOf(error)}`))
+      .finally(() => this.#raising.delete(copy.topic))
+  }
+}
