@@ -6,8 +6,9 @@ export const LINK_TEMPLATE = `# A shadow link: which topics of which cluster are
 # 1 to 128 letters, digits, ".", "_" and "-".
 name: my-link
 
-# How bytes land on the shadow cluster. produce works on every Kafka-compatible cluster.
-append_mode: produce
+# How bytes land on the shadow cluster. replica: every byte exact, on Apache Kafka in KRaft mode. produce: on every
+# Kafka-compatible cluster, for what a producer can write. auto: replica where it is possible.
+append_mode: auto
 
 client_options:
   # Brokers of the source to start from.
@@ -61,9 +62,22 @@ engine:
   # How much fetched data one link may hold in memory.
   max_buffered_bytes: 67108864
   # How long an engine that died keeps others from taking over.
-  session_timeout: 10s
+  session_timeout: 6s
   # Connections to each shadow broker for appends.
   append_connections: 1
+
+# The broker that the engine registers with the shadow cluster: links copy in append mode replica then (Apache Kafka in KRaft
+# mode), and in append mode produce without it.
+# shadow_leader:
+#   # Where the shadow brokers fetch from. Choose a port that stays: they look the address up only when a leader changes.
+#   listen: 0.0.0.0:19095
+#   advertised: engine.example.com:19095
+#   # The ids that it may register with; no real broker may have one of them.
+#   broker_ids: "3000-3009"
+#   # The controllers. Left out: the brokers are asked for them.
+#   controllers: []
+#   # The listener by which the brokers reach each other, where they have several.
+#   inter_broker_listener: INTERNAL
 
 # The sidecar is the address that clients have instead of the shadow cluster's.
 sidecar:

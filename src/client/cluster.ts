@@ -26,6 +26,8 @@ export interface ClusterOptions {
   /** Default 10 s. */
   readonly metadataMaxAgeMs?: number
   readonly maxFrameBytes?: number
+  /** True for a node that is registered and is no real broker: it is asked for nothing. Views show its leadership all the same. */
+  readonly isUnreal?: (nodeId: number) => boolean
   /** Where the memory of large answers to requests of purpose 'fetch' comes from; whoever makes such requests gives it back. */
   readonly fetchMemory?: FrameMemory
   readonly dial?: Dial
@@ -170,13 +172,23 @@ export class Cluster {
           allowAutoTopicCreation: version < 4
         }), { nodeId, broker }, { signal, timeoutMs, purpose: METADATA_PURPOSE })
         if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
-        return this.#adopt(clusterView(body, atMs))
+        return this.#adopt(this.#withRealBrokers(clusterView(body, atMs)))
       } catch (error) {
         throwIfAborted(signal)
         reasons.push(error instanceof BrokerError ? `${formatHostPort(broker.address)}: ${messageOf(error)}` : messageOf(error))
       }
     }
     throw this.#unavailable(reasons)
+  }
+
+  /** Any broker passes requests on to the controller, so that another one can stand for one that is not real. */
+  #withRealBrokers (view: ClusterView): ClusterView {
+    const { isUnreal } = this.#options
+    if (isUnreal === undefined) return view
+    const brokers = new Map([...view.brokers].filter(([nodeId]) => !isUnreal(nodeId)))
+    if (brokers.size === view.brokers.size && !isUnreal(view.controllerId)) return view
+    const [first] = brokers.keys()
+    return { ...view, brokers, controllerId: isUnreal(view.controllerId) ? first ?? -1 : view.controllerId }
   }
 
   #adopt (view: ClusterView): ClusterView {

@@ -147,7 +147,7 @@ const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
 export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   name: z.string({ error: 'expected the name of the link' }).regex(/^[A-Za-z0-9._-]{1,128}$/, { error: EXPECTED_LINK_NAME })
     .refine(name => !isDots(name), { error: EXPECTED_LINK_NAME }),
-  append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('produce'),
+  append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('auto'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: notYet('shadowing of consumer groups'),

@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { parseYaml } from './document.ts'
 import { bootstrapServers, duration, flag, host, hostPort, integer, listenAddress, port } from './fields.ts'
-import type { HostPort } from '../net/host-port.ts'
+import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import { linkConfigSchema, type LinkConfig } from './link-config.ts'
 import { countNodeIds, parseNodeIds, type NodeIdRange } from './node-ids.ts'
 
@@ -20,6 +20,20 @@ export interface EngineConfig {
   readonly sessionTimeoutMs: number
   /** Connections to each shadow broker for appends: a slow partition holds up only those that share its connection. */
   readonly appendConnections: number
+}
+
+/** The broker that the engine registers with the shadow cluster, for links in append mode replica. */
+export interface ShadowLeaderConfig {
+  /** Where the real brokers fetch from. */
+  readonly listen: HostPort
+  /** What they are told. */
+  readonly advertised: HostPort
+  /** The ids that it may take; the first is taken that no other broker has. */
+  readonly brokerIds: readonly NodeIdRange[]
+  /** The controllers; empty where the brokers are to be asked for them. */
+  readonly controllers: readonly HostPort[]
+  /** The listener by which the brokers reach each other; null where they have only one. */
+  readonly interBrokerListener: string | null
 }
 
 export interface SidecarConfig {
@@ -51,6 +65,8 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 export interface RunConfig {
   readonly shadowCluster: ShadowClusterConfig
   readonly engine: EngineConfig
+  /** Null: links in append mode replica are not possible. */
+  readonly shadowLeader: ShadowLeaderConfig | null
   readonly sidecar: SidecarConfig
   readonly admin: AdminConfig
   /** Links to create at the start if the state topic does not have them. */
@@ -62,6 +78,7 @@ export const RUN_DEFAULTS = {
   adminListen: '127.0.0.1:9644',
   bootstrapPort: 19092,
   nodeIds: '0-15',
+  shadowLeaderIds: '3000-3009',
   maxBufferedBytes: 64 * 1024 * 1024,
   maxFrameBytes: 100 * 1024 * 1024
 } as const
@@ -92,7 +109,7 @@ const shadowCluster = z.strictObject({
 const engine = z.strictObject({
   enabled: flag(true),
   max_buffered_bytes: integer(1024 * 1024).default(RUN_DEFAULTS.maxBufferedBytes),
-  session_timeout: duration(1000, 300_000).default(10_000),
+  session_timeout: duration(1000, 300_000).default(6000),
   append_connections: integer(1, 16).default(1)
 }, { error: 'expected a map' }).transform((value): EngineConfig => ({
   enabled: value.enabled,
@@ -100,6 +117,25 @@ const engine = z.strictObject({
   sessionTimeoutMs: value.session_timeout,
   appendConnections: value.append_connections
 }))
+
+const shadowLeader = z.strictObject({
+  listen: hostPort,
+  advertised: hostPort.optional(),
+  broker_ids: z.preprocess(value => value ?? RUN_DEFAULTS.shadowLeaderIds, nodeIds),
+  controllers: z.array(hostPort, { error: 'expected a list of host:port' }).default([]),
+  inter_broker_listener: z.string({ error: 'expected the name of a listener' }).regex(/^[A-Za-z0-9_-]{1,100}$/, { error: 'expected the name of a listener, such as INTERNAL' }).optional()
+}, { error: 'expected a map with listen' }).transform((value, context): ShadowLeaderConfig => {
+  if (value.advertised === undefined && isWildcard(value.listen.host)) {
+    context.addIssue({ code: 'custom', path: ['advertised'], message: `expected the host:port that the shadow brokers reach this host at, because listen is ${formatHostPort(value.listen)}` })
+  }
+  return {
+    listen: value.listen,
+    advertised: value.advertised ?? value.listen,
+    brokerIds: value.broker_ids,
+    controllers: value.controllers,
+    interBrokerListener: value.inter_broker_listener ?? null
+  }
+})
 
 const sidecar = z.strictObject({
   enabled: flag(true),
@@ -149,6 +185,7 @@ const admin = z.strictObject({
 export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   shadow_cluster: shadowCluster,
   engine: z.preprocess(value => value ?? {}, engine),
+  shadow_leader: z.preprocess(value => value ?? undefined, shadowLeader.optional()),
   sidecar: z.preprocess(value => value ?? {}, sidecar),
   admin: z.preprocess(value => value ?? {}, admin),
   links: z.preprocess(value => value ?? [], z.array(linkConfigSchema, { error: 'expected a list of links' })),
@@ -160,11 +197,13 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   })
   const refuse = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
   if (!run.engine.enabled && !run.sidecar.enabled) refuse(['sidecar', 'enabled'], 'expected the engine or the sidecar to be enabled: there is nothing to run')
+  if (!run.engine.enabled && run.shadow_leader !== undefined) refuse(['shadow_leader'], 'expected none: the engine is what leads, and engine.enabled is false')
   if (!run.engine.enabled && names.length > 0) refuse(['links'], 'expected none: the engine creates links, and engine.enabled is false')
   if (run.admin.enabled && run.sidecar.enabled && sharesPort(run.admin.listen, run.sidecar)) refuse(['admin', 'listen'], 'expected a port that the sidecar does not listen at')
   return {
     shadowCluster: run.shadow_cluster,
     engine: run.engine,
+    shadowLeader: run.shadow_leader ?? null,
     sidecar: run.sidecar,
     admin: run.admin,
     links: run.links,

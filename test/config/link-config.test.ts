@@ -56,7 +56,7 @@ function withTopicOption (line: string): string {
 test('a link needs a name and where its source is; the rest has defaults', async t => {
   t.strictSame(parseLinkYaml(MINIMAL, 'link.yaml'), {
     name: 'site-b',
-    appendMode: 'produce',
+    appendMode: 'auto',
     clientOptions: {
       bootstrapServers: [{ host: 'source-1', port: 9092 }],
       sourceClusterId: null,

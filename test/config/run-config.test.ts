@@ -18,7 +18,8 @@ function refusalOf (text: string): string[] {
 test('only the shadow cluster must be named; everything listens at this machine alone', async t => {
   t.strictSame(parseRunYaml(MINIMAL, 'run.yaml'), {
     shadowCluster: { bootstrapServers: [{ host: 'shadow-1', port: 9092 }], connectionTimeoutMs: 5000 },
-    engine: { enabled: true, maxBufferedBytes: RUN_DEFAULTS.maxBufferedBytes, sessionTimeoutMs: 10_000, appendConnections: 1 },
+    engine: { enabled: true, maxBufferedBytes: RUN_DEFAULTS.maxBufferedBytes, sessionTimeoutMs: 6000, appendConnections: 1 },
+    shadowLeader: null,
     sidecar: {
       enabled: true,
       listenHost: '127.0.0.1',
