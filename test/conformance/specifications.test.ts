@@ -2,11 +2,12 @@ import { test } from 'tap'
 import { APIS } from '../../protocol/messages/registry.ts'
 import type { Api } from '../../protocol/schema/api.ts'
 import { includesVersion, type VersionRange } from '../../protocol/schema/version-range.ts'
+import { versionsOf } from '../support/versions-of.ts'
 import { compareAbsentFields, compareFields } from './compare-fields.ts'
 import { kafkaLines } from './kafka-lines.ts'
 import { readSpecifications, type Specification } from './specification.ts'
 
-/** What the sidecar, the engine and the embedded broker were asked to speak. */
+/** What the sidecar, the engine, the embedded broker and replica mode were asked to speak. */
 const WANTED = [
   'ApiVersions', 'Metadata', 'Produce', 'Fetch', 'ListOffsets', 'OffsetForLeaderEpoch', 'FindCoordinator', 'JoinGroup', 'SyncGroup',
   'Heartbeat', 'LeaveGroup', 'OffsetCommit', 'OffsetFetch', 'OffsetDelete', 'ListGroups', 'DescribeGroups', 'DeleteGroups',
@@ -15,15 +16,12 @@ const WANTED = [
   'AddPartitionsToTxn', 'AddOffsetsToTxn', 'EndTxn', 'TxnOffsetCommit', 'WriteTxnMarkers', 'DescribeProducers',
   'DescribeTransactions', 'ListTransactions', 'DescribeCluster', 'DescribeLogDirs', 'SaslHandshake', 'SaslAuthenticate',
   'DescribeClientQuotas', 'AlterClientQuotas', 'DescribeUserScramCredentials', 'AlterUserScramCredentials',
-  'AlterPartitionReassignments', 'ListPartitionReassignments', 'ElectLeaders'
+  'AlterPartitionReassignments', 'ListPartitionReassignments', 'ElectLeaders',
+  'DescribeQuorum', 'FetchSnapshot', 'BrokerRegistration', 'BrokerHeartbeat', 'UnregisterBroker', 'AlterPartition', 'AllocateProducerIds'
 ]
 
 const lines = kafkaLines().map(line => ({ name: line.name, specifications: readSpecifications(line) }))
 const apis = [...APIS.values()]
-
-function versionsOf (range: VersionRange): number[] {
-  return Array.from({ length: range.max - range.min + 1 }, (_, index) => range.min + index)
-}
 
 /** The specification of a message in the newest line that has the version. */
 function specificationOf (message: string, version: number): Specification | undefined {
