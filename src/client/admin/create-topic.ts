@@ -7,7 +7,10 @@ import { checkAnswer } from './check-answer.ts'
 export interface NewTopic {
   readonly name: string
   readonly partitions: number
+  /** -1 for the cluster's default. */
   readonly replicationFactor: number
+  /** The replicas of each partition, the first of them preferred to lead. Default: the cluster chooses `replicationFactor` of them. */
+  readonly assignments?: ReadonlyArray<readonly number[]>
   readonly configs: Readonly<Record<string, string>>
   /** Ask whether the topic could be created, and create nothing. */
   readonly validateOnly?: boolean
@@ -18,9 +21,16 @@ export interface NewTopic {
  * @throws {BrokerError} what the cluster says against it, such as TOPIC_ALREADY_EXISTS
  */
 export async function createTopic (cluster: Cluster, topic: NewTopic, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-  const { name, partitions, replicationFactor, configs, validateOnly = false } = topic
+  const { name, partitions, replicationFactor, assignments, configs, validateOnly = false } = topic
   await askController(cluster, CreateTopics, {
-    topics: [{ name, numPartitions: partitions, replicationFactor, assignments: [], configs: Object.entries(configs).map(([name, value]) => ({ name, value })) }],
+    topics: [{
+      name,
+      // A broker takes either numbers or assignments.
+      numPartitions: assignments === undefined ? partitions : -1,
+      replicationFactor: assignments === undefined ? replicationFactor : -1,
+      assignments: (assignments ?? []).map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds: [...brokerIds] })),
+      configs: Object.entries(configs).map(([name, value]) => ({ name, value }))
+    }],
     timeoutMs: ADMIN_TIMEOUT_MS,
     validateOnly
   }, {
