@@ -269,7 +269,7 @@ export class Engine implements LinkService {
       if (reign.links.has(config.name)) throw new ShadowError('CONFLICT', `a link named ${config.name} exists already`)
       const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
       const { sourceClusterId } = await this.#preflight(config, signal)
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode: 'produce', appendModeReason: null, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null }
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode: 'produce', appendModeReason: null, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)

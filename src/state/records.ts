@@ -40,6 +40,8 @@ export interface LinkRecord {
   readonly createdAt: string
   /** When a failover of the whole link was asked for; nothing new is shadowed from then on. Null before. */
   readonly failedOverAt: string | null
+  /** In append mode replica: no batch with a producer id above this one was given to a follower. -1: none with any. */
+  readonly highestProducerId: number
 }
 
 /** What a broker id is to the controller: whoever registers with it goes on as the same broker. */
@@ -96,7 +98,8 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   appendModeReason: z.string().nullable().default(null),
   sourceClusterId: z.string().nullable(),
   createdAt: z.string(),
-  failedOverAt: z.string().nullable()
+  failedOverAt: z.string().nullable(),
+  highestProducerId: z.number().int().min(-1).default(-1)
 })
 
 const shadowLeaderSchema: z.ZodType<ShadowLeaderRecord> = z.object({

@@ -21,7 +21,8 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
     }, 'test'),
     sourceClusterId: 'source-cluster',
     createdAt: SINCE,
-    failedOverAt
+    failedOverAt,
+    highestProducerId: -1
   }
 }
 

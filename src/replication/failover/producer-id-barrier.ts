@@ -4,7 +4,8 @@
  *
  * A broker hands out ids from a block of 1,000 that it got from the controller. Asking a broker for ids until one is above the
  * highest copied one uses its block up, and moves the controller's next block on; when that is so for every live broker, no
- * id that was copied can be handed out any more. Brokers that start later get later blocks.
+ * id that was copied can be handed out any more. Brokers that start later get later blocks. Where the controller can be asked,
+ * its blocks are used up first, which leaves only what the brokers hold already.
  */
 import { ErrorCodes, errorName } from '../../../protocol/errors/codes.ts'
 import { describeProducers } from '../../client/admin/describe-producers.ts'
@@ -23,6 +24,8 @@ export interface BarrierOptions {
   readonly shadow: Cluster
   readonly logger: Logger
   readonly now: () => number
+  /** Moves the controller's next block past an id, where that can be asked for; elsewhere it does nothing. */
+  readonly skipBlocks?: (producerId: number, signal: AbortSignal) => Promise<void>
 }
 
 export class ProducerIdBarrier {
@@ -62,6 +65,14 @@ export class ProducerIdBarrier {
    */
   async ensure (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<void> {
     this.note(await this.#highestKnownTo(partitions, signal))
+    await this.ensureNoted(signal)
+  }
+
+  /**
+   * Makes sure that no live broker hands out an id that was noted.
+   * @throws {KafkaError} when that is not certain
+   */
+  async ensureNoted (signal: AbortSignal): Promise<void> {
     // Brokers may have joined, and what was handed out before says nothing about a broker that restarted with an old block.
     await this.#options.shadow.refresh({ signal })
     this.#handedOut.clear()
@@ -90,6 +101,7 @@ export class ProducerIdBarrier {
     if (producerId < 0) return
     const { brokers } = await this.#options.shadow.view({ signal })
     if (brokers.size === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
+    if ([...brokers.keys()].some(nodeId => (this.#handedOut.get(nodeId) ?? -1) <= producerId)) await this.#options.skipBlocks?.(producerId, signal)
     await Promise.all([...brokers.keys()].map(nodeId => this.#raiseBroker(nodeId, producerId, signal)))
   }
 
