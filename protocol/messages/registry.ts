@@ -2,11 +2,15 @@
 import type { Api } from '../schema/api.ts'
 import { AddOffsetsToTxn } from './add-offsets-to-txn.ts'
 import { AddPartitionsToTxn } from './add-partitions-to-txn.ts'
+import { AllocateProducerIds } from './allocate-producer-ids.ts'
 import { AlterClientQuotas } from './alter-client-quotas.ts'
 import { AlterConfigs } from './alter-configs.ts'
+import { AlterPartition } from './alter-partition.ts'
 import { AlterPartitionReassignments } from './alter-partition-reassignments.ts'
 import { AlterUserScramCredentials } from './alter-user-scram-credentials.ts'
 import { ApiVersions } from './api-versions.ts'
+import { BrokerHeartbeat } from './broker-heartbeat.ts'
+import { BrokerRegistration } from './broker-registration.ts'
 import { ConsumerGroupDescribe } from './consumer-group-describe.ts'
 import { ConsumerGroupHeartbeat } from './consumer-group-heartbeat.ts'
 import { CreateAcls } from './create-acls.ts'
@@ -23,11 +27,13 @@ import { DescribeConfigs } from './describe-configs.ts'
 import { DescribeGroups } from './describe-groups.ts'
 import { DescribeLogDirs } from './describe-log-dirs.ts'
 import { DescribeProducers } from './describe-producers.ts'
+import { DescribeQuorum } from './describe-quorum.ts'
 import { DescribeTransactions } from './describe-transactions.ts'
 import { DescribeUserScramCredentials } from './describe-user-scram-credentials.ts'
 import { ElectLeaders } from './elect-leaders.ts'
 import { EndTxn } from './end-txn.ts'
 import { Fetch } from './fetch.ts'
+import { FetchSnapshot } from './fetch-snapshot.ts'
 import { FindCoordinator } from './find-coordinator.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { IncrementalAlterConfigs } from './incremental-alter-configs.ts'
@@ -48,6 +54,7 @@ import { SaslAuthenticate } from './sasl-authenticate.ts'
 import { SaslHandshake } from './sasl-handshake.ts'
 import { SyncGroup } from './sync-group.ts'
 import { TxnOffsetCommit } from './txn-offset-commit.ts'
+import { UnregisterBroker } from './unregister-broker.ts'
 import { WriteTxnMarkers } from './write-txn-markers.ts'
 
 /** All declared APIs, by key. */
@@ -95,10 +102,17 @@ export const APIS: ReadonlyMap<number, Api> = new Map<number, Api>([
   [AlterClientQuotas.key, AlterClientQuotas],
   [DescribeUserScramCredentials.key, DescribeUserScramCredentials],
   [AlterUserScramCredentials.key, AlterUserScramCredentials],
+  [DescribeQuorum.key, DescribeQuorum],
+  [AlterPartition.key, AlterPartition],
+  [FetchSnapshot.key, FetchSnapshot],
   [DescribeCluster.key, DescribeCluster],
   [DescribeProducers.key, DescribeProducers],
+  [BrokerRegistration.key, BrokerRegistration],
+  [BrokerHeartbeat.key, BrokerHeartbeat],
+  [UnregisterBroker.key, UnregisterBroker],
   [DescribeTransactions.key, DescribeTransactions],
   [ListTransactions.key, ListTransactions],
+  [AllocateProducerIds.key, AllocateProducerIds],
   [ConsumerGroupHeartbeat.key, ConsumerGroupHeartbeat],
   [ConsumerGroupDescribe.key, ConsumerGroupDescribe]
 ])

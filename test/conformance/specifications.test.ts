@@ -6,7 +6,7 @@ import { compareAbsentFields, compareFields } from './compare-fields.ts'
 import { kafkaLines } from './kafka-lines.ts'
 import { readSpecifications, type Specification } from './specification.ts'
 
-/** What the sidecar, the engine and the embedded broker were asked to speak. */
+/** What the sidecar, the engine, the embedded broker and replica mode were asked to speak. */
 const WANTED = [
   'ApiVersions', 'Metadata', 'Produce', 'Fetch', 'ListOffsets', 'OffsetForLeaderEpoch', 'FindCoordinator', 'JoinGroup', 'SyncGroup',
   'Heartbeat', 'LeaveGroup', 'OffsetCommit', 'OffsetFetch', 'OffsetDelete', 'ListGroups', 'DescribeGroups', 'DeleteGroups',
@@ -15,7 +15,8 @@ const WANTED = [
   'AddPartitionsToTxn', 'AddOffsetsToTxn', 'EndTxn', 'TxnOffsetCommit', 'WriteTxnMarkers', 'DescribeProducers',
   'DescribeTransactions', 'ListTransactions', 'DescribeCluster', 'DescribeLogDirs', 'SaslHandshake', 'SaslAuthenticate',
   'DescribeClientQuotas', 'AlterClientQuotas', 'DescribeUserScramCredentials', 'AlterUserScramCredentials',
-  'AlterPartitionReassignments', 'ListPartitionReassignments', 'ElectLeaders'
+  'AlterPartitionReassignments', 'ListPartitionReassignments', 'ElectLeaders',
+  'DescribeQuorum', 'FetchSnapshot', 'BrokerRegistration', 'BrokerHeartbeat', 'UnregisterBroker', 'AlterPartition', 'AllocateProducerIds'
 ]
 
 const lines = kafkaLines().map(line => ({ name: line.name, specifications: readSpecifications(line) }))
