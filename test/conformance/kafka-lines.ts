@@ -11,6 +11,7 @@ export interface KafkaLine {
   /** What Java looks for classes in: our own programs, then Kafka's jars. */
   readonly classPath: string
   readonly clientsJar: string
+  readonly metadataJar: string
 }
 
 /**
@@ -24,8 +25,12 @@ export function kafkaLines (): readonly KafkaLine[] {
   return names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true })).map(name => {
     const classes = join(CACHE, 'java', name)
     if (!existsSync(classes)) throw new Error(`test/java is not compiled for Kafka ${name}: run node scripts/build-java.mjs`)
-    const clientsJar = readdirSync(join(jars, name)).find(file => /^kafka-clients-[\d.]+\.jar$/.test(file))
-    if (clientsJar === undefined) throw new Error(`no kafka-clients jar of Kafka ${name}: run node scripts/kafka-jars.mjs`)
-    return { name, classPath: `${classes}:${join(jars, name, '*')}`, clientsJar: join(jars, name, clientsJar) }
+    const files = readdirSync(join(jars, name))
+    const jarOf = (module: string): string => {
+      const jar = files.find(file => file.startsWith(`${module}-`) && /^[\d.]+\.jar$/.test(file.slice(module.length + 1)))
+      if (jar === undefined) throw new Error(`no ${module} jar of Kafka ${name}: run node scripts/kafka-jars.mjs`)
+      return join(jars, name, jar)
+    }
+    return { name, classPath: `${classes}:${join(jars, name, '*')}`, clientsJar: jarOf('kafka-clients'), metadataJar: jarOf('kafka-metadata') }
   })
 }

@@ -2,25 +2,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import tap, { test } from 'tap'
 import { z } from 'zod'
-import { Reader } from '../../protocol/buffer/reader.ts'
-import { Writer } from '../../protocol/buffer/writer.ts'
 import { codecName } from '../../protocol/compression/codec.ts'
 import { ErrorCodes, errorName, isRetriableCode, meansStaleMetadata } from '../../protocol/errors/codes.ts'
-import { DecodeError, DecompressionLimitError, EncodeError } from '../../protocol/errors/protocol-errors.ts'
+import { DecodeError, DecompressionLimitError } from '../../protocol/errors/protocol-errors.ts'
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, hasFlexibleRequestHeader, hasFlexibleResponseHeader } from '../../protocol/header.ts'
 import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { APIS } from '../../protocol/messages/registry.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
 import { readBatches, type RecordBatch } from '../../protocol/records/record-batch.ts'
-import type { Message } from '../../protocol/schema/api.ts'
-import { messageCodec } from '../../protocol/schema/codec.ts'
-import { includesVersion, type VersionRange } from '../../protocol/schema/version-range.ts'
+import { includesVersion } from '../../protocol/schema/version-range.ts'
 import { randomMessage } from '../support/random-message.ts'
 import { Random } from '../support/random.ts'
+import { versionsOf } from '../support/versions-of.ts'
 import { batchSamples, BROKER_BATCHES, sampleJson } from './batch-samples.ts'
+import { checkConversion, checkMessage, difference, gather, outcome, writeMessage } from './check-message.ts'
 import { kafkaLines } from './kafka-lines.ts'
-import { asJsonShows, fromJson, toJson, withoutUnknownTags } from './message-json.ts'
 import { Oracle } from './oracle.ts'
 
 /** Random values of each message at each version. */
@@ -46,10 +43,6 @@ function text ([part]: readonly Buffer[]): string {
   return part.toString()
 }
 
-function versionsOf (range: VersionRange): number[] {
-  return Array.from({ length: range.max - range.min + 1 }, (_, index) => range.min + index)
-}
-
 /** The newest oracle that knows a version of an API, and what it says of it. */
 function findVersion (key: number, version: number): { readonly oracle: Oracle, readonly requestHeader: number, readonly responseHeader: number } {
   for (const { oracle, apis } of apisByOracle) {
@@ -57,19 +50,6 @@ function findVersion (key: number, version: number): { readonly oracle: Oracle, 
     if (row !== undefined) return { oracle, ...row }
   }
   throw new Error(`no oracle knows v${version} of API ${key}`)
-}
-
-function write (message: Message, version: number, value: Record<string, unknown>): Buffer {
-  const writer = new Writer()
-  messageCodec(message, version).write(writer, value)
-  return Buffer.concat(writer.finish())
-}
-
-function read (message: Message, version: number, bytes: Buffer): Record<string, unknown> {
-  const reader = new Reader(bytes)
-  const value = messageCodec(message, version).read(reader)
-  reader.finish()
-  return value
 }
 
 test('names, keys and header versions of every API and version', async t => {
@@ -97,7 +77,7 @@ test('headers: the same bytes as Java, unknown tags kept', async t => {
       for (const tags of [unknownTags, []]) {
         const frame = Buffer.concat(encodeRequest(Heartbeat, apiVersion, { correlationId, clientId, unknownTags: tags }, body))
         t.equal(frame.readInt32BE(0), frame.length - 4)
-        const header = frame.subarray(4, frame.length - write(Heartbeat.request, apiVersion, body).length)
+        const header = frame.subarray(4, frame.length - writeMessage(Heartbeat.request, apiVersion, body).length)
         const [written, , rewritten] = await newest.oracle.ask('message', 'RequestHeader', String(version), json, header)
         t.same(rewritten, header, `request header v${version} after Java read it`)
         if (tags.length === 0) t.same(written, header, `request header v${version}`)
@@ -105,7 +85,7 @@ test('headers: the same bytes as Java, unknown tags kept', async t => {
 
         const answer = Buffer.concat(encodeResponse(Heartbeat, apiVersion, { correlationId, unknownTags: tags }, { errorCode: 0 }))
         t.equal(answer.readInt32BE(0), answer.length - 4)
-        const answerHeader = answer.subarray(4, answer.length - write(Heartbeat.response, apiVersion, { errorCode: 0 }).length)
+        const answerHeader = answer.subarray(4, answer.length - writeMessage(Heartbeat.response, apiVersion, { errorCode: 0 }).length)
         const [answerWritten, , answerRewritten] = await newest.oracle.ask('message', 'ResponseHeader', String(version - 1), `{"correlationId":${correlationId}}`, answerHeader)
         t.same(answerRewritten, answerHeader, `response header v${version - 1} after Java read it`)
         if (tags.length === 0) t.same(answerWritten, answerHeader, `response header v${version - 1}`)
@@ -145,69 +125,6 @@ test('what a version cannot carry is refused where Java refuses it, and dropped 
   t.same(problems.slice(0, 20), [], `${problems.length} differences`)
   t.ok(counts.refused > 100 && counts.carried > 100, `${counts.refused} refused, ${counts.carried} carried`)
 })
-
-/** Writes a value of one version as another, here and in Java. */
-async function checkConversion (oracle: Oracle, message: Message, from: number, to: number, value: Record<string, unknown>, counts: { refused: number, carried: number }): Promise<string[]> {
-  const at = `${message.name} v${from} as v${to}`
-  const ours = outcome(() => write(message, to, value))
-  const theirs = await oracle.ask('convert', message.name, String(from), String(to), toJson(message, from, value)).then(([bytes]) => bytes, (error: unknown) => String(error))
-  if (ours instanceof EncodeError) {
-    counts.refused++
-    const isRefused = typeof theirs === 'string' && /UnsupportedVersionException|NullPointerException/.test(theirs.split('\n', 1).join())
-    return isRefused ? [] : [`${at}: ${ours.message}, but Java answers ${shown(theirs)}`]
-  }
-  counts.carried++
-  return isDeepStrictEqual(ours, theirs) ? [] : [`${at}: ${shown(ours)}, but Java answers ${shown(theirs)}`]
-}
-
-function shown (result: unknown): string {
-  return Buffer.isBuffer(result) ? result.toString('hex') : String(result).slice(0, 300)
-}
-
-async function gather (checks: ReadonlyArray<Promise<string[]>>): Promise<string[]> {
-  return (await Promise.all(checks)).flat()
-}
-
-/** What came of it: the result, or what was thrown. */
-function outcome (action: () => unknown): unknown {
-  try {
-    return action()
-  } catch (error) {
-    return error
-  }
-}
-
-/** Answers what differs, if anything, and the value that shows it. */
-async function checkMessage (oracle: Oracle, message: Message, version: number, value: Record<string, unknown>): Promise<string[]> {
-  const problems: string[] = []
-  const at = `${message.name} v${version}`
-  try {
-    const bytes = write(message, version, value)
-    const [fromOurJson, json, rewritten] = await oracle.ask('message', message.name, String(version), toJson(message, version, value), bytes)
-    if (fromOurJson === undefined || json === undefined || rewritten === undefined) throw new Error('an answer without its parts')
-    const plain = withoutUnknownTags(value)
-    const javaRead = fromJson(message, version, json.toString())
-    if (!isDeepStrictEqual(read(message, version, fromOurJson), plain)) problems.push(`${at}: what Java wrote was read as another value, at ${difference(read(message, version, fromOurJson), plain)}`)
-    if (!isDeepStrictEqual(javaRead, asJsonShows(message.fields, value))) problems.push(`${at}: Java read another value, at ${difference(javaRead, asJsonShows(message.fields, value))}`)
-    if (!rewritten.equals(bytes)) problems.push(`${at}: Java writes ${rewritten.toString('hex')} after reading ${bytes.toString('hex')}`)
-    const plainBytes = write(message, version, Object.fromEntries(Object.entries(plain ?? {})))
-    if (!plainBytes.equals(fromOurJson)) problems.push(`${at}: wrote ${plainBytes.toString('hex')}, Java ${fromOurJson.toString('hex')}`)
-  } catch (error) {
-    problems.push(`${at}: ${error instanceof Error ? error.message.slice(0, 600) : String(error)}`)
-  }
-  return problems
-}
-
-/** The path of the first field that differs, with both values. */
-function difference (a: unknown, b: unknown, path = ''): string {
-  if (typeof a !== 'object' || a === null || typeof b !== 'object' || b === null || Buffer.isBuffer(a)) return `${path}: ${String(a)} and ${String(b)}`
-  const left = new Map(Object.entries(a))
-  const right = new Map(Object.entries(b))
-  for (const key of new Set([...left.keys(), ...right.keys()])) {
-    if (!isDeepStrictEqual(left.get(key), right.get(key))) return difference(left.get(key), right.get(key), `${path}.${key}`)
-  }
-  return path
-}
 
 test('error codes, their names, and what they mean to a client', async t => {
   const [newest] = oracles

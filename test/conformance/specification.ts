@@ -71,7 +71,7 @@ const rawField: z.ZodType<RawField> = z.lazy(() => z.strictObject({
 
 const rawSpecification = z.strictObject({
   apiKey: z.number().int(),
-  type: z.enum(['request', 'response']),
+  type: z.enum(['request', 'response', 'metadata']),
   listeners: z.array(z.string()).optional(),
   name: z.string(),
   validVersions: z.string(),
@@ -85,14 +85,23 @@ const rawSpecification = z.strictObject({
 
 /** The specifications of all requests and responses of a line, by name. */
 export function readSpecifications (line: KafkaLine): Map<string, Specification> {
+  return readAll(line.clientsJar, /^common\/message\/\w+(Request|Response)\.json$/)
+}
+
+/** The specifications of all records of the metadata log, by name. */
+export function readRecordSpecifications (line: KafkaLine): Map<string, Specification> {
+  return readAll(line.metadataJar, /^common\/metadata\/\w+Record\.json$/)
+}
+
+function readAll (jar: string, paths: RegExp): Map<string, Specification> {
   const specifications = new Map<string, Specification>()
-  for (const [path, text] of readJar(line.clientsJar, path => /^common\/message\/\w+(Request|Response)\.json$/.test(path))) {
+  for (const [path, text] of readJar(jar, path => paths.test(path))) {
     const raw = rawSpecification.safeParse(JSON.parse(withoutComments(text)))
-    if (!raw.success) throw new Error(`${path} of Kafka ${line.name}: ${raw.error.message}`)
+    if (!raw.success) throw new Error(`${path} of ${jar}: ${raw.error.message}`)
     const specification = specificationOf(raw.data)
     specifications.set(specification.name, specification)
   }
-  if (specifications.size === 0) throw new Error(`no specifications in ${line.clientsJar}`)
+  if (specifications.size === 0) throw new Error(`no specifications in ${jar}`)
   return specifications
 }
 

@@ -2,6 +2,7 @@ import { test } from 'tap'
 import { APIS } from '../../protocol/messages/registry.ts'
 import type { Api } from '../../protocol/schema/api.ts'
 import { includesVersion, type VersionRange } from '../../protocol/schema/version-range.ts'
+import { versionsOf } from '../support/versions-of.ts'
 import { compareAbsentFields, compareFields } from './compare-fields.ts'
 import { kafkaLines } from './kafka-lines.ts'
 import { readSpecifications, type Specification } from './specification.ts'
@@ -21,10 +22,6 @@ const WANTED = [
 
 const lines = kafkaLines().map(line => ({ name: line.name, specifications: readSpecifications(line) }))
 const apis = [...APIS.values()]
-
-function versionsOf (range: VersionRange): number[] {
-  return Array.from({ length: range.max - range.min + 1 }, (_, index) => range.min + index)
-}
 
 /** The specification of a message in the newest line that has the version. */
 function specificationOf (message: string, version: number): Specification | undefined {

@@ -7,6 +7,7 @@ import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { APIS } from '../../protocol/messages/registry.ts'
+import { RECORD_TYPES } from '../../protocol/metadata/decode-record.ts'
 import { api, type Message } from '../../protocol/schema/api.ts'
 import { messageCodec } from '../../protocol/schema/codec.ts'
 import { int16 } from '../../protocol/schema/field.ts'
@@ -14,7 +15,7 @@ import { interpretRead, interpretWrite } from '../support/interpreter.ts'
 import { randomMessage } from '../support/random-message.ts'
 import { Random } from '../support/random.ts'
 
-const messages: Message[] = [...APIS.values()].flatMap(api => [api.request, api.response])
+const messages: Message[] = [...APIS.values()].flatMap(api => [api.request, api.response]).concat(RECORD_TYPES)
 
 function versionsOf (message: Message): number[] {
   return Array.from({ length: message.versions.max - message.versions.min + 1 }, (_, index) => message.versions.min + index)

@@ -15,13 +15,14 @@ import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.Readable;
+import org.apache.kafka.metadata.MetadataRecordSerde;
+import org.apache.kafka.server.common.ApiMessageAndVersion;
 
-/** Messages, as Kafka's generated classes read and write them. */
+/** Messages and the records of the metadata log, as Kafka's generated classes read and write them. */
 final class Messages {
     static final JsonMapper MAPPER = new JsonMapper();
     /** Numbers as text: JavaScript's parser would round what is beyond 2^53. */
     static final ObjectWriter WRITER = JsonMapper.builder().enable(JsonWriteFeature.WRITE_NUMBERS_AS_STRINGS).build().writer();
-    private static final String PACKAGE = "org.apache.kafka.common.message.";
 
     private Messages() {
     }
@@ -31,8 +32,8 @@ final class Messages {
      * bytes of what the bytes say: unknown tagged fields must have survived there.
      */
     static byte[][] message(String name, short version, byte[] json, byte[] bytes) throws Exception {
-        Class<?> data = Class.forName(PACKAGE + name + "Data");
-        Class<?> converter = Class.forName(PACKAGE + name + "DataJsonConverter");
+        Class<?> data = Class.forName(className(name));
+        Class<?> converter = Class.forName(className(name) + "JsonConverter");
         Message fromJson = (Message) converter.getMethod("read", JsonNode.class, short.class).invoke(null, MAPPER.readTree(json), version);
         ByteBuffer buffer = ByteBuffer.wrap(bytes);
         Message fromBytes = (Message) data.getConstructor(Readable.class, short.class).newInstance(new ByteBufferAccessor(buffer), version);
@@ -43,8 +44,28 @@ final class Messages {
 
     /** Takes a message as JSON of one version, and answers its bytes at another, unless that cannot carry it. */
     static byte[] convert(String name, short from, short to, byte[] json) throws Exception {
-        Class<?> converter = Class.forName(PACKAGE + name + "DataJsonConverter");
+        Class<?> converter = Class.forName(className(name) + "JsonConverter");
         return bytesOf((Message) converter.getMethod("read", JsonNode.class, short.class).invoke(null, MAPPER.readTree(json), from), to);
+    }
+
+    /**
+     * Takes the value of a record of the metadata log. Answers its name and version, and the value that Kafka's serde writes after
+     * it has read this one.
+     */
+    static byte[][] record(byte[] value) throws Exception {
+        ApiMessageAndVersion read = MetadataRecordSerde.INSTANCE.read(new ByteBufferAccessor(ByteBuffer.wrap(value)), value.length);
+        ObjectNode node = MAPPER.createObjectNode();
+        node.put("name", read.message().getClass().getSimpleName());
+        node.put("version", read.version());
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBuffer written = ByteBuffer.allocate(MetadataRecordSerde.INSTANCE.recordSize(read, cache));
+        MetadataRecordSerde.INSTANCE.write(read, cache, new ByteBufferAccessor(written));
+        return new byte[][] {MAPPER.writeValueAsBytes(node), written.array()};
+    }
+
+    /** Records have a package of their own, and no suffix. */
+    private static String className(String name) {
+        return name.endsWith("Record") ? "org.apache.kafka.common.metadata." + name : "org.apache.kafka.common.message." + name + "Data";
     }
 
     private static byte[] bytesOf(Message message, short version) {

@@ -50,6 +50,7 @@ public final class Oracle {
             case "errors": return new byte[][] {Messages.errors()};
             case "message": return Messages.message(text(question[1]), Short.parseShort(text(question[2])), question[3], question[4]);
             case "convert": return new byte[][] {Messages.convert(text(question[1]), Short.parseShort(text(question[2])), Short.parseShort(text(question[3])), question[4])};
+            case "record": return Messages.record(question[1]);
             case "build": return new byte[][] {Batches.build(question[1])};
             case "read": return new byte[][] {Batches.read(question[1])};
             default: throw new IllegalArgumentException("unknown question " + name);
