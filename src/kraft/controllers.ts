@@ -213,32 +213,34 @@ export class Controllers {
   }
 
   #round (): Promise<Active> {
-    const { promise, resolve, reject } = settling<Active>()
-    const reasons: string[] = []
-    let known: Active | null = null
-    let leftCount = this.#addresses.length
-    const end = (): void => {
-      clearTimeout(timer)
-      if (known === null) reject(new ShadowError('CLUSTER_UNAVAILABLE', `no controller leads the cluster: ${reasons.length === 0 ? 'none has answered' : reasons.join('; ')}`, { retriable: true }))
-      else resolve(known)
-    }
-    const timer = setTimeout(end, ROUND_MS)
-    const answered = (): void => { if (--leftCount <= 0) end() }
-    for (const address of this.#addresses) {
-      this.#probe(address).then(found => {
-        if (found.epoch > this.#lastEpoch) {
-          clearTimeout(timer)
-          resolve(found)
-        } else if (found.epoch === this.#lastEpoch) known = found
-        else reasons.push(`${formatHostPort(address)} leads epoch ${found.epoch}, but epoch ${this.#lastEpoch} has been seen`)
-        answered()
-      }, (error: unknown) => {
-        reasons.push(error instanceof BrokerError ? `${formatHostPort(address)}: ${messageOf(error)}` : messageOf(error))
-        answered()
-      })
-    }
-    if (this.#addresses.length === 0) end()
-    return promise
+    return new Promise((resolve, reject) => {
+      const reasons: string[] = []
+      let known: Active | null = null
+      let leftCount = this.#addresses.length
+      const end = (): void => {
+        clearTimeout(timer)
+        if (known === null) reject(new ShadowError('CLUSTER_UNAVAILABLE', `no controller leads the cluster: ${reasons.length === 0 ? 'none has answered' : reasons.join('; ')}`, { retriable: true }))
+        else resolve(known)
+      }
+      const timer = setTimeout(end, ROUND_MS)
+      const answered = (): void => { if (--leftCount <= 0) end() }
+      for (const address of this.#addresses) {
+        this.#probe(address).then(found => {
+          if (found.epoch > this.#lastEpoch) {
+            clearTimeout(timer)
+            resolve(found)
+            return
+          }
+          if (found.epoch === this.#lastEpoch) known = found
+          else reasons.push(`${formatHostPort(address)} leads epoch ${found.epoch}, but epoch ${this.#lastEpoch} has been seen`)
+          answered()
+        }, (error: unknown) => {
+          reasons.push(error instanceof BrokerError ? `${formatHostPort(address)}: ${messageOf(error)}` : messageOf(error))
+          answered()
+        })
+      }
+      if (this.#addresses.length === 0) end()
+    })
   }
 
   async #probe (address: HostPort): Promise<Active> {
@@ -288,14 +290,4 @@ function mayHaveBeenCarriedOut (error: unknown): boolean {
 function plainErrorCode (body: object): number {
   if (!('errorCode' in body) || typeof body.errorCode !== 'number') throw new ShadowError('INVARIANT', 'an answer without an error code of its own')
   return body.errorCode
-}
-
-function settling<T> (): { readonly promise: Promise<T>, readonly resolve: (value: T) => void, readonly reject: (error: Error) => void } {
-  let resolve: (value: T) => void = () => {}
-  let reject: (error: Error) => void = () => {}
-  const promise = new Promise<T>((onResolved, onRejected) => {
-    resolve = onResolved
-    reject = onRejected
-  })
-  return { promise, resolve, reject }
 }
