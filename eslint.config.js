@@ -12,11 +12,12 @@ const LAYERS = {
   'src/net': ['protocol', 'src/errors.ts', 'src/observability'],
   'src/config': ['protocol', 'src/errors.ts', 'src/net'],
   'src/client': ['protocol', 'src/errors.ts', 'src/observability', 'src/net'],
+  'src/kraft': ['protocol', 'src/errors.ts', 'src/observability', 'src/net', 'src/client'],
   'src/embedded': ['protocol', 'src/errors.ts', 'src/observability', 'src/net'],
   'src/state': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client'],
-  'src/replication': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client', 'src/state'],
+  'src/replication': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client', 'src/kraft', 'src/state'],
   'src/proxy': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client', 'src/state'],
-  'src/admin': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client', 'src/state', 'src/replication', 'src/proxy']
+  'src/admin': ['protocol', 'src/errors.ts', 'src/observability', 'src/config', 'src/net', 'src/client', 'src/kraft', 'src/state', 'src/replication', 'src/proxy']
 }
 
 const ALL = [...Object.keys(LAYERS), 'src/cli']

@@ -10,6 +10,8 @@ export { KafkaError }
 export type ErrorCode =
   /** A configuration was refused: `details.key`, the value and what was expected are in the message. */
   | 'CONFIG_INVALID'
+  /** The cluster does not tell what has to be known, and the configuration has to say it: `details.setting` names what. */
+  | 'SETTING_NEEDED'
   /** No connection could be opened. Nothing was sent. */
   | 'CONNECT_FAILED'
   /** A connection ended while a request was under way: the request may or may not have been carried out. */

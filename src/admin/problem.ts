@@ -31,6 +31,7 @@ const STATUS: Readonly<Record<ProblemCode, { readonly status: number, readonly t
   REQUEST_REFUSED: { status: 403, title: 'The request was refused' },
   NOT_FOUND: { status: 404, title: 'Not found' },
   CONFLICT: { status: 409, title: 'In conflict with the present state' },
+  SETTING_NEEDED: { status: 409, title: 'A setting is needed' },
   NOT_LEADER: { status: 421, title: 'Another engine leads the links' },
   INVARIANT: { status: 500, title: 'Internal error' },
   INTERNAL: { status: 500, title: 'Internal error' },
