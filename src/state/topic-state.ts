@@ -43,6 +43,8 @@ export const FAULT_CODES = [
   'SOURCE_PARTITIONS_DECREASED',
   /** Somebody else wrote to the shadow topic. */
   'FOREIGN_WRITE',
+  /** In append mode replica: a real broker leads a shadow partition. */
+  'LEADERSHIP_LOST',
   'SHADOW_TOPIC_GONE',
   /** The shadow cluster refuses a batch for good. */
   'APPEND_REFUSED',

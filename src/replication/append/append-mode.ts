@@ -1,5 +1,4 @@
 /** How the records of a link land on the shadow (DESIGN.md §4): what differs between the append modes, and nothing else. */
-import type { TopicView } from '../../client/cluster.ts'
 import type { TopicRecord } from '../../state/records.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
 import type { PartitionStatus } from '../link-service.ts'
@@ -23,9 +22,14 @@ export interface ShadowCreation {
   readonly replicationFactor: number
 }
 
+export interface CreatedTopic {
+  /** Null where the shadow cluster has no topic ids. */
+  readonly topicId: string | null
+}
+
 /** The topic when it is what this link would have made, and empty; in words why not otherwise. */
 export type Adoption =
-  | { readonly kind: 'adopted', readonly topic: TopicView }
+  | { readonly kind: 'adopted', readonly topic: CreatedTopic }
   | { readonly kind: 'foreign', readonly reason: string }
 
 export interface AppendMode {
@@ -35,7 +39,7 @@ export interface AppendMode {
    * Creates a claimed topic; resolves when it can be copied to.
    * @throws {BrokerError} what the shadow cluster says against it; TOPIC_ALREADY_EXISTS: see `adopt`
    */
-  create (creation: ShadowCreation): Promise<TopicView>
+  create (creation: ShadowCreation): Promise<CreatedTopic>
   /** Takes a topic that exists although it was only claimed: an engine may have died before it recorded the creation. */
   adopt (creation: ShadowCreation): Promise<Adoption>
   /** Makes a shadow topic have `count` partitions; resolves when all of them can be copied to. */

@@ -39,9 +39,11 @@ export class ProducerIdBarrier {
     this.#options = options
   }
 
-  /** Takes note of the producer id of a copied batch. */
-  note (producerId: number): void {
-    if (producerId > this.#highestCopied) this.#highestCopied = producerId
+  /** Takes note of the producer id of a copied batch. True when it is higher than all before. */
+  note (producerId: number): boolean {
+    if (producerId <= this.#highestCopied) return false
+    this.#highestCopied = producerId
+    return true
   }
 
   /** Moves the brokers on while topics are shadowed, so that a failover has little left to do. Ends by the signal only. */

@@ -16,7 +16,7 @@ import type { TopicRecord } from '../../state/records.ts'
 import type { FaultCode } from '../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../state/state-topic.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
-import type { AppendMode } from '../append/append-mode.ts'
+import type { AppendMode, CreatedTopic } from '../append/append-mode.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
 const CONCURRENT_TOPICS = 8
@@ -168,7 +168,7 @@ export class TopicSync {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
     const creation = { record, configs, replicationFactor }
-    let created: TopicView
+    let created: CreatedTopic
     try {
       created = await mode.create(creation)
     } catch (error) {

@@ -15,6 +15,7 @@ import { messageOf } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
 import type { TopicFault } from '../../../state/topic-state.ts'
 import { knownLeader } from '../../source/leader.ts'
+import { isSameBatch, tellApart } from '../same-batch.ts'
 import type { AmbiguousAppend, PartitionCopy } from './partition-copy.ts'
 
 /** How long after the shadow first answered, an append of unknown outcome behind it, its end offset is read. */
@@ -193,13 +194,13 @@ export class Locator {
     ])
     if (typeof mine === 'string') return { kind: 'failed', problem: `the last batch of the shadow cannot be read: ${mine}` }
     if (typeof theirs === 'string') return { kind: 'failed', problem: `the source's batch at offset ${end - 1} cannot be read: ${theirs}` }
-    if (sameBatch(mine, theirs)) return { kind: 'located', end, epoch: theirs.partitionLeaderEpoch, bounds }
+    if (isSameBatch(mine, theirs)) return { kind: 'located', end, epoch: theirs.partitionLeaderEpoch, bounds }
     const foreign = foreignWrite(copy, end)
     return {
       kind: 'fault',
       fault: foreign ?? {
         code: 'DIVERGED',
-        reason: `source and shadow hold different batches before offset ${end}: offsets ${theirs.baseOffset} to ${theirs.lastOffset} with CRC ${hex(theirs.crc)} on the source, ${mine.baseOffset} to ${mine.lastOffset} with CRC ${hex(mine.crc)} on the shadow (the source goes on to ${sourceHighWatermark})`,
+        reason: `source and shadow hold different batches before offset ${end}: ${tellApart(mine, theirs)} (the source goes on to ${sourceHighWatermark})`,
         partition: copy.partition,
         offset: mine.baseOffset
       }
@@ -268,12 +269,4 @@ function foreignWrite (copy: PartitionCopy, end: number): TopicFault | null {
 
 function foreignFault ({ partition }: PartitionCopy, from: number, to: number): TopicFault {
   return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${from} to ${to - 1} of the shadow partition`, partition, offset: from }
-}
-
-function sameBatch (a: RecordBatch, b: RecordBatch): boolean {
-  return a.magic === b.magic && a.baseOffset === b.baseOffset && a.lastOffset === b.lastOffset && a.sizeBytes === b.sizeBytes && a.crc === b.crc
-}
-
-function hex (crc: number): string {
-  return crc.toString(16).padStart(8, '0')
 }

@@ -1,0 +1,35 @@
+import { OffsetForLeaderEpoch } from '../../../protocol/messages/offset-for-leader-epoch.ts'
+import type { Cluster } from '../cluster.ts'
+import { askLeaders, byTopic, type PartitionRow } from './ask-leaders.ts'
+import type { RowOutcome } from './error-row.ts'
+
+export interface EpochEnd extends PartitionRow, RowOutcome {
+  /** The highest epoch in the log that is not above the one that was asked for; -1 when there is none. */
+  readonly leaderEpoch: number
+  /** The offset after the last record of it; -1 when there is none. */
+  readonly endOffset: number
+}
+
+/** The first version that brokers let a client ask. */
+const MIN_VERSION = 3
+const CONSUMER_REPLICA_ID = -1
+
+/**
+ * Where a leader epoch ends in the logs of partitions (KIP-279), by their leaders; one answer for every row, in their order.
+ * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
+ */
+export async function endOfEpoch (cluster: Cluster, rows: readonly PartitionRow[], leaderEpoch: number, { signal }: { readonly signal: AbortSignal }): Promise<readonly EpochEnd[]> {
+  const answers = await askLeaders<PartitionRow, Omit<EpochEnd, 'topic' | 'partition'>>(cluster, rows, {
+    ask: async (nodeId, led) => {
+      const { body } = await cluster.request(OffsetForLeaderEpoch, {
+        replicaId: CONSUMER_REPLICA_ID,
+        topics: [...byTopic(led)].map(([topic, partitions]) => ({ topic, partitions: partitions.map(({ row, leader }) => ({ partition: row.partition, currentLeaderEpoch: leader.leaderEpoch, leaderEpoch })) }))
+      }, nodeId, { signal, minVersion: MIN_VERSION })
+      return body.topics.flatMap(({ topic, partitions }) => partitions.map(row => ({
+        topic, partition: row.partition, answer: { errorCode: row.errorCode, error: null, leaderEpoch: row.leaderEpoch, endOffset: Number(row.endOffset) }
+      })))
+    },
+    failed: outcome => ({ ...outcome, leaderEpoch: -1, endOffset: -1 })
+  }, { signal })
+  return answers.map((answer, index) => ({ topic: rows[index]?.topic ?? '', partition: rows[index]?.partition ?? -1, ...answer }))
+}

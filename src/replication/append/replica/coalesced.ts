@@ -1,0 +1,48 @@
+/**
+ * Collects what is asked for in one turn of the event loop and asks for it together, one question at a time: a failover of a
+ * thousand partitions is a few requests, and what comes while one is under way goes with the next.
+ */
+export class Coalesced<Item, Result> {
+  readonly #ask: (items: readonly Item[]) => Promise<readonly Result[]>
+  readonly #most: number
+  #waiting: Array<{ readonly item: Item, readonly resolve: (result: Result) => void, readonly reject: (error: unknown) => void }> = []
+  #isScheduled = false
+  #isAsking = false
+
+  /** `ask` answers with one result for each item, in their order; what it throws is thrown to all who asked. At most `most` items go together. */
+  constructor (ask: (items: readonly Item[]) => Promise<readonly Result[]>, most: number) {
+    this.#ask = ask
+    this.#most = most
+  }
+
+  request (item: Item): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  #schedule (): void {
+    if (this.#isScheduled || this.#isAsking || this.#waiting.length === 0) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump (): void {
+    const taken = this.#waiting.splice(0, this.#most)
+    this.#isAsking = true
+    this.#ask(taken.map(({ item }) => item)).then(results => {
+      taken.forEach(({ resolve, reject }, index) => {
+        const result = results[index]
+        if (result === undefined) reject(new TypeError('a question without an answer'))
+        else resolve(result)
+      })
+    }, (error: unknown) => { for (const { reject } of taken) reject(error) }).finally(() => {
+      this.#isAsking = false
+      this.#schedule()
+    }).catch(() => {})
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Gives a partition to real brokers, in one record of the metadata log: the ISR grows by the brokers that it is being moved to,
+ * which completes the move, and the first of them leads. It can be begun again at any point: every round looks at the metadata.
+ *
+ *   led by us, moving to others ──AlterPartition [us, targets]──▶ NEW_LEADER_ELECTED ──metadata shows it──▶ handed over
+ *          ▲         │ refused: somebody died, or epochs are old
+ *          └─────────┘ look again
+ */
+import { ShadowError } from '../../../errors.ts'
+import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { isHandedOver, sameBrokers, targetReplicas } from './partition-entry.ts'
+import type { ShadowLeader } from './shadow-leader.ts'
+
+const CONFIRM_MS = 3000
+const MOVED_MS = 5000
+
+/**
+ * `targets`: the brokers that have all of it, the first of them to lead. Resolves with the entry of the partition that is led by
+ * one of them and held by real brokers alone.
+ * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) when it is not so yet: call again
+ */
+export async function handOver (leader: ShadowLeader, topicId: string, topic: string, partition: number, targets: readonly number[]): Promise<PartitionEntry> {
+  const { control, shadowIds } = leader
+  const entry = entryOf(leader, topicId, topic, partition)
+  if (isHandedOver(entry, shadowIds)) return entry
+  const name = `${topic}-${partition}`
+  if (entry.leader !== leader.brokerId) {
+    if (shadowIds.has(entry.leader) || entry.leader < 0) throw retriable(`${name} is led by ${entry.leader < 0 ? 'nobody' : `broker ${entry.leader}`}: waiting until the shadow leader leads it`)
+    // A real broker leads already: what is left is to take the shadow leader out of the replicas.
+    const real = targetReplicas(entry).filter(id => !shadowIds.has(id))
+    await control.reassign(topic, partition, real.length > 0 ? real : targets)
+    return await confirmed(leader, topicId, topic, partition, MOVED_MS)
+  }
+  if (!sameBrokers(targetReplicas(entry), targets)) {
+    await control.reassign(topic, partition, targets)
+    await control.until(image => {
+      const now = image.partition(topicId, partition)
+      return now !== null && sameBrokers(targetReplicas(now), targets) ? now : undefined
+    }, { what: `the move of ${name} to brokers ${targets.join(', ')}`, timeoutMs: MOVED_MS })
+  }
+  const moving = entryOf(leader, topicId, topic, partition)
+  const outcome = await control.setIsr(moving, [moving.leader, ...targets])
+  switch (outcome.kind) {
+    case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
+    case 'altered': throw retriable(`the ISR of ${name} was changed, and the move is not complete`)
+    case 'refused':
+    case 'unknown': {
+      // The metadata that was used may be old, or the one that a lost answer made.
+      const now = await confirmed(leader, topicId, topic, partition, 200).catch(() => null)
+      if (now !== null) return now
+      throw retriable(`the handover of ${name}: ${outcome.error.message}`)
+    }
+  }
+}
+
+function entryOf (leader: ShadowLeader, topicId: string, topic: string, partition: number): PartitionEntry {
+  const entry = leader.control.image.partition(topicId, partition)
+  if (entry === null) throw new ShadowError('CONFLICT', `the shadow cluster has no partition ${topic}-${partition} any more`)
+  return entry
+}
+
+async function confirmed (leader: ShadowLeader, topicId: string, topic: string, partition: number, timeoutMs: number): Promise<PartitionEntry> {
+  return await leader.control.until(image => {
+    const entry = image.partition(topicId, partition)
+    return entry !== null && isHandedOver(entry, leader.shadowIds) ? entry : undefined
+  }, { what: `${topic}-${partition} with real brokers`, timeoutMs })
+}
+
+function retriable (message: string): ShadowError {
+  return new ShadowError('CLUSTER_UNAVAILABLE', message, { retriable: true })
+}

@@ -1,0 +1,22 @@
+/** What a partition's entry in the metadata log means for who leads it and who is to hold it. */
+import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+
+/** The replicas that a reassignment under way leads to, or those that there are. */
+export function targetReplicas ({ replicas, removingReplicas }: PartitionEntry): number[] {
+  return replicas.filter(id => !removingReplicas.includes(id))
+}
+
+/** True when the partition is held by real brokers alone, one of which leads it, or would if it were alive. */
+export function isHandedOver ({ replicas, leader }: PartitionEntry, shadowLeaders: ReadonlySet<number>): boolean {
+  return !replicas.some(id => shadowLeaders.has(id)) && !shadowLeaders.has(leader)
+}
+
+/** The real brokers of a replica set that are alive. */
+export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: MetadataImage, shadowLeaders: ReadonlySet<number>): number[] {
+  return replicas.filter(id => !shadowLeaders.has(id) && image.brokers.get(id)?.fenced === false)
+}
+
+/** True for two sets of brokers that are the same, in whatever order. */
+export function sameBrokers (a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every(id => b.includes(id))
+}

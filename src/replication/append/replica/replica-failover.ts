@@ -1,0 +1,180 @@
+/**
+ * The failover of one topic in append mode replica. It may be ended at any point, by a kill too, and begun again by whoever leads
+ * then: every step looks at what is there.
+ *
+ *   freeze ──▶ followers at the end ──▶ producer-id barrier ──▶ hand over ──▶ end open transactions ──▶ topic configs ──▶ FAILED_OVER
+ *
+ * The source is not asked for anything: it may be gone. Then the longest follower is the truth.
+ */
+import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
+import { abortTransactions } from '../../../client/admin/abort-transactions.ts'
+import { describeProducers } from '../../../client/admin/describe-producers.ts'
+import { endOfEpoch } from '../../../client/admin/end-of-epoch.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import { ShadowError } from '../../../errors.ts'
+import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { restoreConfigs } from '../../failover/restore-configs.ts'
+import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import { handOver } from './hand-over.ts'
+import { isHandedOver, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import type { ReplicaPartition } from './replica-partition.ts'
+import type { ShadowLeader } from './shadow-leader.ts'
+import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
+
+/** How long a living follower that is not at the end is waited for; then it is left out, and joins again afterwards. */
+const FOLLOWER_WAIT_MS = 10_000
+const POLL_MS = 5
+
+export interface ReplicaFailoverOptions {
+  readonly leader: ShadowLeader
+  readonly shadow: Cluster
+  readonly barrier: ProducerIdBarrier
+  readonly logger: Logger
+  readonly now: () => number
+  readonly signal: AbortSignal
+  /** The topic's partitions, as many as the metadata shows. */
+  readonly partitionsOf: (topic: ShadowTopic) => readonly ReplicaPartition[]
+  readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
+}
+
+/** What a partition is handed over with. */
+interface Cut {
+  readonly partition: number
+  readonly end: number
+  /** The brokers that have all of it, the first of them to lead. */
+  readonly targets: readonly number[]
+  /** Those that are to hold it in the end. */
+  readonly wanted: readonly number[]
+}
+
+/**
+ * Takes a topic that is FAILING_OVER to FAILED_OVER. What can pass is tried again for as long as this engine leads.
+ * @throws {ShadowError} ABORTED
+ */
+export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<void> {
+  const { leader, shadow, barrier, logger, signal } = options
+  const steps = new FailoverSteps(topic, options)
+  const topicId = await steps.run('lookUp', () => topicIdOf(topic, leader))
+  if (topicId === null) {
+    // Claimed, and never created: there is nothing to open but the name.
+    await steps.run('record', () => topic.enter('FAILED_OVER', { endOffsets: [] }))
+    steps.log(logger)
+    return
+  }
+  const cuts = await steps.run('followers', () => cutAll(topic, topicId, options))
+  await steps.run('producerIds', () => barrier.ensureNoted(signal))
+  await steps.run('handOver', async () => {
+    await Promise.all(cuts.map(async ({ partition, targets }) => {
+      await handOver(leader, topicId, topic.topic, partition, targets)
+      options.partitionsOf(topic)[partition]?.handedOver()
+    }))
+  })
+  const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
+  await steps.run('transactions', () => endTransactions(shadow, partitions, barrier, signal))
+  const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options))
+  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal, shadowing: await options.shadowingConfigs(topic) }))
+  await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader))
+  await steps.run('record', () => topic.enter('FAILED_OVER', { created: true, shadowTopicId: topicId, endOffsets, refusedConfigs }))
+  steps.log(logger)
+}
+
+/** Null for a topic that was claimed and never created; one of that name that somebody else made is none of ours. */
+async function topicIdOf ({ topic, record }: ShadowTopic, leader: ShadowLeader): Promise<string | null> {
+  const { image } = leader.control
+  if (record.shadowTopicId !== null) {
+    if (!image.topics.has(record.shadowTopicId)) throw new ShadowError('CONFLICT', `the shadow topic ${topic} (id ${record.shadowTopicId}) was deleted`, { retriable: true })
+    return record.shadowTopicId
+  }
+  const found = image.topicsByName.get(topic)
+  const isOurs = found !== undefined && [...found.partitions.values()].every(({ replicas }) => replicas.some(id => leader.shadowIds.has(id)))
+  return await Promise.resolve(isOurs ? found.id : null)
+}
+
+/** Freezes all partitions at once, and waits for their followers together. Those that are handed over already are left out. */
+async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFailoverOptions): Promise<Cut[]> {
+  const { leader } = options
+  leader.assertReady()
+  const partitions = options.partitionsOf(topic)
+  for (const partition of partitions) partition.freeze()
+  const cuts = await Promise.all(partitions.map(async partition => {
+    const entry = leader.control.image.partition(topicId, partition.partition)
+    if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic.topic}-${partition.partition}`, { retriable: true })
+    return isHandedOver(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
+  }))
+  return cuts.filter(found => found !== null)
+}
+
+/** Waits until the living followers are at the frozen end. Who is not there in time is left out; without anybody there, the longest is the truth. */
+async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal }: ReplicaFailoverOptions): Promise<Cut> {
+  const { served } = partition
+  const name = `${partition.topic.topic}-${partition.partition}`
+  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
+  const deadlineMs = now() + FOLLOWER_WAIT_MS
+  const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
+  for (;;) {
+    const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
+    const known = living.filter(id => served.followers.has(id))
+    const end = Math.max(served.frozenEnd, ...known.map(id => served.followers.get(id)?.fetchOffset ?? 0))
+    const there = known.filter(id => served.isCaughtUp(id, end))
+    if (living.length > 0 && there.length === living.length) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    if (now() >= deadlineMs) {
+      if (there.length > 0) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+      if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
+      // What was in our memory alone reached nobody, and nobody will get it any more.
+      served.freeze(Math.max(...known.map(id => served.followers.get(id)?.fetchOffset ?? 0)))
+      continue
+    }
+    await sleep(POLL_MS, signal)
+  }
+}
+
+/** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
+function inOrder (replicas: readonly number[], some: readonly number[]): number[] {
+  return [...replicas.filter(id => some.includes(id)), ...some.filter(id => !replicas.includes(id))]
+}
+
+/** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */
+async function endTransactions (shadow: Cluster, partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, barrier: ProducerIdBarrier, signal: AbortSignal): Promise<void> {
+  await shadow.refresh({ signal })
+  const states = await describeProducers(shadow, partitions, { signal })
+  const failed = states.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+  if (failed !== undefined) throw new ShadowError('BROKER_ERROR', `the producers of ${failed.topic}-${failed.partition} cannot be read: ${failed.error?.message ?? errorName(failed.errorCode)}`, { retriable: true })
+  // An engine that died may not have noted all that it gave to followers.
+  const highest = Math.max(-1, ...states.flatMap(({ producers }) => producers.map(({ producerId }) => producerId)))
+  if (barrier.note(highest)) await barrier.ensureNoted(signal)
+  const open = states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => currentTxnStartOffset >= 0)
+    .map(({ producerId, producerEpoch, coordinatorEpoch }) => ({ topic, partition, producerId, producerEpoch, coordinatorEpoch })))
+  if (open.length === 0) return
+  const aborted = await abortTransactions(shadow, open, { signal })
+  const refused = aborted.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
+  if (refused !== undefined) throw new ShadowError('BROKER_ERROR', `an open transaction in ${refused.topic}-${refused.partition} could not be aborted: ${refused.error?.message ?? errorName(refused.errorCode)}`, { retriable: true })
+}
+
+/** Where the copies ended: all that was copied has one leader epoch, which ends where the first real leader began. */
+async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], { shadow, signal }: ReplicaFailoverOptions): Promise<number[]> {
+  const rows = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
+  const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
+  const ends: number[] = []
+  for (const { partition, errorCode, error, endOffset } of await endOfEpoch(shadow, rows, SERVED_LEADER_EPOCH, { signal })) {
+    if (errorCode !== ErrorCodes.NONE) throw new ShadowError('BROKER_ERROR', `the end of the copy of ${topic.topic}-${partition} cannot be read: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
+    const cutAt = expected.get(partition)
+    // Where nothing was copied, there is no such epoch.
+    const end = endOffset < 0 ? cutAt ?? 0 : endOffset
+    if (cutAt !== undefined && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
+    ends[partition] = end
+  }
+  return ends
+}
+
+/** Replicas that were left out are given back; they join when they have caught up, which nobody waits for. */
+async function completeReplicas (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
+  await Promise.all(cuts.filter(({ targets, wanted }) => !sameBrokers(targets, wanted)).map(async ({ partition, wanted }) => {
+    const entry = leader.control.image.partition(topicId, partition)
+    if (entry === null || sameBrokers(targetReplicas(entry), wanted)) return
+    await leader.control.reassign(topic.topic, partition, wanted)
+  }))
+}

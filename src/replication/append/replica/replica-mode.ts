@@ -1,0 +1,235 @@
+/**
+ * Append mode `replica`: the shadow cluster's own brokers fetch the source's batches from the shadow leader, as followers of the
+ * shadow partitions. Every byte is exact, whatever the source holds, and nobody can write to a shadow partition: it has no leader
+ * but us. Position and state are the cluster's: the followers' fetch offsets, and the metadata log.
+ */
+import type { Cluster } from '../../../client/cluster.ts'
+import type { LinkClientOptions } from '../../../config/link-config.ts'
+import { ShadowError } from '../../../errors.ts'
+import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
+import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { onAbort } from '../../../net/abort.ts'
+import type { FrameMemory } from '../../../net/frame-memory.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import type { TopicRecord } from '../../../state/records.ts'
+import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import { ByteBudget } from '../../source/byte-budget.ts'
+import { Fetcher } from '../../source/fetcher.ts'
+import type { Adoption, AppendHost, AppendMode, CreatedTopic, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { FollowerCheck } from './follower-check.ts'
+import { ProducerIdGate } from './producer-id-gate.ts'
+import { targetReplicas } from './partition-entry.ts'
+import { replicaShadowingConfigs } from './replica-configs.ts'
+import { failOverReplica } from './replica-failover.ts'
+import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
+import { ReplicaTopics } from './replica-topics.ts'
+import type { ShadowLeader } from './shadow-leader.ts'
+import { SourceBoundsLookup } from './source-bounds.ts'
+import { TailMemory } from './tail-memory.ts'
+
+/** A follower cannot append more at once than a segment holds: Kafka's own default, which a shadow topic keeps unless its source says otherwise. */
+const DEFAULT_SEGMENT_BYTES = 1024 * 1024 * 1024
+
+export interface ReplicaModeOptions {
+  readonly leader: ShadowLeader
+  readonly source: Cluster
+  readonly shadow: Cluster
+  readonly client: LinkClientOptions
+  /** What the source's answers to fetches lie in. */
+  readonly memory: FrameMemory
+  readonly maxBufferedBytes: number
+  readonly barrier: ProducerIdBarrier
+  /** The highest producer id that the link's record has, and how to raise it. */
+  readonly highestProducerId: number
+  readonly recordProducerId: (producerId: number) => Promise<unknown>
+  /** Ends when the engine no longer leads, and when the link is deleted. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  readonly now: () => number
+  readonly host: AppendHost
+}
+
+export class ReplicaMode implements AppendMode {
+  readonly #options: ReplicaModeOptions
+  readonly #budget: ByteBudget
+  readonly #fetcher: Fetcher
+  readonly #bounds: SourceBoundsLookup
+  readonly #check: FollowerCheck
+  readonly #topics: ReplicaTopics
+  readonly #gate: ProducerIdGate
+  readonly #work: ReplicaWork
+  /** By the name of the topic, in the order of their numbers. */
+  readonly #partitions = new Map<string, ReplicaPartition[]>()
+
+  constructor (options: ReplicaModeOptions) {
+    const { leader, source, shadow, client, memory, signal, host, barrier } = options
+    this.#options = options
+    this.#budget = new ByteBudget(options.maxBufferedBytes)
+    const obstacle = (): string | null => host.obstacle()
+    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    this.#bounds = new SourceBoundsLookup({ source, signal, retryBackoffMs: client.retryBackoffMs, obstacle })
+    this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
+    this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })
+    barrier.note(options.highestProducerId)
+    this.#gate = new ProducerIdGate({
+      highest: options.highestProducerId,
+      record: options.recordProducerId,
+      signal,
+      onRaised: () => { for (const partition of this.#all()) partition.served?.release() }
+    })
+    const tailMemory = new TailMemory(this.#budget)
+    this.#work = {
+      memory: tailMemory,
+      maxServedBytes: DEFAULT_SEGMENT_BYTES,
+      fetch: target => this.#fetcher.wake(target),
+      sourceBounds: partition => this.#bounds.of(partition),
+      locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
+      check: (partition, brokerId, fetchOffset) => this.#check.start(partition, brokerId, fetchOffset),
+      onProducerId: producerId => host.onProducerId(producerId),
+      mayServe: producerId => this.#gate.mayServe(producerId),
+      problem: () => leader.problem
+    }
+    leader.lead()
+    const forgets = [leader.metadata.onChange(delta => this.#onMetadata(delta)), leader.onReady(() => this.#connectAll())]
+    onAbort(signal, () => {
+      for (const forget of forgets) forget()
+      for (const partition of this.#all()) this.#forget(partition)
+      tailMemory.close()
+    })
+  }
+
+  get bufferedBytes (): number {
+    return this.#budget.usedBytes
+  }
+
+  * #all (): Generator<ReplicaPartition> {
+    for (const partitions of this.#partitions.values()) yield * partitions
+  }
+
+  shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>> {
+    return replicaShadowingConfigs(record.configs, supported)
+  }
+
+  async create (creation: ShadowCreation): Promise<CreatedTopic> {
+    return await this.#topics.create(creation)
+  }
+
+  async adopt (creation: ShadowCreation): Promise<Adoption> {
+    return await this.#topics.adopt(creation)
+  }
+
+  async grow ({ topic }: TopicRecord, count: number): Promise<void> {
+    const { leader } = this.#options
+    const first = leader.control.image.topicsByName.get(topic)?.partitions.get(0)
+    const factor = first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length
+    await this.#topics.grow(topic, count, Math.max(1, factor))
+  }
+
+  begin (topic: ShadowTopic, partition: number): PartitionShadow {
+    const found = this.#ensure(topic, partition)
+    found.activate()
+    return found
+  }
+
+  /** Followers of every unopened topic are answered, also of those that are not copied any more. */
+  async learn (topics: readonly ShadowTopic[]): Promise<void> {
+    for (const topic of topics) this.#ensureAll(topic)
+    await Promise.resolve()
+  }
+
+  async quiesce (): Promise<void> {
+    // Nothing of ours is under way whose outcome anybody would have to find out: followers fetch, and the rest is in the metadata log.
+    await Promise.resolve()
+  }
+
+  async keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]> {
+    const { leader } = this.#options
+    leader.assertReady()
+    const problems: string[] = []
+    for (const topic of topics) {
+      const moved = await this.#topics.moveOn(topic.topic)
+      if (moved > 0) problems.push(`${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
+    }
+    return problems
+  }
+
+  async failOver (topic: ShadowTopic): Promise<void> {
+    const { leader, shadow, barrier, logger, now, signal, host } = this.#options
+    this.#ensureAll(topic)
+    await failOverReplica(topic, {
+      leader, shadow, barrier, logger, now, signal,
+      partitionsOf: () => this.#ensureAll(topic),
+      shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
+    })
+    for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
+    this.#partitions.delete(topic.topic)
+  }
+
+  #ensureAll (topic: ShadowTopic): readonly ReplicaPartition[] {
+    return Array.from({ length: topic.record.partitions }, (_, partition) => this.#ensure(topic, partition))
+  }
+
+  #ensure (topic: ShadowTopic, partition: number): ReplicaPartition {
+    let partitions = this.#partitions.get(topic.topic)
+    if (partitions === undefined) this.#partitions.set(topic.topic, partitions = [])
+    for (let next = partitions.length; next <= partition; next++) {
+      const made = new ReplicaPartition(topic, next, this.#work)
+      partitions.push(made)
+      this.#connect(made)
+    }
+    const found = partitions[partition]
+    if (found === undefined) throw new ShadowError('INVARIANT', `no partition ${partition} of ${topic.topic}`)
+    return found
+  }
+
+  #forget (partition: ReplicaPartition): void {
+    const { served } = partition
+    partition.handedOver()
+    if (served !== null) this.#options.leader.partitions.remove(served)
+  }
+
+  #connectAll (): void {
+    for (const partition of this.#all()) this.#connect(partition)
+  }
+
+  #onMetadata (delta: MetadataDelta): void {
+    if (delta.replaced) {
+      this.#connectAll()
+      return
+    }
+    const { leader } = this.#options
+    for (const [topicId, changed] of delta.partitions) {
+      const name = leader.metadata.image?.topics.get(topicId)?.name
+      const partitions = name === undefined ? undefined : this.#partitions.get(name)
+      if (partitions === undefined) continue
+      for (const index of changed) {
+        const partition = partitions[index]
+        if (partition !== undefined) this.#connect(partition)
+      }
+    }
+  }
+
+  /** Takes over what the metadata shows of a partition. */
+  #connect (partition: ReplicaPartition): void {
+    const { leader } = this.#options
+    const { brokerId } = leader
+    const { topic } = partition
+    const { image } = leader.metadata
+    const found = image?.topicsByName.get(topic.topic)
+    const entry = found?.partitions.get(partition.partition)
+    if (brokerId === null || found === undefined || entry === undefined) return
+    // A topic of that name that somebody made anew is none of ours.
+    if (topic.record.shadowTopicId !== null && topic.record.shadowTopicId !== found.id) return
+    const added = partition.setEntry(entry, brokerId)
+    if (added !== null) leader.partitions.add(added)
+    this.#checkLeader(topic, entry)
+  }
+
+  /** Nobody but a failover of ours makes a real broker lead. */
+  #checkLeader (topic: ShadowTopic, { leader, partition }: PartitionEntry): void {
+    const isExpected = leader < 0 || this.#options.leader.shadowIds.has(leader) || !topic.isShadowed
+    if (isExpected) return
+    topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${leader} leads partition ${partition} of the shadow topic, which nobody asked it to: it may have been written to`, partition, offset: null })
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Shadow topics as append mode replica makes them. A real broker is never in the ISR before it is to lead: a topic is created with
+ * the shadow leader as its only replica, and then moved to the real brokers, who copy but do not join. The move stays under way
+ * until the failover, which is what completes it (facts/replica-mode-experiments.md, "Death between CreateTopics and the ISR shrink").
+ */
+import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
+import { createPartitions } from '../../../client/admin/create-partitions.ts'
+import { createTopic } from '../../../client/admin/create-topic.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import type { MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { Adoption, CreatedTopic, ShadowCreation } from '../append-mode.ts'
+import { targetReplicas } from './partition-entry.ts'
+import { inRackOrder, placeReplicas } from './replica-placement.ts'
+import { whenReady, type ShadowLeader } from './shadow-leader.ts'
+
+const READY_MS = 10_000
+const SHOWN_MS = 10_000
+/** Where the shadow cluster's own default is to count, which no request tells for all brokers. */
+const DEFAULT_REPLICAS = 3
+
+export interface ReplicaTopicsOptions {
+  readonly leader: ShadowLeader
+  readonly cluster: Cluster
+  readonly signal: AbortSignal
+}
+
+export class ReplicaTopics {
+  readonly #options: ReplicaTopicsOptions
+
+  constructor (options: ReplicaTopicsOptions) {
+    this.#options = options
+  }
+
+  /** @throws {BrokerError} what the shadow cluster says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
+  async create ({ record: { topic, partitions }, configs, replicationFactor }: ShadowCreation): Promise<CreatedTopic> {
+    const { leader, cluster, signal } = this.#options
+    await whenReady(leader, signal, READY_MS, async () => {
+      const { brokerId } = leader.assertReady()
+      await leader.uncordoned(() => createTopic(cluster, { name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) }, { signal }))
+    })
+    return await this.#moved(topic, partitions, replicationFactor)
+  }
+
+  /** An engine that died made it if the shadow leader alone leads it, or may; a real broker that leads it may have been written to. */
+  async adopt ({ record: { topic, partitions }, configs, replicationFactor }: ShadowCreation): Promise<Adoption> {
+    const { leader, cluster, signal } = this.#options
+    leader.assertReady()
+    const found = await this.#shown(topic, 1)
+    const foreign = [...found.partitions.values()].find(entry => !this.#isOurs(entry))
+    if (foreign !== undefined) return { kind: 'foreign', reason: `the shadow cluster has a topic of this name that was not made by the link: partition ${foreign.partition} is held by brokers ${foreign.replicas.join(', ')}` }
+    if (found.partitions.size !== partitions) return { kind: 'foreign', reason: `the shadow cluster has a topic of this name with ${found.partitions.size} partitions, and the link would have made ${partitions}` }
+    await alterTopicConfigs(cluster, topic, new Map(Object.entries(configs)), { signal })
+    return { kind: 'adopted', topic: await this.#moved(topic, partitions, replicationFactor) }
+  }
+
+  async grow (topic: string, count: number, replicationFactor: number): Promise<void> {
+    const { leader, cluster, signal } = this.#options
+    const { brokerId, image } = leader.assertReady()
+    const there = image.topicsByName.get(topic)?.partitions.size ?? 0
+    if (there < count) {
+      await leader.uncordoned(() => createPartitions(cluster, { topic, count, assignments: Array.from({ length: count - there }, () => [brokerId]) }, { signal }))
+    }
+    await this.#moved(topic, count, replicationFactor)
+  }
+
+  /** Moves what nobody moves away from the shadow leader: somebody cancelled it, or an engine died before. Returns how many partitions. */
+  async moveOn (topic: string): Promise<number> {
+    const entry = this.#options.leader.control.image.topicsByName.get(topic)
+    const stuck = [...entry?.partitions.values() ?? []].filter(partition => this.#isStuck(partition))
+    if (entry === undefined || stuck.length === 0) return 0
+    const factor = Math.max(1, ...[...entry.partitions.values()].map(partition => targetReplicas(partition).filter(id => !this.#isShadow(id)).length))
+    await this.#move(topic, stuck, factor)
+    return stuck.length
+  }
+
+  async #moved (topic: string, partitions: number, replicationFactor: number): Promise<CreatedTopic> {
+    const { leader } = this.#options
+    const found = await this.#shown(topic, partitions)
+    await this.#move(topic, [...found.partitions.values()].filter(entry => this.#isStuck(entry)), replicationFactor < 0 ? DEFAULT_REPLICAS : replicationFactor)
+    await leader.control.until(image => {
+      const entries = [...image.topicsByName.get(topic)?.partitions.values() ?? []]
+      return entries.length >= partitions && entries.every(entry => !this.#isStuck(entry)) ? true : undefined
+    }, { what: `the replicas of ${topic} on real brokers`, timeoutMs: SHOWN_MS })
+    return { topicId: found.id }
+  }
+
+  async #move (topic: string, entries: readonly PartitionEntry[], replicationFactor: number): Promise<void> {
+    const { control } = this.#options.leader
+    const order = inRackOrder(this.#realBrokers(control.image))
+    await Promise.all(entries.map(({ partition }) => control.reassign(topic, partition, placeReplicas(order, topic, partition, replicationFactor))))
+  }
+
+  /** Those that are alive; all, if none is. */
+  #realBrokers (image: MetadataImage): Array<{ readonly id: number, readonly rack: string | null }> {
+    const real = [...image.brokers.values()].filter(({ id }) => !this.#isShadow(id))
+    const alive = real.filter(({ fenced, inControlledShutdown }) => !fenced && !inControlledShutdown)
+    return alive.length > 0 ? alive : real
+  }
+
+  async #shown (topic: string, partitions: number): Promise<TopicEntry> {
+    return await this.#options.leader.control.until(image => {
+      const entry = image.topicsByName.get(topic)
+      return entry !== undefined && entry.partitions.size >= partitions ? entry : undefined
+    }, { what: `topic ${topic}`, timeoutMs: SHOWN_MS })
+  }
+
+  #isShadow (brokerId: number): boolean {
+    return this.#options.leader.shadowIds.has(brokerId)
+  }
+
+  #isOurs ({ leader, isr, replicas }: PartitionEntry): boolean {
+    return replicas.some(id => this.#isShadow(id)) && (leader < 0 || this.#isShadow(leader)) && isr.every(id => this.#isShadow(id))
+  }
+
+  /** Led by the shadow leader, and not on its way to anybody else. */
+  #isStuck (entry: PartitionEntry): boolean {
+    return targetReplicas(entry).some(id => this.#isShadow(id))
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The broker that the engine registers with the shadow cluster: it leads the shadow partitions of all links in append mode
+ * replica, and the real brokers follow it (DESIGN.md §4).
+ *
+ *   observing ──lead()──▶ identifying ──▶ registering ──▶ ready ──▶ …     whatever fails is tried again; `problem` says what
+ *       (controllers and metadata)   (listener, internal topics)
+ *
+ * Its identity is in the state topic: an engine that takes over within the session timeout at the same address was never away.
+ * At another address it is fenced and unfenced once, because followers look an address up only when a leader epoch changes.
+ */
+import { randomInt } from 'node:crypto'
+import type { Cluster } from '../../../client/cluster.ts'
+import { retry } from '../../../client/retry.ts'
+import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
+import { messageOf, ShadowError } from '../../../errors.ts'
+import { BrokerLife } from '../../../kraft/broker-life.ts'
+import { allocateProducerIds } from '../../../kraft/commands/allocate-producer-ids.ts'
+import { Controllers } from '../../../kraft/controllers.ts'
+import { discoverControllers, knownControllers } from '../../../kraft/locate-controllers.ts'
+import { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
+import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
+import { interBrokerListener } from '../../../kraft/registered-brokers.ts'
+import { isAborted } from '../../../net/abort.ts'
+import type { Dial } from '../../../net/dial.ts'
+import { formatHostPort } from '../../../net/host-port.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import type { ShadowLeaderRecord, StateChange } from '../../../state/records.ts'
+import type { StateFollower } from '../../../state/state-follower.ts'
+import { ensureInternalTopics } from './internal-topics.ts'
+import { PartitionControl } from './partition-control.ts'
+import { chooseIdentity } from './shadow-identity.ts'
+import { ShadowLeaderServer } from './shadow-leader-server.ts'
+import { ShadowPartitions } from './shadow-partitions.ts'
+
+const PLAINTEXT = 0
+const RETRY_MS = 1000
+const INTERNAL_TOPICS_MS = 15_000
+const UNREGISTER_MS = 10_000
+const BLOCKS_AT_ONCE = 16
+
+export interface ShadowLeaderOptions {
+  readonly config: ShadowLeaderConfig
+  /** The shadow cluster; it stays the caller's. */
+  readonly cluster: Cluster
+  readonly state: StateFollower
+  readonly write: (changes: readonly StateChange[]) => Promise<number>
+  /** False when another engine may lead by now. */
+  readonly mayLead: () => boolean
+  /** Ends when this engine no longer leads the links. */
+  readonly signal: AbortSignal
+  readonly dial?: Dial | undefined
+  readonly logger: Logger
+  readonly now: () => number
+  readonly wallClock: () => Date
+}
+
+export class ShadowLeader {
+  readonly controllers: Controllers
+  readonly metadata: MetadataFollower
+  readonly control: PartitionControl
+  /** What followers can fetch. */
+  readonly partitions = new ShadowPartitions()
+  readonly #options: ShadowLeaderOptions
+  readonly #readyListeners = new Set<() => void>()
+  #identity: ShadowLeaderRecord | null = null
+  #server: ShadowLeaderServer | null = null
+  #life: BrokerLife | null = null
+  #problem: string | null = null
+  #isReady = false
+  #leading: Promise<void> | null = null
+
+  constructor (options: ShadowLeaderOptions) {
+    const { config, cluster, dial, logger, now, signal } = options
+    this.#options = options
+    this.controllers = new Controllers({
+      locate: config.controllers.length > 0 ? knownControllers(config.controllers) : discoverControllers(cluster),
+      clientId: 'kshadow-leader',
+      logger,
+      now,
+      ...(dial === undefined ? {} : { dial })
+    })
+    this.metadata = MetadataFollower.start(this.controllers, { logger, now })
+    this.control = new PartitionControl({ controllers: this.controllers, metadata: this.metadata, cluster, broker: () => this.#broker(), signal })
+  }
+
+  /** Null before `lead` has found or made the identity. */
+  get brokerId (): number | null {
+    return this.#identity?.brokerId ?? null
+  }
+
+  /** Every id that is no real broker: also those of other engines, and of earlier ones. */
+  get shadowIds (): ReadonlySet<number> {
+    const ids = new Set(this.#options.state.state?.shadowLeaders.keys() ?? [])
+    if (this.#identity !== null) ids.add(this.#identity.brokerId)
+    return ids
+  }
+
+  /** True while it is registered and unfenced, as far as the last heartbeat says. */
+  get isReady (): boolean {
+    return this.#isReady && this.#life?.state === 'unfenced'
+  }
+
+  /** Why it does not lead at the moment; null when it does. */
+  get problem (): string | null {
+    return this.metadata.problem ?? this.#life?.problem ?? this.#problem ?? (this.isReady || this.#leading === null ? null : `the shadow leader is ${this.#life?.state ?? 'starting'}`)
+  }
+
+  /** Calls `listener` when it becomes ready, at once when it is; returns how to stop that. */
+  onReady (listener: () => void): () => void {
+    this.#readyListeners.add(listener)
+    if (this.isReady) listener()
+    return () => { this.#readyListeners.delete(listener) }
+  }
+
+  /** Begins to lead, if it has not begun. */
+  lead (): void {
+    this.#leading ??= this.#lead()
+  }
+
+  /** @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead */
+  assertReady (): { readonly brokerId: number, readonly image: MetadataImage } {
+    const { brokerId } = this
+    if (!this.isReady || brokerId === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow leader is not ready: ${this.problem ?? 'it has not started'}`, { retriable: true })
+    return { brokerId, image: this.control.image }
+  }
+
+  #broker (): { readonly brokerId: number, readonly brokerEpoch: bigint } {
+    const brokerEpoch = this.#life?.epoch ?? null
+    if (this.#identity === null || brokerEpoch === null || !this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
+    return { brokerId: this.#identity.brokerId, brokerEpoch }
+  }
+
+  async #lead (): Promise<void> {
+    const { signal, logger } = this.#options
+    while (!isAborted(signal)) {
+      try {
+        await this.#begin()
+        this.#problem = null
+        this.#isReady = true
+        for (const listener of [...this.#readyListeners]) listener()
+        return
+      } catch (error) {
+        if (isAborted(signal)) return
+        if (this.#problem !== messageOf(error)) logger.warn({ err: error }, `the shadow leader cannot start yet: ${messageOf(error)}`)
+        this.#problem = messageOf(error)
+        await sleep(RETRY_MS, signal).catch(() => {})
+      }
+    }
+  }
+
+  async #begin (): Promise<void> {
+    const { config, cluster, signal, logger, mayLead, now } = this.#options
+    const image = await this.metadata.reached(0, signal)
+    const identity = this.#identity ??= await this.#identify(image)
+    const { brokerId, incarnationId, logDirId } = identity
+    const listener = interBrokerListener(image, { brokerId, configured: config.interBrokerListener })
+    if (listener.securityProtocol !== PLAINTEXT) throw new ShadowError('CONFLICT', `the brokers reach each other by listener ${listener.name}, which is not PLAINTEXT: TLS and SASL between brokers are not part of this version`)
+    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
+    const { clusterId } = await cluster.view({ signal })
+    if (clusterId === null) throw new ShadowError('CONFLICT', 'the shadow cluster does not tell its cluster id')
+    const before = image.brokers.get(brokerId)
+    if (before === undefined || before.fenced) await ensureInternalTopics(cluster, this.metadata, { signal, deadlineMs: INTERNAL_TOPICS_MS })
+    const { host, port } = config.advertised
+    this.#life ??= BrokerLife.start(this.controllers, this.metadata, {
+      brokerId, clusterId, incarnationId, logDirId, endpoint: { ...listener, host, port }, mayHeartbeat: mayLead, logger, now
+    })
+    const known = before?.endpoints.get(listener.name)
+    const hasMoved = known !== undefined && (known.host !== host || known.port !== port)
+    if (before?.fenced === false && hasMoved) {
+      logger.info({ brokerId, from: formatHostPort(known), to: formatHostPort({ host, port }) }, 'the shadow leader has moved: followers are told by a change of leader epochs')
+      await this.#life.fence({ signal })
+    }
+    await this.#life.unfence({ signal })
+    this.#life.setCordoned(true)
+  }
+
+  async #identify (image: MetadataImage): Promise<ShadowLeaderRecord> {
+    const { state, config, write, wallClock, signal, logger } = this.#options
+    const known = (await state.reached(0, signal)).shadowLeaders
+    const identity = chooseIdentity(known, image, config.brokerIds, wallClock())
+    if (!known.has(identity.brokerId)) {
+      // Recorded before it is used: sidecars must know that it is no real broker, and an engine that takes over who it is.
+      await state.reached(await write([{ kind: 'shadow-leader', brokerId: identity.brokerId, value: identity }]), signal)
+      logger.info({ brokerId: identity.brokerId }, `the shadow leader is broker ${identity.brokerId}`)
+    }
+    return identity
+  }
+
+  /** Creates topics with replicas here, which a cordoned log directory does not let in everywhere (KAFKA-20832). */
+  async uncordoned<T> (work: () => Promise<T>): Promise<T> {
+    this.#life?.setCordoned(false)
+    try {
+      return await work()
+    } finally {
+      this.#life?.setCordoned(true)
+    }
+  }
+
+  /** See ProducerIdBarrier. */
+  async skipProducerIdBlocks (producerId: number, signal: AbortSignal): Promise<void> {
+    if (this.#life?.epoch == null) return
+    const next = this.metadata.image?.nextProducerId ?? 0n
+    for (let reached = next; reached <= BigInt(producerId);) {
+      const blocks = Math.min(BLOCKS_AT_ONCE, Math.ceil((producerId - Number(reached) + 1) / 1000))
+      for (const { firstId, count } of await Promise.all(Array.from({ length: blocks }, () => allocateProducerIds(this.controllers, this.#broker(), { signal })))) {
+        const end = firstId + BigInt(count)
+        if (end > reached) reached = end
+      }
+    }
+  }
+
+  /** Leaves the cluster for good: nothing is led any more. */
+  async unregister (signal: AbortSignal): Promise<void> {
+    const { logger, write } = this.#options
+    const identity = this.#identity
+    if (identity === null || this.#life === null) return
+    this.#isReady = false
+    await this.#life.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
+    this.#life = null
+    await write([{ kind: 'shadow-leader', brokerId: identity.brokerId, value: null }])
+    await this.#server?.close()
+    this.#server = null
+    this.#identity = null
+    this.#leading = null
+    logger.info({ brokerId: identity.brokerId }, 'the shadow leader was unregistered: nothing is left for it to lead')
+  }
+
+  /** After the signal: ends everything. The cluster notices when the session times out, unless another engine goes on before. */
+  async stopped (): Promise<void> {
+    this.#isReady = false
+    await this.#leading
+    await this.#life?.stop()
+    await this.#server?.close()
+    await this.metadata.stop()
+    await this.controllers.close()
+  }
+}
+
+/** Retried while the shadow leader is not ready. */
+export async function whenReady<T> (leader: ShadowLeader, signal: AbortSignal, deadlineMs: number, work: () => Promise<T>): Promise<T> {
+  return await retry(async () => {
+    leader.assertReady()
+    return await work()
+  }, { signal, deadlineMs, baseMs: 50, maxMs: 500 })
+}
