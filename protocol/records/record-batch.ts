@@ -147,6 +147,11 @@ export class RecordBatch {
     return (this.magic === 2 ? crc32c(this.checkedBytes) : crc32(this.checkedBytes)) === this.crc
   }
 
+  /** Writes another leader epoch into the bytes of this batch, in place. Only in magic 2 is there one; the CRC does not cover it. */
+  setPartitionLeaderEpoch (epoch: number): void {
+    if (this.magic === 2) this.#buffer.writeInt32BE(epoch, this.#start + LEADER_EPOCH_AT)
+  }
+
   /** Writes another base offset into the bytes of this batch, in place. The CRC does not cover it. */
   rebase (baseOffset: number): void {
     this.#buffer.writeBigInt64BE(BigInt(baseOffset), this.#start)

@@ -1,6 +1,6 @@
 /** What tests can make a broker do with requests, instead of or besides answering them truthfully. */
 import type { Api, RequestOf, ResponseInput } from '../../protocol/schema/api.ts'
-import type { ServerConnection } from './server/server-connection.ts'
+import type { ServerConnection } from '../net/server/server-connection.ts'
 
 export interface HookedRequest<A extends Api = Api> {
   readonly api: Api

@@ -1,13 +1,12 @@
 /** From a frame to the handler of its API, through the hooks, and back to a frame. */
-import { Reader } from '../../../protocol/buffer/reader.ts'
-import { DecodeError } from '../../../protocol/errors/protocol-errors.ts'
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
-import { decodeRequest, encodeResponse, readRequestHeader } from '../../../protocol/header.ts'
+import { decodeRequest, encodeResponse } from '../../../protocol/header.ts'
 import { ApiVersions } from '../../../protocol/messages/api-versions.ts'
 import type { Api, RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { includesVersion, type VersionRange } from '../../../protocol/schema/version-range.ts'
+import type { VersionRange } from '../../../protocol/schema/version-range.ts'
+import { OfferedApis, type OfferedApi } from '../../net/server/offered-apis.ts'
+import type { FrameAnswer, ServerConnection } from '../../net/server/server-connection.ts'
 import type { RequestHooks } from '../request-hooks.ts'
-import type { ServerConnection } from './server-connection.ts'
 
 /** What a handler knows of a request besides its body. */
 export interface RequestContext {
@@ -22,9 +21,7 @@ export interface RequestContext {
 export type Handle<A extends Api> = (body: RequestOf<A>, context: RequestContext) => ResponseInput<A> | null | Promise<ResponseInput<A> | null>
 
 /** One API as it is offered, its types forgotten. */
-export interface Endpoint {
-  readonly api: Api
-  readonly versions: VersionRange
+export interface Endpoint extends OfferedApi {
   readonly run: (received: Received) => Promise<readonly Buffer[] | null>
 }
 
@@ -74,14 +71,13 @@ function never (connection: ServerConnection): Promise<null> {
 }
 
 export class Dispatcher {
-  readonly #endpoints: ReadonlyMap<number, Endpoint>
+  readonly #endpoints: OfferedApis<Endpoint>
   readonly #hooks: RequestHooks
   #isOpen = true
 
   constructor (endpoints: readonly Endpoint[], hooks: RequestHooks) {
     this.#hooks = hooks
-    const all = [...endpoints, endpoint(ApiVersions, () => ({ errorCode: ErrorCodes.NONE, apiKeys: this.#offered }))]
-    this.#endpoints = new Map(all.sort((a, b) => a.api.key - b.api.key).map(offered => [offered.api.key, offered]))
+    this.#endpoints = new OfferedApis([...endpoints, endpoint(ApiVersions, () => ({ errorCode: ErrorCodes.NONE, apiKeys: this.#endpoints.listed }))])
   }
 
   /** Nothing is handled any more. */
@@ -89,23 +85,15 @@ export class Dispatcher {
     this.#isOpen = false
   }
 
-  get #offered (): Array<{ readonly apiKey: number, readonly minVersion: number, readonly maxVersion: number }> {
-    return [...this.#endpoints].map(([apiKey, { versions }]) => ({ apiKey, minVersion: versions.min, maxVersion: versions.max }))
-  }
-
   /**
    * The answer to a request, null when none is due.
    * @throws {DecodeError} for what cannot be answered: an API or version that is not offered, bytes that are no request
    */
-  async dispatch (frame: Buffer, connection: ServerConnection): Promise<readonly Buffer[] | null> {
-    // The header's tagged fields, which only some versions have, come after what is needed here.
-    const { apiKey, apiVersion, correlationId } = readRequestHeader(new Reader(frame), false)
-    const found = this.#endpoints.get(apiKey)
-    if (found !== undefined && includesVersion(found.versions, apiVersion)) {
-      return await found.run({ frame, apiVersion, connection, hooks: this.#hooks, isOpen: () => this.#isOpen })
-    }
-    if (apiKey !== ApiVersions.key) throw new DecodeError(`a request for API ${apiKey} version ${apiVersion}, which is not offered`)
-    // A client that is newer asks again in a version from this answer (KIP-511).
-    return encodeResponse(ApiVersions, 0, { correlationId }, { errorCode: ErrorCodes.UNSUPPORTED_VERSION, apiKeys: this.#offered })
+  async dispatch (frame: Buffer, connection: ServerConnection): Promise<FrameAnswer | null> {
+    const found = this.#endpoints.find(frame)
+    if ('refusal' in found) return { chunks: found.refusal }
+    const { offered, apiVersion } = found
+    const chunks = await offered.run({ frame, apiVersion, connection, hooks: this.#hooks, isOpen: () => this.#isOpen })
+    return chunks === null ? null : { chunks }
   }
 }

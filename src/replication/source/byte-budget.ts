@@ -3,6 +3,7 @@ export class ByteBudget {
   readonly limitBytes: number
   #usedBytes = 0
   #waiters: Array<() => void> = []
+  readonly #reclaimers = new Set<() => void>()
 
   constructor (limitBytes: number) {
     this.limitBytes = limitBytes
@@ -29,9 +30,21 @@ export class ByteBudget {
     for (const wake of waiters) wake()
   }
 
+  /** True while somebody waits for bytes that are not there. */
+  get isAwaited (): boolean {
+    return this.#waiters.length > 0
+  }
+
   /** Calls back once, when something has been given back. */
   whenFreed (wake: () => void): void {
     this.#waiters.push(wake)
+    for (const reclaim of this.#reclaimers) reclaim()
+  }
+
+  /** Calls `reclaim` whenever somebody begins to wait: whoever holds bytes that can be had again gives some back. Returns how to stop that. */
+  onShort (reclaim: () => void): () => void {
+    this.#reclaimers.add(reclaim)
+    return () => { this.#reclaimers.delete(reclaim) }
   }
 }
 

@@ -91,6 +91,9 @@ export class Fetcher {
     const { budget, signal } = this.#options
     if (signal.aborted) return null
     if (budget.freeBytes === 0) {
+      // Nobody is asked to give up memory for those who have changed their mind.
+      for (const target of lane.waiting) if (!target.wantsFetch(Infinity)) lane.waiting.delete(target)
+      if (lane.waiting.size === 0) return null
       budget.whenFreed(() => lane.schedule())
       return null
     }
@@ -103,13 +106,18 @@ export class Fetcher {
   #take (lane: Lane<LaneKind, FetchTarget>): Request {
     const { budget, client } = this.#options
     const targets: FetchTarget[] = []
+    const partitions = new Set<string>()
     for (const target of lane.waiting) {
+      // A request names a partition once: another position in it waits for the next request.
+      const key = `${target.topic}/${target.partition}`
+      if (partitions.has(key)) continue
+      lane.waiting.delete(target)
       // It may have been stopped, lost or frozen while it waited.
       if (!target.wantsFetch(Infinity)) continue
+      partitions.add(key)
       target.fetching = true
       targets.push(target)
     }
-    lane.waiting.clear()
     const most = lane.kind === 'catch-up' ? client.fetchMaxBytes : Math.min(client.fetchMaxBytes, SMALL_ANSWER_BYTES)
     return { targets, offsets: targets.map(target => target.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
   }

@@ -12,14 +12,22 @@ import { FrameReader } from '../../../protocol/frame.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
 
-/** The answer's chunks, null when none is due. */
-export type FrameHandler = (frame: Buffer, connection: ServerConnection) => Promise<readonly Buffer[] | null>
+export interface FrameAnswer {
+  /** The whole frame, length included. */
+  readonly chunks: readonly Buffer[]
+  /** Called once, when the chunks are not needed any more: the kernel has taken them, or the connection is closed. */
+  readonly onSent?: () => void
+}
+
+/** The answer to a frame, null when none is due. */
+export type FrameHandler = (frame: Buffer, connection: ServerConnection) => Promise<FrameAnswer | null>
 
 export interface ServerConnectionOptions {
   readonly id: number
   readonly maxFrameBytes: number
   readonly logger: Logger
   readonly handle: FrameHandler
+  readonly writeTimeoutMs?: number
   readonly onClosed: (connection: ServerConnection) => void
 }
 
@@ -35,18 +43,22 @@ export class ServerConnection {
   readonly #frames: FrameReader
   readonly #logger: Logger
   readonly #handle: FrameHandler
+  readonly #writeTimeoutMs: number
+  /** What to call for answers that the kernel has not taken yet. */
+  readonly #unsent = new Set<() => void>()
   readonly #ended = new AbortController()
   #queue: Buffer[] = []
   #queuedBytes = 0
   #isHandling = false
 
-  constructor (socket: Socket, { id, maxFrameBytes, logger, handle, onClosed }: ServerConnectionOptions) {
+  constructor (socket: Socket, { id, maxFrameBytes, logger, handle, writeTimeoutMs = 0, onClosed }: ServerConnectionOptions) {
     this.id = id
     this.remoteHost = socket.remoteAddress ?? 'unknown'
     this.#socket = socket
     this.#frames = new FrameReader(maxFrameBytes)
     this.#logger = logger
     this.#handle = handle
+    this.#writeTimeoutMs = writeTimeoutMs
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', error => logger.debug({ connection: id, error: error.message }, 'a client connection failed'))
@@ -54,6 +66,7 @@ export class ServerConnection {
       this.#queue = []
       this.#queuedBytes = 0
       this.#ended.abort()
+      for (const sent of [...this.#unsent]) sent()
       onClosed(this)
     })
   }
@@ -102,7 +115,9 @@ export class ServerConnection {
     try {
       for (let frame = this.#take(); frame !== undefined; frame = this.#take()) {
         const answer = await this.#handle(frame, this)
-        if (answer !== null && !this.signal.aborted) await this.#write(answer)
+        if (answer === null) continue
+        if (this.signal.aborted) answer.onSent?.()
+        else await this.#write(answer)
       }
     } finally {
       this.#isHandling = false
@@ -117,12 +132,25 @@ export class ServerConnection {
   }
 
   /** Resolves when the answer is on its way: a client that does not read gets no further answers made. */
-  async #write (chunks: readonly Buffer[]): Promise<void> {
+  async #write ({ chunks, onSent }: FrameAnswer): Promise<void> {
+    const sent = this.#whenSent(onSent)
     this.#socket.cork()
     let hasRoom = true
-    for (const chunk of chunks) hasRoom = this.#socket.write(chunk)
+    chunks.forEach((chunk, index) => { hasRoom = index === chunks.length - 1 ? this.#socket.write(chunk, sent) : this.#socket.write(chunk) })
     this.#socket.uncork()
     if (!hasRoom && this.#socket.writableNeedDrain) await this.#drained()
+  }
+
+  /** Memory that an answer refers to is in use until the kernel has it; a client that never takes it must not keep it for ever. */
+  #whenSent (onSent: (() => void) | undefined): () => void {
+    const timer = this.#writeTimeoutMs === 0 ? null : setTimeout(() => this.#refuse(new Error(`an answer was not taken within ${this.#writeTimeoutMs} ms`)), this.#writeTimeoutMs)
+    const sent = (): void => {
+      if (!this.#unsent.delete(sent)) return
+      if (timer !== null) clearTimeout(timer)
+      onSent?.()
+    }
+    this.#unsent.add(sent)
+    return sent
   }
 
   #drained (): Promise<void> {
@@ -137,7 +165,7 @@ export class ServerConnection {
     })
   }
 
-  /** Nothing after a malformed request can be trusted, and an answer cannot be given. */
+  /** Nothing after a malformed request can be trusted, and an answer cannot be given or is not taken. */
   #refuse (error: unknown): void {
     this.#logger.warn({ connection: this.id, client: this.remoteHost, err: error }, `closing a client connection: ${messageOf(error)}`)
     this.close()

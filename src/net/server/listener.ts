@@ -1,6 +1,6 @@
 /** The socket that a broker listens on, and its connections. */
 import { createServer, type Server } from 'node:net'
-import type { HostPort } from '../../net/host-port.ts'
+import type { HostPort } from '../host-port.ts'
 import type { Logger } from '../../observability/logger.ts'
 import { ServerConnection, type FrameHandler } from './server-connection.ts'
 
@@ -8,6 +8,8 @@ export interface ListenerOptions {
   readonly maxFrameBytes: number
   readonly logger: Logger
   readonly handle: FrameHandler
+  /** A connection whose client does not take an answer within so many milliseconds is closed. Default: never. */
+  readonly writeTimeoutMs?: number
 }
 
 export class Listener {

@@ -1,0 +1,74 @@
+/** What the source was last seen to have of one partition, and for how long the shadow has been behind it. */
+import type { PartitionStatus } from '../../link-service.ts'
+
+export interface SourceBounds {
+  /** Below 0 where an answer does not tell. */
+  readonly logStartOffset: number
+  readonly highWatermark: number
+  /** Null or below 0 where an answer does not tell. */
+  readonly lastStableOffset?: number | null
+}
+
+export class SourceView {
+  readonly #now: () => number
+  readonly #startedAtMs: number
+  #logStart: number | null = null
+  #lastStable: number | null = null
+  #highWatermark: number | null = null
+  /** The highest high watermark that was seen: a new leader of the source may not know it yet. */
+  #end = 0
+  #contactAtMs: number | null = null
+  #levelAtMs: number | null = null
+
+  constructor (now: () => number) {
+    this.#now = now
+    this.#startedAtMs = now()
+  }
+
+  get logStart (): number {
+    return this.#logStart ?? 0
+  }
+
+  get end (): number {
+    return this.#end
+  }
+
+  /** Begins anew: what was seen before may be of another source, or have been lost by it. */
+  restart (bounds: SourceBounds): void {
+    this.#logStart = null
+    this.#end = 0
+    this.contact(bounds)
+  }
+
+  contact ({ logStartOffset, highWatermark, lastStableOffset = null }: SourceBounds): void {
+    this.#contactAtMs = this.#now()
+    // It does not move back; a new leader of the source may not know it yet.
+    if (logStartOffset >= 0) this.#logStart = Math.max(this.logStart, logStartOffset)
+    if (lastStableOffset !== null && lastStableOffset >= 0) this.#lastStable = lastStableOffset
+    this.#highWatermark = highWatermark
+    this.#end = Math.max(this.#end, highWatermark)
+  }
+
+  noteLevel (shadowEnd: number | null): void {
+    // Level with what the source was last seen to have, which it had at the time of that contact.
+    if (this.#contactAtMs !== null && shadowEnd !== null && shadowEnd >= this.#end) this.#levelAtMs = this.#contactAtMs
+  }
+
+  status (shadowEnd: number | null, freshMs: number): Omit<PartitionStatus, 'partition' | 'activity' | 'problem'> {
+    const now = this.#now()
+    const contactAgeMs = this.#contactAtMs === null ? null : now - this.#contactAtMs
+    const lag = this.#contactAtMs === null || shadowEnd === null ? null : Math.max(0, this.#end - shadowEnd)
+    const isLevel = lag === 0 && contactAgeMs !== null && contactAgeMs <= freshMs
+    // Never level since this engine began: behind for at least as long as that.
+    const behindSinceMs = this.#levelAtMs ?? (this.#contactAtMs === null ? null : this.#startedAtMs)
+    return {
+      sourceLogStartOffset: this.#logStart,
+      sourceLastStableOffset: this.#lastStable,
+      sourceHighWatermark: this.#highWatermark,
+      shadowEndOffset: shadowEnd,
+      lagRecords: lag,
+      lagSeconds: isLevel ? 0 : behindSinceMs === null ? null : (now - behindSinceMs) / 1000,
+      sourceContactAgeMs: contactAgeMs
+    }
+  }
+}
