@@ -70,7 +70,13 @@ export class RunningParts implements AdminParts {
     this.#config = config
     this.#logger = logger
     const { bootstrapServers, connectionTimeoutMs } = config.shadowCluster
-    this.#cluster = new Cluster({ bootstrapServers, connectionTimeoutMs, clientId: 'kshadow', logger: logger.child({ part: 'cluster' }) })
+    this.#cluster = new Cluster({
+      bootstrapServers,
+      connectionTimeoutMs,
+      clientId: 'kshadow',
+      logger: logger.child({ part: 'cluster' }),
+      isUnreal: nodeId => this.state.state?.shadowLeaders.has(nodeId) === true
+    })
     this.state = StateFollower.start(this.#cluster, { logger: logger.child({ part: 'state' }) })
   }
 

@@ -17,12 +17,16 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
+import { decodeRecord, type AppendMode as AppendModeName, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
 import { isWritable } from '../state/topic-state.ts'
+import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
+import { ReplicaMode } from './append/replica/replica-mode.ts'
+import { replicaPreflight, type PreflightLine } from './append/replica/replica-preflight.ts'
+import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { LinkService, LinkStatus, VerifyTopicReport } from './link-service.ts'
 import { ShadowLink } from './link/shadow-link.ts'
@@ -33,13 +37,15 @@ import { verifyLink } from './verify/verify-link.ts'
 export const ENGINE_GROUP = '__kshadow_engine'
 
 const PREFLIGHT_TIMEOUT_MS = 10_000
+/** Within which the controllers must be found and the metadata log read. */
+const REPLICA_PREFLIGHT_MS = 6000
 /** Memory that a link keeps for the next answers while nobody uses it. */
 const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
 
 export interface EngineOptions {
-  readonly config: Pick<RunConfig, 'engine' | 'links' | 'admin'>
+  readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'>
   /** To the shadow cluster; stays the caller's. */
   readonly cluster: Cluster
   readonly state: StateFollower
@@ -60,6 +66,9 @@ interface Reign {
   readonly barrier: ProducerIdBarrier
   readonly lease: Lease
   readonly writer: StateWriter
+  readonly signal: AbortSignal
+  /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
+  leader: ShadowLeader | null
 }
 
 export class Engine implements LinkService {
@@ -120,8 +129,13 @@ export class Engine implements LinkService {
     const signal = AbortSignal.any([lease.signal, this.#abort.signal])
     const { epoch, writer } = await this.#takeOver(signal)
     logger.info({ epoch }, 'this engine leads the links now')
-    const barrier = new ProducerIdBarrier({ shadow: cluster, logger, now: this.#now })
-    const reign: Reign = { links: new Map(), barrier, lease, writer }
+    const barrier: ProducerIdBarrier = new ProducerIdBarrier({
+      shadow: cluster,
+      logger,
+      now: this.#now,
+      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) }
+    })
+    const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
@@ -132,6 +146,7 @@ export class Engine implements LinkService {
     forget()
     this.#reign = null
     await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
+    await reign.leader?.stopped()
     logger.info({ epoch }, 'this engine no longer leads the links')
   }
 
@@ -180,26 +195,17 @@ export class Engine implements LinkService {
     const memory = new FrameMemory(FETCH_MEMORY_BYTES)
     const source = sourceCluster(config, `shadow-link-${config.name}-${uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
     const { barrier } = reign
+    const common = { source, shadow: cluster, client: config.clientOptions, memory, maxBufferedBytes: engine.maxBufferedBytes, barrier, signal, logger, now: this.#now }
+    const appendMode = record.appendMode === 'replica'
+      ? (host: AppendHost): AppendMode => new ReplicaMode({ ...common, host, leader: this.#shadowLeader(reign), highestProducerId: record.highestProducerId })
+      : (host: AppendHost): AppendMode => new ProduceMode({ ...common, host, appendConnections: engine.appendConnections, mayAppend: () => reign.lease.isHeld() })
     return new ShadowLink({
       record,
       topics,
       source,
       shadow: cluster,
       barrier,
-      appendMode: host => new ProduceMode({
-        source,
-        shadow: cluster,
-        client: config.clientOptions,
-        memory,
-        maxBufferedBytes: engine.maxBufferedBytes,
-        appendConnections: engine.appendConnections,
-        barrier,
-        signal,
-        mayAppend: () => reign.lease.isHeld(),
-        logger,
-        now: this.#now,
-        host
-      }),
+      appendMode,
       signal,
       write: (changes: readonly StateChange[]) => reign.writer.write(changes),
       ownerOf: topic => ownerOf(reign, topic, config.name),
@@ -207,6 +213,25 @@ export class Engine implements LinkService {
       now: this.#now,
       wallClock: this.#wallClock
     })
+  }
+
+  /** @throws {ShadowError} CONFLICT where this engine has no address to lead at */
+  #shadowLeader (reign: Reign): ShadowLeader {
+    const { cluster, state, config: { shadowLeader }, dial, logger } = this.#options
+    if (shadowLeader === null) throw new ShadowError('CONFLICT', 'append mode replica needs a shadow_leader section in the file of kshadow run: it says where the shadow brokers fetch from')
+    reign.leader ??= new ShadowLeader({
+      config: shadowLeader,
+      cluster,
+      state,
+      write: changes => reign.writer.write(changes),
+      mayLead: () => reign.lease.isHeld(),
+      signal: reign.signal,
+      dial,
+      logger: logger.child({ part: 'shadow-leader' }),
+      now: this.#now,
+      wallClock: this.#wallClock
+    })
+    return reign.leader
   }
 
   /** Creates the links of the configuration that the state topic does not have. */
@@ -269,12 +294,29 @@ export class Engine implements LinkService {
       if (reign.links.has(config.name)) throw new ShadowError('CONFLICT', `a link named ${config.name} exists already`)
       const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
       const { sourceClusterId } = await this.#preflight(config, signal)
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode: 'produce', appendModeReason: null, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, highestProducerId: -1 }
+      const { appendMode, reason } = await this.#appendMode(reign, config, signal)
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason: reason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record, AbortSignal.any([this.#abort.signal, reign.lease.signal])).status()
     })
+  }
+
+  /** @throws {ShadowError} CONFLICT when the link wants append mode replica, and it is not possible */
+  async #appendMode (reign: Reign, { appendMode: wanted }: LinkConfig, signal: AbortSignal): Promise<{ readonly appendMode: AppendModeName, readonly reason: string | null }> {
+    if (wanted === 'produce') return { appendMode: 'produce', reason: null }
+    const failed = (await this.#replicaPreflight(reign, signal)).find(({ verdict }) => verdict === 'failed')
+    if (failed === undefined) return { appendMode: 'replica', reason: null }
+    const reason = `${failed.text}${failed.advice === null ? '' : ` (${failed.advice})`}`
+    if (wanted === 'replica') throw new ShadowError('CONFLICT', `append mode replica is not possible: ${reason}`)
+    return { appendMode: 'produce', reason }
+  }
+
+  async #replicaPreflight (reign: Reign, signal: AbortSignal): Promise<PreflightLine[]> {
+    const { config: { shadowLeader: config }, state } = this.#options
+    const leader = config === null ? null : this.#shadowLeader(reign)
+    return await replicaPreflight({ leader, config, known: state.state?.shadowLeaders ?? new Map<number, never>(), signal: AbortSignal.any([signal, AbortSignal.timeout(REPLICA_PREFLIGHT_MS)]) })
   }
 
   async #preflight (config: LinkConfig, signal: AbortSignal): Promise<{ readonly sourceClusterId: string | null }> {

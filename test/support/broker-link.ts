@@ -62,6 +62,8 @@ export interface BrokerEngineOptions {
   readonly sessionTimeoutMs?: number
   /** The way to the shadow's brokers. */
   readonly shadowDial?: Dial
+  /** Where the shadow's brokers fetch from; without it, links are in append mode produce. */
+  readonly shadowLeader?: HostPort
   readonly logger?: Logger
 }
 
@@ -83,12 +85,14 @@ export class BrokerEngine {
     return started
   }
 
-  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, logger = silentLogger }: BrokerEngineOptions) {
-    this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
+  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, logger = silentLogger }: BrokerEngineOptions) {
+    const isUnreal = (nodeId: number): boolean => this.state.state?.shadowLeaders.has(nodeId) === true
+    this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, isUnreal, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
       config: {
         engine: { enabled: true, maxBufferedBytes: 32 * 1024 * 1024, sessionTimeoutMs, appendConnections: 2 },
+        shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: shadowLeader, brokerIds: [{ first: 3000, last: 3009 }], controllers: [], interBrokerListener: null },
         admin: { enabled: false, listen: { host: '127.0.0.1', port: 0 }, advertised: { host: '127.0.0.1', port: 0 }, allowRemote: false },
         links: []
       },

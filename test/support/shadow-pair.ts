@@ -50,6 +50,7 @@ export class RunningEngine {
     this.engine = Engine.start({
       config: {
         engine: { enabled: true, maxBufferedBytes, sessionTimeoutMs, appendConnections: 2 },
+        shadowLeader: null,
         admin: { enabled: true, listen: { host: '127.0.0.1', port: 1 }, advertised: { host: '127.0.0.1', port: 1 }, allowRemote: false },
         links
       },

@@ -57,6 +57,8 @@ export interface AppendMode {
    * @throws {ShadowError} ABORTED
    */
   failOver (topic: ShadowTopic): Promise<void>
+  /** How many topics are failed over at a time. */
+  readonly concurrentFailovers: number
   /** How much fetched data is held at the moment. */
   readonly bufferedBytes: number
 }
@@ -69,6 +71,8 @@ export interface AppendHost {
   wakeSync (): void
   onCopied (bytes: number): void
   onProducerId (producerId: number): void
+  /** Writes to the link's record that batches with producer ids up to this one may be copied. */
+  recordProducerId (producerId: number): Promise<unknown>
   /** What a topic's configs must be while it is a shadow. */
   shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>>
 }

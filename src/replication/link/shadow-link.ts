@@ -22,7 +22,6 @@ const TOPIC_SYNC = 'Source Topic Sync'
 const UPKEEP_INTERVAL_MS = 5000
 /** How soon a source that could not be reached is tried again, at the latest. */
 const UNREACHABLE_RETRY_MS = 5000
-const CONCURRENT_FAILOVERS = 32
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
 /** Within how long after its last answer the source counts as reachable: it is asked at least this often. */
@@ -57,7 +56,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   #sourceProblem: string | null = null
   #copiedBytes = 0
   readonly #failingOver = new Map<ShadowTopic, Promise<void>>()
-  #failoverSlots = CONCURRENT_FAILOVERS
+  #failoverSlots = Infinity
   readonly #failoverQueue: Array<() => void> = []
 
   constructor (options: ShadowLinkOptions) {
@@ -65,6 +64,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     this.#options = options
     this.#record = record
     this.#mode = options.appendMode(this)
+    this.#failoverSlots = this.#mode.concurrentFailovers
     this.#task = new Task(TOPIC_SYNC, wallClock)
     this.#topicSync = new TopicSync({
       name: record.config.name,
@@ -176,6 +176,11 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   onProducerId (producerId: number): void {
     this.#options.barrier.note(producerId)
+  }
+
+  async recordProducerId (producerId: number): Promise<void> {
+    this.#record = { ...this.#record, highestProducerId: Math.max(producerId, this.#record.highestProducerId) }
+    await this.write([{ kind: 'link', name: this.name, value: this.#record }])
   }
 
   onCopied (bytes: number): void {

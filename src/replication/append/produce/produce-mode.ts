@@ -50,7 +50,11 @@ export interface ProduceModeOptions {
   readonly host: AppendHost
 }
 
+/** Each asks the brokers for several things. */
+const CONCURRENT_FAILOVERS = 32
+
 export class ProduceMode implements AppendMode {
+  readonly concurrentFailovers = CONCURRENT_FAILOVERS
   readonly #options: ProduceModeOptions
   readonly #topics = new WeakMap<ShadowTopic, ProducedTopic>()
   readonly #budget: ByteBudget

@@ -67,7 +67,6 @@ export class FollowerCheck {
         partition.noteProblem(null)
         return
       } catch (error) {
-        if (signal.aborted) return
         partition.noteProblem(`the log of broker ${brokerId} could not be compared with the source yet: ${messageOf(error)}`)
         await sleep(backoffMs(failures, RETRY), signal).catch(() => {})
       }

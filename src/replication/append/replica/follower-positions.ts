@@ -1,6 +1,6 @@
 /** Where the followers of one shadow partition stand. A follower's fetch offset is the end of its log. */
 import { abortedError, onAbort } from '../../../net/abort.ts'
-import { ShadowError } from '../../../errors.ts'
+import { type ShadowError } from '../../../errors.ts'
 
 /** When a broker was last heard of, over one connection: every request counts, also one that a partition is only implied in. */
 export interface FollowerContact {
@@ -67,6 +67,14 @@ export class FollowerPositions {
     const since = this.#now() - this.#timeoutMs
     const offsets: number[] = []
     for (const { fetchOffset, contact } of this.#told.values()) if (contact.atMs >= since) offsets.push(fetchOffset)
+    return offsets
+  }
+
+  /** The same, of those that `among` has. */
+  aliveAmong (among: ReadonlyMap<number, unknown>): number[] {
+    const since = this.#now() - this.#timeoutMs
+    const offsets: number[] = []
+    for (const [brokerId, { fetchOffset, contact }] of this.#told) if (contact.atMs >= since && among.has(brokerId)) offsets.push(fetchOffset)
     return offsets
   }
 

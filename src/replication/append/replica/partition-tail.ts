@@ -110,6 +110,16 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
     return slice === null ? null : { chunk, slice }
   }
 
+  /** Up to where all that follows `offset` is in memory and may be served. */
+  endOfRun (offset: number): number {
+    let end = offset
+    for (let index = this.#indexAt(offset), chunk = this.#chunks[index]; chunk !== undefined && chunk.from <= end; chunk = this.#chunks[++index]) {
+      if (chunk.heldBackFrom < Infinity) return Math.max(end, chunk.heldBackFrom)
+      end = chunk.to
+    }
+    return end
+  }
+
   /** The size of the batch that `offset` is in, or that comes next; 0 when it is not in memory. */
   batchBytesAt (offset: number): number {
     return this.#chunkAt(offset)?.batchBytesAt(offset) ?? 0

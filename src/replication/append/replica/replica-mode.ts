@@ -40,9 +40,8 @@ export interface ReplicaModeOptions {
   readonly memory: FrameMemory
   readonly maxBufferedBytes: number
   readonly barrier: ProducerIdBarrier
-  /** The highest producer id that the link's record has, and how to raise it. */
+  /** The highest producer id that the link's record has. */
   readonly highestProducerId: number
-  readonly recordProducerId: (producerId: number) => Promise<unknown>
   /** Ends when the engine no longer leads, and when the link is deleted. */
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -51,6 +50,8 @@ export interface ReplicaModeOptions {
 }
 
 export class ReplicaMode implements AppendMode {
+  /** What is asked for many at once goes out together. */
+  readonly concurrentFailovers = Infinity
   readonly #options: ReplicaModeOptions
   readonly #budget: ByteBudget
   readonly #fetcher: Fetcher
@@ -74,7 +75,7 @@ export class ReplicaMode implements AppendMode {
     barrier.note(options.highestProducerId)
     this.#gate = new ProducerIdGate({
       highest: options.highestProducerId,
-      record: options.recordProducerId,
+      record: producerId => host.recordProducerId(producerId),
       signal,
       onRaised: () => { for (const partition of this.#all()) partition.served?.release() }
     })
@@ -90,7 +91,8 @@ export class ReplicaMode implements AppendMode {
       mayServe: producerId => this.#gate.mayServe(producerId),
       problem: () => leader.problem
     }
-    leader.lead()
+    // A link that is only looked at leads nothing.
+    if (!signal.aborted) leader.lead()
     const forgets = [leader.metadata.onChange(delta => this.#onMetadata(delta)), leader.onReady(() => this.#connectAll())]
     onAbort(signal, () => {
       for (const forget of forgets) forget()
@@ -158,7 +160,12 @@ export class ReplicaMode implements AppendMode {
     const { leader, shadow, barrier, logger, now, signal, host } = this.#options
     this.#ensureAll(topic)
     await failOverReplica(topic, {
-      leader, shadow, barrier, logger, now, signal,
+      leader,
+      shadow,
+      barrier,
+      logger,
+      now,
+      signal,
       partitionsOf: () => this.#ensureAll(topic),
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
     })

@@ -56,6 +56,11 @@ export interface ShadowPartitionOptions {
   readonly fetch: (target: FetchTarget) => void
   /** Asks the source where its log starts and ends (ListOffsets: its high watermark). */
   readonly sourceBounds: () => Promise<SourceBounds>
+  /**
+   * A follower that holds records has come for the first time, or stands elsewhere than when it was told of before: it is answered
+   * with nothing until `admitFollower` says that its log is the source's.
+   */
+  readonly onFollower: (brokerId: number, fetchOffset: number) => void
   /** Called once at most. Followers are answered with nothing from then on. */
   readonly onFault: (fault: TopicFault) => void
   /** A follower holds more than the source was last seen to have: nothing at or behind `sourceEnd` is served before `serve` is called again. */
@@ -111,7 +116,10 @@ export class ShadowPartition implements TailOwner {
   readonly #watchers = new Set<PartitionWatcher>()
   /** What each follower was served last: once it asks from there on, the source's leader epoch before its position is known. */
   readonly #served = new Map<number, VerifiedEnd>()
-  #verified: readonly VerifiedEnd[] = []
+  /** The followers whose logs are the source's, and where that was found out. */
+  readonly #admitted = new Map<number, VerifiedEnd>()
+  /** Where each of the others stood when it was told of. */
+  readonly #told = new Map<number, number>()
   #phase: ShadowPhase = 'locating'
   #metadata: ShadowMetadata
   #frozenEnd = Infinity
@@ -187,7 +195,7 @@ export class ShadowPartition implements TailOwner {
   }
 
   get followerOffsets (): readonly number[] {
-    return this.#isServing ? this.#followers.alive.filter(offset => offset >= this.#logStart) : []
+    return this.#isServing ? this.#followers.aliveAmong(this.#admitted).filter(offset => offset >= this.#logStart) : []
   }
 
   get wantedOffsets (): readonly number[] {
@@ -217,18 +225,16 @@ export class ShadowPartition implements TailOwner {
   }
 
   /**
-   * Source and followers are known to agree on all that the followers hold. Called again, it ends a doubt (`onFollowerAhead`) and a
-   * roll-back; a frozen partition stays frozen.
+   * The source's bounds are known. Called again, it ends a doubt (`onFollowerAhead`) and a roll-back; a frozen partition stays frozen.
    * @throws {ShadowError} CONFLICT when it has been stopped
    */
-  serve (bounds: SourceBounds, verified: readonly VerifiedEnd[] = []): void {
+  serve (bounds: SourceBounds): void {
     if (this.#phase === 'stopped') throw new ShadowError('CONFLICT', `${this.#name} is not led any more`)
     if (this.#phase === 'locating') this.#phase = this.#frozenEnd === Infinity ? 'serving' : 'frozen'
     this.#source.restart(bounds)
     // What was read before may be gone from the source.
     this.#tail.clear()
     this.#served.clear()
-    this.#verified = verified
     this.#doubt = null
     this.#rollBack = null
     this.#problem = null
@@ -249,6 +255,34 @@ export class ShadowPartition implements TailOwner {
     this.#changed()
   }
 
+  /** The end is where the source's is again. */
+  thaw (): void {
+    if (this.#phase === 'stopped') return
+    this.#frozenEnd = Infinity
+    if (this.#phase === 'frozen') this.#phase = 'serving'
+    this.#tail.tend()
+    this.#changed()
+  }
+
+  /** A follower's log, where it stood when it was told of, is the source's. */
+  admitFollower (brokerId: number, verified: VerifiedEnd): void {
+    if (this.#told.get(brokerId) !== verified.offset) return
+    this.#told.delete(brokerId)
+    this.#admitted.set(brokerId, verified)
+    this.#tail.tend()
+    this.#changed()
+  }
+
+  /** The end that was fixed; -1 when none was. */
+  get frozenEnd (): number {
+    return this.#frozenEnd === Infinity ? -1 : this.#frozenEnd
+  }
+
+  /** Up to where the followers are known to be, and what is in memory for them behind that. */
+  get arrivedEnd (): number {
+    return Math.min(this.#tail.endOfRun(this.#followers.highest), this.limitOffset < 0 ? Infinity : this.limitOffset)
+  }
+
   /**
    * Makes followers that hold more than `offset` throw away what is behind it; then `serve` must be called. Resolves when these
    * brokers are known to stand at or before it.
@@ -260,7 +294,8 @@ export class ShadowPartition implements TailOwner {
     this.#rollBack = offset
     this.#frozenEnd = Infinity
     this.#served.clear()
-    this.#verified = []
+    this.#admitted.clear()
+    this.#told.clear()
     this.#tail.clear()
     this.#changed()
     return this.#followers.when(brokerIds, fetchOffset => fetchOffset <= offset, signal)
@@ -313,6 +348,7 @@ export class ShadowPartition implements TailOwner {
       return this.#error(ErrorCodes.OFFSET_OUT_OF_RANGE)
     }
     if (fetchOffset > this.sourceEnd && this.#phase === 'serving') this.#doubtFollower(brokerId, fetchOffset)
+    if (!this.#isAdmitted(brokerId, fetchOffset)) return this.#data(fetchOffset, null)
     if (hasMoved) {
       this.#noteLevel()
       this.#tail.tend()
@@ -401,6 +437,19 @@ export class ShadowPartition implements TailOwner {
     return null
   }
 
+  /** An empty log agrees with every other one. */
+  #isAdmitted (brokerId: number, fetchOffset: number): boolean {
+    if (this.#admitted.has(brokerId)) return true
+    if (fetchOffset <= this.#logStart) {
+      this.#admitted.set(brokerId, { offset: fetchOffset, leaderEpoch: -1 })
+      return true
+    }
+    if (this.#told.get(brokerId) === fetchOffset) return false
+    this.#told.set(brokerId, fetchOffset)
+    this.#options.onFollower(brokerId, fetchOffset)
+    return false
+  }
+
   #doubtFollower (brokerId: number, fetchOffset: number): void {
     const before = this.#doubt
     if (before !== null && fetchOffset <= before.fetchOffset) return
@@ -422,7 +471,7 @@ export class ShadowPartition implements TailOwner {
   // What the tail reports.
 
   epochBefore (offset: number): number {
-    return [...this.#served.values(), ...this.#verified].find(end => end.offset === offset)?.leaderEpoch ?? -1
+    return [...this.#served.values(), ...this.#admitted.values()].find(end => end.offset === offset)?.leaderEpoch ?? -1
   }
 
   wake (reader: FetchTarget): void {

@@ -55,4 +55,3 @@ export function writeTxnMarkers (partitions: ShadowPartitions, body: RequestOf<t
 function isLed ({ phase, metadata }: ShadowPartition): boolean {
   return phase !== 'stopped' && metadata.isLeader
 }
-
