@@ -154,10 +154,13 @@ export class MetadataFollower {
         this.#problem = null
       } catch (error) {
         if (isAborted(signal)) return
-        this.#problem = messageOf(error)
         const isLoss = error instanceof DecodeError
-        if (isLoss) this.#lose(error)
-        else this.#logger.warn({ err: error }, 'the metadata log cannot be read; trying again')
+        if (isLoss) {
+          this.#lose(error)
+        } else {
+          this.#problem = messageOf(error)
+          this.#logger.warn({ err: error }, 'the metadata log cannot be read; trying again')
+        }
         await sleep(isLoss ? backoffMs(this.#lossCount++, LOSS_BACKOFF) : backoffMs(failures++, RETRY_BACKOFF), signal).catch(() => {})
       }
     }
