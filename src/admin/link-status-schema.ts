@@ -54,6 +54,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
 export const verifyReportSchema: z.ZodType<VerifyTopicReport> = z.object({
   topic: z.string(),
   partition: z.number(),
+  replica: z.number().nullable(),
   fromOffset: z.number(),
   toOffset: z.number(),
   batches: z.number(),

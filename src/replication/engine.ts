@@ -11,6 +11,7 @@ import { Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
 import { isAborted } from '../net/abort.ts'
+import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
 import type { RunConfig } from '../config/run-config.ts'
@@ -24,6 +25,7 @@ import { StateWriter } from '../state/state-writer.ts'
 import { isWritable } from '../state/topic-state.ts'
 import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
+import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { replicaPreflight, type PreflightLine } from './append/replica/replica-preflight.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
@@ -39,6 +41,7 @@ export const ENGINE_GROUP = '__kshadow_engine'
 const PREFLIGHT_TIMEOUT_MS = 10_000
 /** Within which the controllers must be found and the metadata log read. */
 const REPLICA_PREFLIGHT_MS = 6000
+const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 /** Memory that a link keeps for the next answers while nobody uses it. */
 const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
@@ -69,6 +72,7 @@ interface Reign {
   readonly signal: AbortSignal
   /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
   leader: ShadowLeader | null
+  eviction: Eviction | null
 }
 
 export class Engine implements LinkService {
@@ -82,6 +86,7 @@ export class Engine implements LinkService {
   #finished: Promise<void> = Promise.resolve()
   /** Creations and deletions one after the other. */
   #changing: Promise<unknown> = Promise.resolve()
+  #leaving: Promise<void> = Promise.resolve()
 
   private constructor (options: EngineOptions) {
     this.#options = options
@@ -135,17 +140,19 @@ export class Engine implements LinkService {
       now: this.#now,
       skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) }
     })
-    const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null }
+    const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     const raising = barrier.run(signal)
     const configured = this.#createConfigured(signal)
+    this.#leave(reign)
     await ended(signal)
     forget()
     this.#reign = null
     await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
+    await this.#leaving
     await reign.leader?.stopped()
     logger.info({ epoch }, 'this engine no longer leads the links')
   }
@@ -209,6 +216,7 @@ export class Engine implements LinkService {
       signal,
       write: (changes: readonly StateChange[]) => reign.writer.write(changes),
       ownerOf: topic => ownerOf(reign, topic, config.name),
+      onOpened: () => this.#leave(reign),
       logger,
       now: this.#now,
       wallClock: this.#wallClock
@@ -231,7 +239,34 @@ export class Engine implements LinkService {
       now: this.#now,
       wallClock: this.#wallClock
     })
+    if (reign.eviction === null) {
+      const isShadowTopic = (topic: string): boolean => [...reign.links.values()].some(({ link }) => link.isShadowing(topic))
+      reign.eviction = new Eviction({ leader: reign.leader, isShadowTopic, signal: reign.signal, logger })
+    }
     return reign.leader
+  }
+
+  /** Takes the shadow leader out of the cluster once no link needs it any more: what is left is plain Kafka. */
+  async #leaveIfDone (reign: Reign): Promise<void> {
+    const { state, config, logger } = this.#options
+    const { signal } = reign
+    const isNeeded = (): boolean => [...reign.links.values()].some(({ link }) => link.record.appendMode === 'replica' && !link.isDone)
+    for (let failures = 0; !signal.aborted && config.shadowLeader !== null && !isNeeded() && (state.state?.shadowLeaders.size ?? 0) > 0; failures++) {
+      try {
+        await this.#shadowLeader(reign).unregister(signal)
+      } catch (error) {
+        if (isAborted(signal)) return
+        logger.warn({ err: error }, `the shadow leader could not be unregistered yet: ${messageOf(error)}`)
+        await sleep(backoffMs(failures, LEAVE_RETRY), signal).catch(() => {})
+      }
+    }
+    // A link that was created meanwhile found it leading still.
+    if (!signal.aborted && isNeeded()) reign.leader?.lead()
+  }
+
+  /** One at a time: whoever comes meanwhile is looked at afterwards. */
+  #leave (reign: Reign): void {
+    this.#leaving = this.#leaving.then(() => this.#leaveIfDone(reign)).catch(() => {})
   }
 
   /** Creates the links of the configuration that the state topic does not have. */
@@ -364,6 +399,7 @@ export class Engine implements LinkService {
       reign.links.delete(name)
       entry?.abort.abort()
       await link.stopped()
+      this.#leave(reign)
       this.#options.logger.info({ link: name }, `link ${name} was deleted`)
     })
   }
@@ -372,7 +408,7 @@ export class Engine implements LinkService {
     const link = this.#link(name)
     if (topic !== null && !link.topics.has(topic)) throw new ShadowError('NOT_FOUND', `link ${name} has no shadow topic ${topic}`)
     const topics = [...link.topics.values()].filter(candidate => topic === null || candidate.topic === topic)
-    yield * verifyLink(topics, { source: link.source, shadow: this.#options.cluster, signal: AbortSignal.any([signal, this.#abort.signal]) })
+    yield * verifyLink(topics, { source: link.source, shadow: this.#options.cluster, replicasOf: (shadowTopic, partition) => link.replicasOf(shadowTopic, partition), signal: AbortSignal.any([signal, this.#abort.signal]) })
   }
 
   async #change<T> (work: () => Promise<T>): Promise<T> {

@@ -76,6 +76,8 @@ export interface LinkStatus {
 export interface VerifyTopicReport {
   readonly topic: string
   readonly partition: number
+  /** The broker whose replica was compared; null where it was what the leader shows. */
+  readonly replica: number | null
   /** Offsets [from, to) that were compared. */
   readonly fromOffset: number
   readonly toOffset: number

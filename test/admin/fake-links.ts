@@ -57,7 +57,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
 }
 
 export function report (over: Partial<VerifyTopicReport> = {}): VerifyTopicReport {
-  return { topic: 'orders', partition: 0, fromOffset: 0, toOffset: 100, batches: 3, bytes: 3072, difference: null, incomplete: null, ...over }
+  return { topic: 'orders', partition: 0, replica: null, fromOffset: 0, toOffset: 100, batches: 3, bytes: 3072, difference: null, incomplete: null, ...over }
 }
 
 export class FakeLinks implements LinkService {

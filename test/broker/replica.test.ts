@@ -34,7 +34,13 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
     return partitions.length === PARTITIONS && partitions.every(({ lagRecords, shadowEndOffset }) => lagRecords === 0 && shadowEndOffset !== null && shadowEndOffset > 0)
   })
 
-  await engine.engine.failover('dr', 'orders')
+  // Every replica is read, also while nobody but the engine leads.
+  const reports = await engine.verify('dr')
+  t.same(reports.map(({ partition, replica, difference, incomplete }) => ({ partition, replica, difference, incomplete })).sort((a, b) => a.partition - b.partition || (a.replica ?? 0) - (b.replica ?? 0)),
+    [0, 1, 2].flatMap(partition => [1, 2].map(replica => ({ partition, replica, difference: null, incomplete: null }))))
+  t.same(reports.filter(({ replica }) => replica === 1).sort((a, b) => a.partition - b.partition).map(({ toOffset }) => toOffset), ends)
+
+  await engine.engine.failover('dr', null)
   await eventually('the topic is failed over', async () => (await engine.topic('dr', 'orders'))?.state === 'FAILED_OVER')
   t.same(await endOffsets(shadowClient, 'orders'), ends)
   const { differences, batches } = await compareReplicas(source, shadow, 'orders')
@@ -46,4 +52,5 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
   const leader = await shadowClient.leaderOf('orders', 0, { signal })
   const { batches: first } = await fetchBatches(shadowClient, { topic: 'orders', topicId: view?.topicId ?? null, partition: 0, offset: 0, maxBytes: 1024, leader }, { signal })
   t.equal(first[0]?.baseOffset, 0)
+  await eventually('the shadow leader has left the cluster', async () => ![...(await shadowClient.refresh({ signal })).brokers.keys()].includes(3000))
 })

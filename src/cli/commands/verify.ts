@@ -62,13 +62,14 @@ function reportText (report: VerifyTopicReport): string {
     ...(report.difference === null ? [] : [`DIFFERENT: ${report.difference}`]),
     ...(report.incomplete === null ? [] : [`NOT COMPARED: ${report.incomplete}`])
   ]
-  return `${report.topic}/${report.partition}: ${verdicts.length === 0 ? 'identical' : verdicts.join('; ')} (compared: ${compared})`
+  return `${report.topic}/${report.partition}${report.replica === null ? '' : ` on broker ${report.replica}`}: ${verdicts.length === 0 ? 'identical' : verdicts.join('; ')} (compared: ${compared})`
 }
 
 function reportJson (report: VerifyTopicReport): Record<string, unknown> {
   return {
     topic: report.topic,
     partition_id: report.partition,
+    replica: report.replica,
     from_offset: report.fromOffset,
     to_offset: report.toOffset,
     batches: report.batches,

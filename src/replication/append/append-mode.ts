@@ -57,6 +57,8 @@ export interface AppendMode {
    * @throws {ShadowError} ABORTED
    */
   failOver (topic: ShadowTopic): Promise<void>
+  /** The brokers whose replicas of a partition are the copy, each of which `verify` reads; null for the one that its leader shows. */
+  replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null
   /** How many topics are failed over at a time. */
   readonly concurrentFailovers: number
   /** How much fetched data is held at the moment. */

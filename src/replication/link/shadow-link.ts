@@ -39,6 +39,8 @@ export interface ShadowLinkOptions {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   /** The other link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
+  /** A topic has become writable. */
+  readonly onOpened: () => void
   readonly logger: Logger
   readonly now: () => number
   readonly wallClock: () => Date
@@ -93,6 +95,17 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   get topics (): ReadonlyMap<string, ShadowTopic> {
     return this.#topics
+  }
+
+  /** True when a failover of the whole link has ended: nothing is a shadow any more, and nothing will become one. */
+  get isDone (): boolean {
+    return this.#record.failedOverAt !== null && [...this.#topics.values()].every(({ record }) => !record.owned || isWritable(record.state))
+  }
+
+  /** True for a topic that the link has claimed and not opened. */
+  isShadowing (topic: string): boolean {
+    const record = this.#topics.get(topic)?.record
+    return record?.owned === true && !isWritable(record.state)
   }
 
   get source (): Cluster {
@@ -160,6 +173,11 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
     return this.#mode.begin(topic, partition, options)
+  }
+
+  /** See AppendMode. */
+  replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null {
+    return this.#mode.replicasOf(topic, partition)
   }
 
   obstacle (): string | null {
@@ -322,6 +340,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       .finally(() => {
         this.#failingOver.delete(topic)
         this.#failoverSlots++
+        if (isWritable(topic.record.state)) this.#options.onOpened()
         this.#failoverQueue.shift()?.()
       })
     this.#failingOver.set(topic, work)

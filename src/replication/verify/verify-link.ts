@@ -5,25 +5,30 @@ import { verifyPartition } from './verify-partition.ts'
 
 const CONCURRENT_PARTITIONS = 4
 
-/** Compares partitions a few at a time; one report for each, as it is done. */
-export async function * verifyLink (topics: readonly ShadowTopic[], { source, shadow, signal }: {
+export interface VerifyLinkOptions {
   readonly source: Cluster
   readonly shadow: Cluster
+  /** The brokers whose replicas of a partition are compared; null for what its leader shows. */
+  readonly replicasOf: (topic: ShadowTopic, partition: number) => readonly number[] | null
   readonly signal: AbortSignal
-}): AsyncGenerator<VerifyTopicReport> {
-  const waiting = topics.flatMap(({ record }) => Array.from({ length: Math.max(1, record.partitions) }, (_, partition) => ({ record, partition })))
+}
+
+/** Compares partitions a few at a time; one report for each replica that is read, as it is done. */
+export async function * verifyLink (topics: readonly ShadowTopic[], { source, shadow, replicasOf, signal }: VerifyLinkOptions): AsyncGenerator<VerifyTopicReport> {
+  const waiting = topics.flatMap(topic => Array.from({ length: Math.max(1, topic.record.partitions) }, (_, partition) => partition)
+    .flatMap(partition => (replicasOf(topic, partition) ?? [null]).map(brokerId => ({ record: topic.record, partition, brokerId }))))
   const running = new Map<number, Promise<{ readonly key: number, readonly report: VerifyTopicReport }>>()
   for (let key = 0; waiting.length > 0 || running.size > 0;) {
     for (let next = waiting[0]; next !== undefined && running.size < CONCURRENT_PARTITIONS; next = waiting[0]) {
       waiting.shift()
-      const { record, partition } = next
+      const { record, partition, brokerId } = next
       const own = key++
       const obstacle = obstacleTo(record)
       const report = obstacle !== null
-        ? Promise.resolve<VerifyTopicReport>({ topic: record.topic, partition, fromOffset: 0, toOffset: 0, batches: 0, bytes: 0, difference: null, incomplete: obstacle })
+        ? Promise.resolve<VerifyTopicReport>({ topic: record.topic, partition, replica: brokerId, fromOffset: 0, toOffset: 0, batches: 0, bytes: 0, difference: null, incomplete: obstacle })
         : verifyPartition({
-          source: { cluster: source, topicId: record.sourceTopicId },
-          shadow: { cluster: shadow, topicId: record.shadowTopicId },
+          source: { cluster: source, topicId: record.sourceTopicId, brokerId: null },
+          shadow: { cluster: shadow, topicId: record.shadowTopicId, brokerId },
           topic: record.topic,
           partition,
           endOffset: record.endOffsets?.[partition] ?? null,

@@ -6,6 +6,7 @@ import { ErrorCodes, errorName } from '../../../protocol/errors/codes.ts'
 import { LOG_OVERHEAD_BYTES, type RecordBatch } from '../../../protocol/records/record-batch.ts'
 import { fetchBatches } from '../../client/admin/fetch-batches.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.ts'
+import { replicaBounds } from '../../client/admin/replica-bounds.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { retry } from '../../client/retry.ts'
 import { BrokerError, messageOf } from '../../errors.ts'
@@ -15,11 +16,14 @@ const FETCH_BYTES = 4 * 1024 * 1024
 /** partitionLeaderEpoch: bytes 12 to 15 of a batch. */
 const EPOCH_AT = LOG_OVERHEAD_BYTES
 const AFTER_EPOCH = EPOCH_AT + 4
+const ANY_EPOCH = -1
 const RETRY = { baseMs: 100, maxMs: 1000, deadlineMs: 30_000 }
 
 export interface VerifySide {
   readonly cluster: Cluster
   readonly topicId: string | null
+  /** The broker whose replica is read; null for the leader's. */
+  readonly brokerId: number | null
 }
 
 export interface VerifyOptions {
@@ -37,7 +41,7 @@ export async function verifyPartition (options: VerifyOptions): Promise<VerifyTo
   const { topic, partition, signal } = options
   const progress = { from: 0, to: 0, at: 0, batches: 0, bytes: 0 }
   const report = (difference: string | null, incomplete: string | null): VerifyTopicReport =>
-    ({ topic, partition, fromOffset: progress.from, toOffset: progress.at, batches: progress.batches, bytes: progress.bytes, difference, incomplete })
+    ({ topic, partition, replica: options.shadow.brokerId, fromOffset: progress.from, toOffset: progress.at, batches: progress.batches, bytes: progress.bytes, difference, incomplete })
   try {
     const difference = await compare(options, progress)
     return report(difference, null)
@@ -49,17 +53,15 @@ export async function verifyPartition (options: VerifyOptions): Promise<VerifyTo
 
 async function compare (options: VerifyOptions, progress: { from: number, to: number, at: number, batches: number, bytes: number }): Promise<string | null> {
   const { source, shadow, endOffset } = options
-  const shadowEnd = await offsetOf(options, shadow, LATEST_TIMESTAMP)
-  const sourceEnd = await offsetOf(options, source, LATEST_TIMESTAMP)
-  const sourceStart = await offsetOf(options, source, EARLIEST_TIMESTAMP)
-  const shadowStart = await offsetOf(options, shadow, EARLIEST_TIMESTAMP)
+  const { end: shadowEnd, start: shadowStart } = await boundsOf(options, shadow)
+  const { end: sourceEnd, start: sourceStart } = await boundsOf(options, source)
   const copied = endOffset ?? shadowEnd
   progress.to = Math.min(copied, sourceEnd)
   progress.from = progress.at = Math.min(sourceStart, progress.to)
   if (shadowEnd < copied) return `the shadow ends at offset ${shadowEnd}, and was failed over at ${copied}`
   if (copied > sourceEnd) return `the shadow has offsets ${sourceEnd} to ${copied - 1}, which the source does not have`
   // The source's start may have moved on since it was asked, and the shadow's along with it; both only go up.
-  if (shadowStart > sourceStart && shadowStart > await offsetOf(options, source, EARLIEST_TIMESTAMP)) {
+  if (shadowStart > sourceStart && shadowStart > (await boundsOf(options, source)).start) {
     return `the source starts at offset ${sourceStart} and the shadow at ${shadowStart}: the shadow does not have what is in between`
   }
   progress.from = progress.at = Math.max(progress.at, Math.min(shadowStart, progress.to))
@@ -124,9 +126,9 @@ class BatchStream {
 
   async #fetch (): Promise<RecordBatch[]> {
     const { topic, partition, signal } = this.#options
-    const { cluster, topicId } = this.#side
+    const { cluster, topicId, brokerId } = this.#side
     return await retry(async () => {
-      const leader = await cluster.leaderOf(topic, partition, { signal })
+      const leader = brokerId === null ? await cluster.leaderOf(topic, partition, { signal }) : { leaderId: brokerId, leaderEpoch: ANY_EPOCH }
       const answer = await fetchBatches(cluster, { topic, topicId, partition, offset: this.#offset, maxBytes: FETCH_BYTES, leader }, { signal })
       if (answer.errorCode !== ErrorCodes.NONE) {
         await cluster.refresh({ signal })
@@ -137,12 +139,18 @@ class BatchStream {
   }
 }
 
-async function offsetOf ({ topic, partition, signal }: VerifyOptions, { cluster }: VerifySide, timestamp: number): Promise<number> {
+async function boundsOf ({ topic, partition, signal }: VerifyOptions, { cluster, topicId, brokerId }: VerifySide): Promise<{ readonly start: number, readonly end: number }> {
   return await retry(async () => {
-    const [row] = await listOffsets(cluster, [{ topic, partition, timestamp }], { signal })
-    if (row === undefined || row.errorCode !== ErrorCodes.NONE) {
-      throw row?.error ?? new BrokerError(row?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR, `ListOffsets ${topic}-${partition}`, row === undefined ? 'left out of the answer' : errorName(row.errorCode))
+    if (brokerId !== null) {
+      const { logStartOffset, highWatermark } = await replicaBounds(cluster, { topic, topicId, partition, brokerId }, { signal })
+      return { start: logStartOffset, end: highWatermark }
     }
-    return row.offset
+    const [end, start] = await listOffsets(cluster, [LATEST_TIMESTAMP, EARLIEST_TIMESTAMP].map(timestamp => ({ topic, partition, timestamp })), { signal })
+    for (const row of [end, start]) {
+      if (row === undefined || row.errorCode !== ErrorCodes.NONE) {
+        throw row?.error ?? new BrokerError(row?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR, `ListOffsets ${topic}-${partition}`, row === undefined ? 'left out of the answer' : errorName(row.errorCode))
+      }
+    }
+    return { start: start?.offset ?? -1, end: end?.offset ?? -1 }
   }, { signal, ...RETRY })
 }

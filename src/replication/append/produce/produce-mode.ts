@@ -162,6 +162,10 @@ export class ProduceMode implements AppendMode {
     while (now() < deadlineMs && this.#copies(topics).some(copy => copy.isAppending)) await sleep(QUIESCE_POLL_MS)
   }
 
+  replicasOf (): null {
+    return null
+  }
+
   async failOver (topic: ShadowTopic): Promise<void> {
     const { shadow, barrier, logger, now, signal, host } = this.#options
     await failOverProduced(topic, this.#topics.get(topic)?.copies ?? [], { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })

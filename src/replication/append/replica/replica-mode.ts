@@ -12,6 +12,7 @@ import { onAbort } from '../../../net/abort.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
+import { isWritable } from '../../../state/topic-state.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
@@ -19,7 +20,7 @@ import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, CreatedTopic, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
-import { targetReplicas } from './partition-entry.ts'
+import { livingReplicas, targetReplicas } from './partition-entry.ts'
 import { replicaShadowingConfigs } from './replica-configs.ts'
 import { failOverReplica } from './replica-failover.ts'
 import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
@@ -154,6 +155,16 @@ export class ReplicaMode implements AppendMode {
       if (moved > 0) problems.push(`${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
     }
     return problems
+  }
+
+  replicasOf ({ topic, record }: ShadowTopic, partition: number): readonly number[] | null {
+    const { leader } = this.#options
+    const { image } = leader.metadata
+    const entry = image?.topicsByName.get(topic)?.partitions.get(partition)
+    if (isWritable(record.state) || image === null || entry === undefined) return null
+    const living = livingReplicas(entry, image, leader.shadowIds)
+    // Without any that is alive, the attempt to read the leader's says so.
+    return living.length > 0 ? living : null
   }
 
   async failOver (topic: ShadowTopic): Promise<void> {

@@ -15,6 +15,7 @@ import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { BrokerLife } from '../../../kraft/broker-life.ts'
 import { allocateProducerIds } from '../../../kraft/commands/allocate-producer-ids.ts'
+import { unregisterBroker } from '../../../kraft/commands/unregister-broker.ts'
 import { Controllers } from '../../../kraft/controllers.ts'
 import { discoverControllers, knownControllers } from '../../../kraft/locate-controllers.ts'
 import { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
@@ -210,20 +211,28 @@ export class ShadowLeader {
     }
   }
 
-  /** Leaves the cluster for good: nothing is led any more. */
+  /**
+   * Leaves the cluster for good, with every id that engines have used: no topic is a shadow in this mode any more.
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while partitions are still held here
+   */
   async unregister (signal: AbortSignal): Promise<void> {
-    const { logger, write } = this.#options
-    const identity = this.#identity
-    if (identity === null || this.#life === null) return
+    const { logger, write, state } = this.#options
+    const image = await this.metadata.reached(0, signal)
+    const held = [...image.topics.values()].flatMap(({ name, partitions }) => [...partitions.values()].filter(({ replicas }) => replicas.some(id => this.shadowIds.has(id))).map(({ partition }) => `${name}-${partition}`))
+    if (held.length > 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow leader still holds ${held.length} partitions, among them ${held[0] ?? ''}`, { retriable: true })
     this.#isReady = false
-    await this.#life.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
-    this.#life = null
-    await write([{ kind: 'shadow-leader', brokerId: identity.brokerId, value: null }])
+    const own = this.brokerId
+    await this.#life?.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
+    const others = [...(await state.reached(0, signal)).shadowLeaders.values()].filter(({ brokerId, incarnationId }) => brokerId !== own && image.brokers.get(brokerId)?.incarnationId === incarnationId)
+    for (const { brokerId } of others) await unregisterBroker(this.controllers, brokerId, { signal, deadlineMs: UNREGISTER_MS })
+    const ids = [...this.shadowIds]
+    if (ids.length > 0) await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null })))
     await this.#server?.close()
+    this.#life = null
     this.#server = null
     this.#identity = null
     this.#leading = null
-    logger.info({ brokerId: identity.brokerId }, 'the shadow leader was unregistered: nothing is left for it to lead')
+    logger.info({ brokerIds: ids }, 'the shadow leader was unregistered: nothing is left for it to lead')
   }
 
   /** After the signal: ends everything. The cluster notices when the session times out, unless another engine goes on before. */
