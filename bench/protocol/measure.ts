@@ -9,6 +9,9 @@ export interface Speed {
 /** How long one case is measured, at least. */
 const CASE_SECONDS = 2
 
+/** Until V8 has optimised the work, and has taken back where it guessed wrong about the lives of its objects: whole seconds of a case could be that. */
+const WARM_UP_MS = 1000
+
 /** Not the mean: the odd sample that met something else of the machine would decide over it. */
 function median (samples: readonly unknown[]): number {
   const sorted = Float64Array.from(samples.map(Number)).sort()
@@ -21,6 +24,8 @@ function median (samples: readonly unknown[]): number {
  */
 export async function speedOf (work: () => unknown): Promise<Speed> {
   const isAsync = work() instanceof Promise
+  const warmAtMs = performance.now() + WARM_UP_MS
+  while (performance.now() < warmAtMs) await work()
   return await new Promise<Speed>((resolve, reject) => {
     const bench = new Benchmark({
       maxTime: CASE_SECONDS,

@@ -5,7 +5,7 @@
  * The generated source consists of our own declarations only, never of anything that came over a network.
  * test/support/interpreter.ts is an independent, slow reading of the same declarations; tests hold the two together.
  */
-import type { Reader } from '../buffer/reader.ts'
+import { arrayOf, type Reader } from '../buffer/reader.ts'
 import { Writer } from '../buffer/writer.ts'
 import { EncodeError } from '../errors/protocol-errors.ts'
 import type { Message } from './api.ts'
@@ -23,6 +23,7 @@ export interface Codec<Value, Input> {
 /** What the generated code refers to as `k`. */
 const CONSTANTS = {
   Writer,
+  arrayOf,
   none: Object.freeze([]),
   noBytes: Buffer.alloc(0),
   refuseNull (field: string): never {
@@ -57,7 +58,10 @@ function evaluate (source: string): unknown {
 }
 
 class Emitter {
-  readonly lines: string[] = []
+  /** Of the function that is being emitted. */
+  lines: string[] = []
+  /** The functions that stand before it. */
+  readonly head: string[] = []
   readonly message: Message
   readonly version: number
   readonly flexible: boolean
@@ -90,6 +94,7 @@ class Emitter {
   wrap (head: string): string {
     return [
       '\'use strict\'',
+      ...this.head,
       `return function ${head} {`,
       ...this.lines,
       '}',
@@ -139,7 +144,8 @@ class ReaderEmitter extends Emitter {
   /** Emits the reading of a struct, and returns the expression of the object it makes. */
   private struct (fields: Fields): string {
     const suffix = this.nextSuffix()
-    const members: string[] = []
+    const names: string[] = []
+    const values: string[] = []
     let run = new Map<string, FieldSpec>()
     const endRun = (): void => {
       this.numbers(run)
@@ -147,7 +153,8 @@ class ReaderEmitter extends Emitter {
     }
     for (const [name, field] of Object.entries(fields)) {
       const variable = name + suffix
-      members.push(`${name}: ${variable}`)
+      names.push(name)
+      values.push(variable)
       if (!this.has(field) || this.isTagged(field)) this.line(`let ${variable} = ${defaultSource(field)}`)
       else if (field.type in VIEW_READS) run.set(variable, field)
       else {
@@ -156,8 +163,21 @@ class ReaderEmitter extends Emitter {
       }
     }
     endRun()
-    members.push(`unknownTags: ${this.tags(fields, suffix)}`)
-    return `{ ${members.join(', ')} }`
+    names.push('unknownTags')
+    values.push(this.tags(fields, suffix))
+    return `new ${this.constructorOf(names, suffix)}(${values.join(', ')})`
+  }
+
+  /** Emits the constructor of a struct, and returns its name. Not a literal, for the reason that `arrayOf` gives. What it makes is a plain object. */
+  private constructorOf (names: readonly string[], suffix: string): string {
+    const name = `Struct${suffix}`
+    this.head.push(
+      `function ${name} (${names.map(member => member + suffix).join(', ')}) {`,
+      ...names.map(member => `  this.${member} = ${member}${suffix}`),
+      '}',
+      `${name}.prototype = Object.prototype`
+    )
+    return name
   }
 
   /** Emits the reading of numbers that follow each other: one check for all of them, and no call for each. */
@@ -200,11 +220,24 @@ class ReaderEmitter extends Emitter {
     const method = [this.flexible ? 'compact' : '', nullable ? (this.flexible ? 'Nullable' : 'nullable') : '', this.flexible || nullable ? 'ArrayLength' : 'arrayLength'].join('')
     const count = `${variable}Count`
     this.line(`const ${count} = r.${method}(${minElementBytes(element, this)})`)
-    this.line(`${declare}${variable} = ${nullable ? `${count} < 0 ? null : []` : '[]'}`)
+    this.line(`${declare}${variable} = ${nullable ? `${count} < 0 ? null : k.arrayOf()` : 'k.arrayOf()'}`)
     this.block(`for (let index = 0; index < ${count}; index++)`, () => {
       if (typeof element === 'string') this.line(`${variable}.push(r.${this.method(element, false)}())`)
-      else this.line(`${variable}.push(${this.struct(element)})`)
+      else this.line(`${variable}.push(${this.elementFunction(element)}(r))`)
     })
+  }
+
+  /** Emits a function that reads one element, and returns its name. V8 inlines only so much into one function: with all of a message in one, the innermost loop got nothing. */
+  private elementFunction (fields: Fields): string {
+    const outer = this.lines
+    this.lines = []
+    const name = `element${this.nextSuffix()}`
+    this.line('const view = r.view')
+    const value = this.struct(fields)
+    this.line(`return ${value}`)
+    this.head.push(`function ${name} (r) {`, ...this.lines, '}')
+    this.lines = outer
+    return name
   }
 
   /** Emits the tagged fields of a struct, and returns the expression of those that are unknown. */
