@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import { FrameReader } from '../../../protocol/frame.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
+import { isAborted } from '../abort.ts'
 
 export interface FrameAnswer {
   /** The whole frame, length included. */
@@ -116,7 +117,7 @@ export class ServerConnection {
       for (let frame = this.#take(); frame !== undefined; frame = this.#take()) {
         const answer = await this.#handle(frame, this)
         if (answer === null) continue
-        if (this.signal.aborted) answer.onSent?.()
+        if (isAborted(this.signal)) answer.onSent?.()
         else await this.#write(answer)
       }
     } finally {
@@ -136,7 +137,7 @@ export class ServerConnection {
     const sent = this.#whenSent(onSent)
     this.#socket.cork()
     let hasRoom = true
-    chunks.forEach((chunk, index) => { hasRoom = index === chunks.length - 1 ? this.#socket.write(chunk, sent) : this.#socket.write(chunk) })
+    for (const chunk of chunks) hasRoom = chunk === chunks.at(-1) ? this.#socket.write(chunk, sent) : this.#socket.write(chunk)
     this.#socket.uncork()
     if (!hasRoom && this.#socket.writableNeedDrain) await this.#drained()
   }

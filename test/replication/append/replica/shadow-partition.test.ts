@@ -1,0 +1,322 @@
+import { test } from 'tap'
+import { catchUp, differenceOf, LEADER_EPOCH, Shadow } from './fixture.ts'
+
+test('a follower gets every byte but the leader epoch: holes, producers, compression, old formats', async t => {
+  const shadow = await Shadow.start(t)
+  const { log } = shadow
+  log.append({ records: 5 }).append({ hole: 3, compression: 1 }).append({ records: 2, producerId: 44, producerEpoch: 1, baseSequence: 0, isTransactional: true })
+  log.append({ isControl: true, isTransactional: true, producerId: 44, producerEpoch: 1 }).append({ lastOffsetDelta: 9 }).append({ hole: 1000, records: 3 })
+  log.appendLegacy().appendLegacy().append({ logAppendTime: 99 })
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  await catchUp(follower, log.end)
+  t.equal(differenceOf(follower.replica(), log), null)
+  t.equal(follower.replica().batches.length, 9)
+  t.same(follower.replica().errors, [])
+  await follower.fetch()
+  t.equal(follower.replica().highWatermark, log.end)
+  t.equal(shadow.shadow().followers.get(1)?.fetchOffset, log.end)
+  t.equal(shadow.shadow().followers.get(1)?.brokerEpoch, 100)
+  t.same([...new Set(shadow.producerIds)], [44])
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: log.end, lagRecords: 0, activity: 'copying', problem: null })
+  t.same(shadow.faults, [])
+})
+
+test('all versions that followers speak, with and without sessions', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append({ records: 3 }).append()
+  shadow.serve()
+  for (const version of [12, 13, 14, 15, 16, 17, 18]) {
+    for (const useSessions of [true, false]) {
+      const follower = await shadow.follower(1, { version, useSessions })
+      await catchUp(follower, shadow.log.end)
+      t.equal(differenceOf(follower.replica(), shadow.log), null, `version ${version}`)
+      t.equal(follower.sessionId !== 0, useSessions)
+    }
+  }
+})
+
+test('before source and followers are known, a follower is answered with nothing and keeps what it has', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append({ records: 10 })
+  const follower = await shadow.follower(1)
+  follower.replica().end = 7
+  await follower.fetch()
+  t.equal(follower.replica().end, 7)
+  t.same(follower.replica().errors, [])
+  t.equal(follower.replica().highWatermark, 7)
+  t.equal(shadow.shadow().followers.get(1)?.fetchOffset, 7)
+  t.equal(await follower.listOffset(follower.replica(), -1), null)
+  t.same(follower.replica().errors, ['ListOffsets OFFSET_NOT_AVAILABLE'])
+})
+
+test('a source that ends below a follower: answered with nothing, nothing is truncated, somebody is told', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append({ records: 10 })
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  follower.replica().end = follower.replica().highWatermark = 15
+  await follower.fetch()
+  t.same([follower.replica().end, follower.replica().highWatermark], [15, 15])
+  t.same(shadow.ahead, [{ brokerId: 1, fetchOffset: 15, sourceEnd: 10 }])
+  t.match(shadow.shadow().status(1000).problem, /^source lost records: broker 1 holds records up to offset 15, and the source's log ended at 10/)
+  t.equal(await follower.listOffset(follower.replica(), -1), 15, 'LATEST is not below what a follower has')
+  // The source grows again: nobody knows whether with the same records.
+  shadow.log.append({ records: 20 })
+  shadow.source.changed()
+  for (let round = 0; round < 5; round++) await follower.fetch({ maxWaitMs: 5 })
+  t.equal(follower.replica().end, 15)
+  const other = await shadow.follower(2)
+  await catchUp(other, 10)
+  for (let round = 0; round < 5; round++) await other.fetch({ maxWaitMs: 5 })
+  t.equal(other.replica().end, 10, 'not beyond what is in doubt')
+  shadow.serve()
+  await catchUp(other, 30)
+  t.equal(differenceOf(other.replica(), shadow.log), null)
+})
+
+test('an empty log that starts at N, and a log start in the middle of a batch', async t => {
+  const shadow = await Shadow.start(t, { partitions: 2 })
+  const empty = shadow.source.log('orders', 0)
+  empty.logStart = empty.end = 77
+  const middle = shadow.source.log('orders', 1)
+  middle.append({ records: 100 }).append({ records: 50 }).append({ records: 50 })
+  middle.batches.shift()
+  middle.logStart = 125
+  shadow.serve(0)
+  shadow.serve(1)
+  const follower = await shadow.follower(1)
+  await catchUp(follower, 77, 0)
+  await catchUp(follower, 200, 1)
+  t.match(follower.replica(0), { logStart: 77, end: 77, highWatermark: 77, failed: null, errors: ['OFFSET_OUT_OF_RANGE'] })
+  t.match(follower.replica(1), { logStart: 125, end: 200, failed: null })
+  t.equal(differenceOf(follower.replica(1), middle), null)
+  empty.append({ records: 3 })
+  shadow.source.changed()
+  await catchUp(follower, 80, 0)
+  t.equal(differenceOf(follower.replica(0), empty), null)
+  t.same(shadow.faults, [])
+})
+
+test('the source deletes what a follower does not have yet: the follower goes on at the log start, and it is said', async t => {
+  const shadow = await Shadow.start(t)
+  const { log } = shadow
+  log.append({ records: 10 }).append({ records: 10 }).append({ records: 10 })
+  shadow.serve()
+  const first = await shadow.follower(1)
+  await catchUp(first, 30)
+  const late = await shadow.follower(2)
+  late.replica().end = 10
+  log.logStart = 20
+  log.batches.splice(0, 2)
+  shadow.source.changed()
+  await catchUp(late, 30)
+  t.match(late.replica(), { logStart: 20, end: 30 })
+  t.equal(differenceOf(late.replica(), log), null)
+  await first.fetch()
+  t.equal(first.replica().logStart, 20, 'the others follow the log start')
+  t.equal(shadow.shadow().status(1000).problem, 'offsets 10 to 19 were deleted by the source before they were copied')
+  t.same(shadow.faults, [])
+})
+
+test('two followers at different places share memory; a laggard has a reader of its own until it meets the others', async t => {
+  const shadow = await Shadow.start(t, { answerBytes: 600 })
+  for (let count = 0; count < 40; count++) shadow.log.append({ records: 5 })
+  shadow.serve()
+  const [near, far] = [await shadow.follower(1), await shadow.follower(2)]
+  await catchUp(near, 200)
+  t.equal(shadow.shadow().readerCount, 1)
+  await far.fetch({ maxWaitMs: 100 })
+  await far.fetch({ maxWaitMs: 100 })
+  t.equal(shadow.shadow().readerCount, 2)
+  await catchUp(far, 200)
+  await far.fetch()
+  t.equal(shadow.shadow().readerCount, 1, 'they have met')
+  t.equal(differenceOf(far.replica(), shadow.log), null)
+  const before = shadow.source.answers
+  shadow.log.append({ records: 5 })
+  shadow.source.changed()
+  await catchUp(near, 205)
+  await catchUp(far, 205)
+  t.equal(shadow.source.answers, before + 1, 'fetched once for both')
+  await near.fetch()
+  await far.fetch()
+  t.equal(shadow.shadow().bufferedBytes, 0)
+  t.ok(shadow.log.asked.every(({ offset, epoch }) => offset === 0 || epoch === 7), 'the source is told the epoch that it is gone on from')
+})
+
+test('a budget of one batch and less: everybody gets everything', async t => {
+  for (const budgetBytes of [1, 200, 500]) {
+    const shadow = await Shadow.start(t, { budgetBytes, answerBytes: 400, partitions: 3 })
+    for (let index = 0; index < 3; index++) {
+      for (let count = 0; count < 20; count++) shadow.source.log('orders', index).append({ records: 3 })
+      shadow.serve(index)
+    }
+    const followers = [await shadow.follower(1), await shadow.follower(2, { useSessions: false }), await shadow.follower(4, { maxBytes: 300 })]
+    await followers[0]?.fetch({ maxWaitMs: 10 })
+    await Promise.all(followers.map(async follower => {
+      for (let index = 0; index < 3; index++) await catchUp(follower, 60, index)
+    }))
+    for (const follower of followers) {
+      for (let index = 0; index < 3; index++) t.equal(differenceOf(follower.replica(index), shadow.source.log('orders', index)), null)
+    }
+  }
+})
+
+test('frozen: up to the end and nothing beyond', async t => {
+  const shadow = await Shadow.start(t, { answerBytes: 300 })
+  for (let count = 0; count < 10; count++) shadow.log.append({ records: 5 })
+  shadow.serve()
+  const [first, second] = [await shadow.follower(1), await shadow.follower(2)]
+  await first.fetch({ maxWaitMs: 50 })
+  const both = shadow.shadow().whenAt([1, 2], 30, new AbortController().signal)
+  shadow.shadow().freeze(30)
+  await catchUp(first, 30)
+  await catchUp(second, 30)
+  await Promise.all([first.fetch({ maxWaitMs: 5 }), second.fetch({ maxWaitMs: 5 })])
+  await both
+  t.same([first.replica().end, first.replica().highWatermark], [30, 30])
+  t.ok(shadow.shadow().isCaughtUp(2, 30))
+  t.notOk(shadow.shadow().isCaughtUp(2, 31))
+  t.equal(await first.listOffset(first.replica(), -1), 30)
+  t.equal(shadow.shadow().phase, 'frozen')
+  shadow.shadow().stop()
+  await first.fetch()
+  t.same(first.replica().errors, ['NOT_LEADER_OR_FOLLOWER'])
+  t.equal(shadow.budget.usedBytes, 0)
+})
+
+test('a follower that waits is woken by new data and by another epoch', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append()
+  shadow.serve()
+  const follower = await shadow.follower(1, { maxWaitMs: 60_000 })
+  await catchUp(follower, 1)
+  await follower.fetch({ maxWaitMs: 0 })
+  const waiting = follower.fetch()
+  setImmediate(() => {
+    shadow.log.append()
+    shadow.source.changed()
+  })
+  await waiting
+  t.equal(follower.replica().end, 2)
+  await follower.fetch({ maxWaitMs: 0 })
+  const epoch = follower.fetch()
+  setImmediate(() => { shadow.shadow().setMetadata({ leaderEpoch: LEADER_EPOCH + 1, partitionEpoch: 2, isLeader: true, replicas: [3000, 1, 2] }) })
+  await epoch
+  t.equal(follower.replica().failed, 'fenced')
+})
+
+test('leader epochs: a newer one is not known yet, an older one is fenced', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  follower.replica().leaderEpoch = LEADER_EPOCH + 1
+  await follower.fetch()
+  t.same(follower.replica().errors, ['UNKNOWN_LEADER_EPOCH'])
+  t.equal(shadow.shadow().followers.size, 0, 'its position is not taken')
+  follower.replica().leaderEpoch = LEADER_EPOCH - 1
+  await follower.fetch()
+  await follower.fetch()
+  t.equal(follower.replica().failed, 'fenced')
+})
+
+test('batches of a held producer id wait, and with them what comes behind', async t => {
+  let isHeld = true
+  const shadow = await Shadow.start(t, { options: { mayServe: id => id !== 9 || !isHeld } })
+  shadow.log.append().append({ producerId: 8, producerEpoch: 0, baseSequence: 0 }).append({ producerId: 9, producerEpoch: 0, baseSequence: 0 }).append()
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  await catchUp(follower, 2)
+  for (let round = 0; round < 3; round++) await follower.fetch({ maxWaitMs: 5 })
+  t.equal(follower.replica().end, 2)
+  t.same([...new Set(shadow.producerIds)], [8, 9])
+  const waiting = follower.fetch({ maxWaitMs: 60_000 })
+  isHeld = false
+  setImmediate(() => { shadow.shadow().release() })
+  await waiting
+  await catchUp(follower, 4)
+  t.equal(differenceOf(follower.replica(), shadow.log), null)
+})
+
+test('a damaged batch is asked for twice; then the topic is stopped and nothing more is served', async t => {
+  const shadow = await Shadow.start(t)
+  const { log } = shadow
+  log.append({ records: 2 }).append({ records: 2 })
+  let damages = 1
+  log.damage = records => { if (damages-- > 0) records.writeUInt8((records.at(-1) ?? 0) ^ 0xff, records.length - 1) }
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  await catchUp(follower, 4)
+  t.equal(differenceOf(follower.replica(), log), null, 'once does no harm')
+  damages = Infinity
+  log.append()
+  shadow.source.changed()
+  while (shadow.faults.length === 0) await follower.fetch({ maxWaitMs: 5 })
+  t.match(shadow.faults, [{ code: 'SOURCE_CORRUPT', partition: 0, offset: 4 }])
+  await follower.fetch()
+  t.equal(follower.replica().end, 4)
+  t.same(follower.replica().errors, [])
+  t.equal(shadow.shadow().status(1000).activity, 'stopped')
+  t.equal(shadow.budget.usedBytes, 0)
+})
+
+test('a source that was rewritten, or cut off, stops the topic', async t => {
+  const rewritten = await Shadow.start(t)
+  rewritten.log.append()
+  rewritten.serve()
+  const follower = await rewritten.follower(1)
+  await catchUp(follower, 1)
+  rewritten.log.diverging = { epoch: 6, endOffset: 0 }
+  rewritten.source.changed()
+  while (rewritten.faults.length === 0) await follower.fetch({ maxWaitMs: 5 })
+  t.match(rewritten.faults, [{ code: 'SOURCE_LOST_RECORDS' }])
+  const cut = await Shadow.start(t)
+  cut.log.append().append()
+  cut.serve()
+  const other = await cut.follower(1)
+  await catchUp(other, 2)
+  cut.log.batches.pop()
+  cut.log.end = 1
+  cut.source.changed()
+  while (cut.faults.length === 0) await other.fetch({ maxWaitMs: 5 })
+  t.match(cut.faults, [{ code: 'SOURCE_LOST_RECORDS', offset: 1 }])
+  t.equal(other.replica().end, 2)
+})
+
+test('a roll-back on command: by the diverging epoch, and by LATEST where there is no epoch', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append().append().append()
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  await catchUp(follower, 3)
+  const bare = await shadow.follower(2)
+  bare.replica().end = 3
+  await bare.fetch()
+  await follower.fetch()
+  const done = shadow.shadow().rollBackTo(2, [1, 2], new AbortController().signal)
+  await follower.fetch()
+  await bare.fetch()
+  t.same([follower.replica().end, bare.replica().end], [2, 2])
+  t.same([follower.replica().errors, bare.replica().errors], [[], ['OFFSET_OUT_OF_RANGE']])
+  await follower.fetch()
+  await bare.fetch()
+  await done
+  shadow.log.batches.pop()
+  shadow.log.end = 2
+  shadow.log.append({ records: 4 })
+  shadow.serve()
+  await catchUp(follower, 6)
+  t.equal(differenceOf(follower.replica(), shadow.log), null)
+})
+
+test('a follower whose log ends in the middle of a batch of the source has other batches: the topic is stopped', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.log.append({ records: 10 })
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  follower.replica().end = 5
+  while (shadow.faults.length === 0) await follower.fetch({ maxWaitMs: 5 })
+  t.match(shadow.faults, [{ code: 'DIVERGED', offset: 5 }])
+  t.equal(follower.replica().end, 5)
+})
