@@ -121,6 +121,7 @@ export class ReplicaPartition implements PartitionShadow {
     if (this.#served === null || this.#isStopped || !this.#isActive) return
     this.#failures = 0
     this.#problem = null
+    if (bounds.highWatermark >= (this.highestEnd ?? 0)) this.#doubts = 0
     this.#served.serve(bounds)
   }
 

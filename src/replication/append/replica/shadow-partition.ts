@@ -126,6 +126,10 @@ export class ShadowPartition implements TailOwner {
   /** Set when a follower holds more than the source: what is served ends here until somebody has looked into it. */
   #doubt: { readonly from: number, readonly brokerId: number, readonly fetchOffset: number } | null = null
   #rollBack: number | null = null
+  /** Up to where consumers were shown what followers have. */
+  #shown = 0
+  /** The high watermark that each follower was told last: one that is told a lower one goes back to it. */
+  readonly #toldWatermarks = new Map<number, number>()
   #fault: TopicFault | null = null
   #problem: string | null = null
   #note: string | null = null
@@ -296,6 +300,8 @@ export class ShadowPartition implements TailOwner {
     this.#served.clear()
     this.#admitted.clear()
     this.#told.clear()
+    this.#toldWatermarks.clear()
+    this.#shown = 0
     this.#tail.clear()
     this.#changed()
     return this.#followers.when(brokerIds, fetchOffset => fetchOffset <= offset, signal)
@@ -342,27 +348,29 @@ export class ShadowPartition implements TailOwner {
     const { brokerId, fetchOffset } = request
     const hasMoved = this.#followers.note(request)
     if (this.#rollBack !== null && fetchOffset > this.#rollBack) return this.#rollBackRow(request, this.#rollBack)
-    if (!this.#isServing) return this.#data(fetchOffset, null)
+    if (!this.#isServing) return this.#data(brokerId, fetchOffset, null)
     if (fetchOffset < this.#logStart) {
       this.#noteDeleted(request)
       return this.#error(ErrorCodes.OFFSET_OUT_OF_RANGE)
     }
     if (fetchOffset > this.sourceEnd && this.#phase === 'serving') this.#doubtFollower(brokerId, fetchOffset)
-    if (!this.#isAdmitted(brokerId, fetchOffset)) return this.#data(fetchOffset, null)
+    if (!this.#isAdmitted(brokerId, fetchOffset)) return this.#data(brokerId, fetchOffset, null)
     if (hasMoved) {
       this.#noteLevel()
       this.#tail.tend()
+      const shown = this.#shown
+      if (this.#shownEnd() > shown) this.#changed()
     }
     const most = Math.min(maxBytes, this.#options.maxServedBytes)
     const found = this.#tail.find(fetchOffset, { maxBytes: most, atLeastOne })
     if (found === null) {
       if (!hasMoved) this.#tail.tend()
-      return this.#data(fetchOffset, null)
+      return this.#data(brokerId, fetchOffset, null)
     }
     const fault = this.#faultOf(found, request)
-    if (fault === null) return this.#data(fetchOffset, found)
+    if (fault === null) return this.#data(brokerId, fetchOffset, found)
     this.fault(fault)
-    return this.#data(fetchOffset, null)
+    return this.#data(brokerId, fetchOffset, null)
   }
 
   /** Something of `look` is sent: its memory is kept until the returned function is called, once. */
@@ -411,12 +419,24 @@ export class ShadowPartition implements TailOwner {
   }
 
   /** A follower throws when its log would have to start behind its high watermark, and takes any high watermark that is not. */
-  #data (fetchOffset: number, found: Found | null): FetchLook {
+  #data (brokerId: number, fetchOffset: number, found: Found | null): FetchLook {
     const logStartOffset = Math.min(this.#logStart, fetchOffset)
-    const end = Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity)
-    // All that a follower holds was committed on the source.
-    const highWatermark = Math.max(Math.min(Math.max(end, fetchOffset), this.#frozenEnd), logStartOffset)
+    // A follower shows at least what it had when it came: all of it was committed on the source, and it is compared by that.
+    const shown = this.#isServing && this.#admitted.has(brokerId) ? this.#shownEnd() : fetchOffset
+    const highWatermark = Math.max(Math.min(shown, this.#frozenEnd), logStartOffset, this.#toldWatermarks.get(brokerId) ?? fetchOffset)
+    this.#toldWatermarks.set(brokerId, highWatermark)
     return { kind: 'data', found, highWatermark, logStartOffset }
+  }
+
+  /**
+   * As in Kafka, consumers are shown what all followers have that are alive: one that is moved to another follower must find there
+   * what it has read. It does not go back.
+   */
+  #shownEnd (): number {
+    const behind = this.#followers.aliveAmong(this.#admitted)
+    const end = Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity, ...behind)
+    if (behind.length > 0 && end > this.#shown) this.#shown = end
+    return this.#shown
   }
 
   #rollBackRow ({ lastFetchedEpoch }: FollowerFetch, endOffset: number): FetchLook {
