@@ -23,6 +23,7 @@ import { DescribeConfigs } from './describe-configs.ts'
 import { DescribeGroups } from './describe-groups.ts'
 import { DescribeLogDirs } from './describe-log-dirs.ts'
 import { DescribeProducers } from './describe-producers.ts'
+import { DescribeTopicPartitions } from './describe-topic-partitions.ts'
 import { DescribeTransactions } from './describe-transactions.ts'
 import { DescribeUserScramCredentials } from './describe-user-scram-credentials.ts'
 import { ElectLeaders } from './elect-leaders.ts'
@@ -100,5 +101,6 @@ export const APIS: ReadonlyMap<number, Api> = new Map<number, Api>([
   [DescribeTransactions.key, DescribeTransactions],
   [ListTransactions.key, ListTransactions],
   [ConsumerGroupHeartbeat.key, ConsumerGroupHeartbeat],
-  [ConsumerGroupDescribe.key, ConsumerGroupDescribe]
+  [ConsumerGroupDescribe.key, ConsumerGroupDescribe],
+  [DescribeTopicPartitions.key, DescribeTopicPartitions]
 ])
