@@ -28,6 +28,7 @@ import { DescribeGroups } from './describe-groups.ts'
 import { DescribeLogDirs } from './describe-log-dirs.ts'
 import { DescribeProducers } from './describe-producers.ts'
 import { DescribeQuorum } from './describe-quorum.ts'
+import { DescribeTopicPartitions } from './describe-topic-partitions.ts'
 import { DescribeTransactions } from './describe-transactions.ts'
 import { DescribeUserScramCredentials } from './describe-user-scram-credentials.ts'
 import { ElectLeaders } from './elect-leaders.ts'
@@ -114,5 +115,6 @@ export const APIS: ReadonlyMap<number, Api> = new Map<number, Api>([
   [ListTransactions.key, ListTransactions],
   [AllocateProducerIds.key, AllocateProducerIds],
   [ConsumerGroupHeartbeat.key, ConsumerGroupHeartbeat],
-  [ConsumerGroupDescribe.key, ConsumerGroupDescribe]
+  [ConsumerGroupDescribe.key, ConsumerGroupDescribe],
+  [DescribeTopicPartitions.key, DescribeTopicPartitions]
 ])

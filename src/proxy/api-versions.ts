@@ -20,7 +20,7 @@ export function apiVersionsOffer (offerOf: (key: number) => Offer | null): Offer
     name,
     minVersion: versions.min,
     maxVersion: versions.max,
-    isJudged: false,
+    isJudged: () => false,
     judge: () => null,
     rewriteFor: version => frame => {
       // A broker that does not know the version answers in version 0, with the error as the first word (KIP-511).

@@ -7,6 +7,8 @@
  *      │                                ▲
  *      │                                │ onPart or onFrame: true
  *      └───────────────────────────▶ holding ──────────────────────▶ between   (onFrame: false, the frame is dropped here)
+ *
+ * Between two frames it can be suspended: what comes is then kept until it goes on.
  */
 import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
 import { frameLength, LENGTH_BYTES } from '../../protocol/frame.ts'
@@ -45,6 +47,9 @@ export class FrameStream {
   /** Null while the present frame is passed on. */
   #held: HeldFrame | null = null
   #stopped = false
+  #suspended = false
+  /** What came while suspended. */
+  #kept: Buffer[] = []
 
   constructor (handler: FrameHandler, { headBytes, maxFrameBytes }: FrameStreamOptions) {
     this.#handler = handler
@@ -63,14 +68,34 @@ export class FrameStream {
     return this.#left === 0 && this.#headFilled === 0
   }
 
-  /** How much of a frame is held. */
+  get isSuspended (): boolean {
+    return this.#suspended
+  }
+
+  /** How much of a frame is held, and what is kept for later. */
   get heldBytes (): number {
-    return this.#held?.bytes ?? this.#headFilled
+    let sum = this.#held?.bytes ?? this.#headFilled
+    for (const chunk of this.#kept) sum += chunk.length
+    return sum
+  }
+
+  /** Takes no further frame; to be called where one ends, in `onFrame`. Whoever reads the chunks should stop that, too. */
+  suspend (): void {
+    this.#suspended = true
+  }
+
+  /** Goes on, with what has to be pushed first, in order. */
+  resume (): Buffer[] {
+    const kept = this.#kept
+    this.#suspended = false
+    this.#kept = []
+    return kept
   }
 
   /** Everything that comes from now on is thrown away. */
   stop (): void {
     this.#stopped = true
+    this.#kept = []
     this.#held = null
     this.#left = 0
     this.#headFilled = 0
@@ -80,6 +105,10 @@ export class FrameStream {
   push (chunk: Buffer): void {
     let at = 0
     while (at < chunk.length && !this.#stopped) {
+      if (this.#suspended) {
+        this.#kept.push(chunk.subarray(at))
+        return
+      }
       if (this.#left > 0) at = this.#continue(chunk, at)
       else if (this.#headFilled === 0 && chunk.length - at >= this.#headBytes) at = this.#begin(chunk, at)
       else at = this.#collectHead(chunk, at)

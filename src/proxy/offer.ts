@@ -1,21 +1,37 @@
 /** What the sidecar does with the requests and answers of one API. */
-import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
+import { decodeRequest, decodeResponse, encodeResponse, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
 import type { Api, RequestOf, ResponseInput, ResponseOf } from '../../protocol/schema/api.ts'
 import { includesVersion } from '../../protocol/schema/version-range.ts'
 import type { NodePorts } from './node-ports.ts'
 import type { Rewrite } from './pending-answers.ts'
-import type { Judge, Verdict } from './refusals/verdict.ts'
+import { question } from './question.ts'
+import type { ReadRules } from './read-rules.ts'
+import type { Answer, Ask, Judge, Split } from './verdict.ts'
 import type { WriteRules } from './write-rules.ts'
 
 export interface OfferContext {
   readonly rules: WriteRules
+  readonly reads: ReadRules
   readonly ports: NodePorts
 }
 
-/** What goes where in place of a request; frames are given with their length word. */
+/** What is done in place of passing a request on; frames are given to the session with their length word, and to `take` without. */
 export type Decision =
   | { readonly kind: 'answer', readonly frame: readonly Buffer[] }
-  | { readonly kind: 'split', readonly requests: ReadonlyArray<{ readonly frame: readonly Buffer[], readonly rewrite: Rewrite }> }
+  | {
+    readonly kind: 'ask'
+    readonly questions: ReadonlyArray<{ readonly frame: readonly Buffer[], readonly take: (answer: Buffer) => void }>
+    /** False when `next` may ask more: the client's next requests must wait until then. */
+    readonly isLast: boolean
+    /** To be called once, when all questions are answered. */
+    readonly next: () => Decision
+  }
+
+export interface Judgement {
+  readonly decision: Decision
+  /** True when something of the request is refused. */
+  readonly isRefusal: boolean
+}
 
 /** Frames are given without their length word. Methods throw DecodeError for bytes that are not what they are said to be. */
 export interface Offer {
@@ -24,10 +40,10 @@ export interface Offer {
   readonly minVersion: number
   /** The newest version that is offered. */
   readonly maxVersion: number
-  /** True when requests must be seen whole before anything of them is passed on. */
-  readonly isJudged: boolean
+  /** True when a request in this version must be seen whole before anything of it is passed on. */
+  isJudged (version: number, context: OfferContext): boolean
   /** Null when the request is to be passed on unchanged. */
-  judge (frame: Buffer, version: number, context: OfferContext): Decision | null
+  judge (frame: Buffer, version: number, context: OfferContext): Judgement | null
   /** What to do with answers in this version; null to pass them on unread. */
   rewriteFor (version: number, context: OfferContext): Rewrite | null
   /** True when a request in a version that is not offered can be answered all the same. */
@@ -42,16 +58,21 @@ export interface OfferOptions<A extends Api> {
   /** Where it is higher than the oldest version that is declared. It is not announced: clients draw wrong conclusions from raised minima. */
   readonly minVersion?: number
   readonly judge?: Judge<A>
+  /** Where not all requests need to be judged. */
+  isJudged? (version: number, reads: ReadRules): boolean
   readonly addresses?: AddressRewrite<A>
   /** The answer to a request in a declared version that is not offered; null when it asks for none. */
   refuseVersion? (body: RequestOf<A>, message: string): ResponseInput<A> | null
 }
 
+/** What decides over the brokers that an answer names. */
+export type AddressContext = Pick<OfferContext, 'reads' | 'ports'>
+
 export interface AddressRewrite<A extends Api> {
   /** The first version whose answers hold addresses. */
   readonly minVersion: number
   /** Null when there is nothing to change. */
-  rewrite (body: ResponseOf<A> | ResponseInput<A>, ports: NodePorts, version: number): ResponseInput<A> | null
+  rewrite (body: ResponseOf<A> | ResponseInput<A>, context: AddressContext, version: number): ResponseInput<A> | null
 }
 
 /** An API whose messages are declared. */
@@ -60,8 +81,8 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
   const maxVersion = options.maxVersion ?? api.versions.max
 
   /** Addresses are rewritten last, so that none gets by in an answer that was put together. */
-  const encode = (version: number, header: ResponseHeader, body: ResponseInput<A>, ports: NodePorts): Buffer[] => {
-    const rewritten = addresses !== undefined && version >= addresses.minVersion ? addresses.rewrite(body, ports, version) : null
+  const encode = (version: number, header: ResponseHeader, body: ResponseInput<A>, context: AddressContext): Buffer[] => {
+    const rewritten = addresses !== undefined && version >= addresses.minVersion ? addresses.rewrite(body, context, version) : null
     return encodeResponse(api, version, header, rewritten ?? body)
   }
 
@@ -70,20 +91,24 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
     name: api.name,
     minVersion: options.minVersion ?? api.versions.min,
     maxVersion,
-    isJudged: judge !== undefined,
-    judge (frame, version, { rules, ports }) {
+    isJudged: (version, { reads }) => judge !== undefined && options.isJudged?.(version, reads) !== false,
+    judge (frame, version, context) {
       if (judge === undefined) return null
       const { header, body } = decodeRequest(api, version, frame)
-      const verdict = judge(body, { rules, version })
+      const verdict = judge(body, { rules: context.rules, reads: context.reads, version })
       if (verdict === null) return null
-      if (verdict.kind === 'answer') return { kind: 'answer', frame: encodeResponse(api, version, { correlationId: header.correlationId }, verdict.body) }
-      return splitDecision(api, verdict, header, (answerHeader, answer) => encode(version, answerHeader, answer, ports))
+      return {
+        decision: verdict.kind === 'answer'
+          ? { kind: 'answer', frame: encodeResponse(api, version, { correlationId: header.correlationId }, verdict.body) }
+          : askDecision(verdict.kind === 'split' ? splitAsk(api, verdict, version) : verdict, header, (answerHeader, answer) => encode(version, answerHeader, answer, context)),
+        isRefusal: verdict.kind !== 'ask'
+      }
     },
-    rewriteFor (version, { ports }) {
+    rewriteFor (version, context) {
       if (addresses === undefined || version < addresses.minVersion) return null
       return frame => {
         const { header, body } = decodeResponse(api, version, frame)
-        const rewritten = addresses.rewrite(body, ports, version)
+        const rewritten = addresses.rewrite(body, context, version)
         return rewritten === null ? null : encodeResponse(api, version, header, rewritten)
       }
     },
@@ -97,23 +122,30 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
   }
 }
 
-/** The answers to all but the last request are kept until the last has come; the client gets one. */
-function splitDecision<A extends Api> (
-  api: A, { requests, merge }: Extract<Verdict<A>, { readonly kind: 'split' }>, header: RequestHeader,
-  encode: (header: ResponseHeader, answer: ResponseInput<A>) => Buffer[]
-): Decision {
+/** What is allowed, asked in one round; the client gets what becomes of all answers. */
+function splitAsk<A extends Api> (api: A, { requests, merge }: Split<A>, clientVersion: number): Ask<A> {
   const answers: Array<ResponseOf<A>> = []
   return {
-    kind: 'split',
-    requests: requests.map(({ body, version = header.apiVersion }, index) => ({
-      frame: encodeRequest(api, version, header, body),
-      rewrite (frame) {
-        const answer = decodeResponse(api, version, frame)
-        answers.push(answer.body)
-        return index < requests.length - 1 ? [] : encode(answer.header, merge(answers))
-      }
-    }))
+    kind: 'ask',
+    questions: requests.map(({ body, version = clientVersion }) => question(api, version, body, answer => { answers.push(answer) })),
+    isLast: true,
+    next: () => ({ kind: 'answer', body: merge(answers) })
   }
+}
+
+/** The client's answer has the header of the broker's last one. */
+function askDecision<A extends Api> (ask: Ask<A>, header: RequestHeader, encode: (header: ResponseHeader, answer: ResponseInput<A>) => Buffer[]): Decision {
+  let lastHeader: ResponseHeader = { correlationId: header.correlationId, unknownTags: [] }
+  const decide = (verdict: Answer<A> | Ask<A>): Decision => {
+    if (verdict.kind === 'answer') return { kind: 'answer', frame: encode(lastHeader, verdict.body) }
+    return {
+      kind: 'ask',
+      questions: verdict.questions.map(each => ({ frame: each.encode(header), take: answer => { lastHeader = each.receive(answer) } })),
+      isLast: verdict.isLast,
+      next: () => decide(verdict.next())
+    }
+  }
+  return decide(ask)
 }
 
 /** An API that is passed on unread: it changes no topic and carries no address up to `maxVersion`. */
@@ -123,7 +155,7 @@ export function unreadOffer (key: number, name: string, maxVersion: number): Off
     name,
     minVersion: 0,
     maxVersion,
-    isJudged: false,
+    isJudged: () => false,
     judge: () => null,
     rewriteFor: () => null,
     canRefuseVersion: () => false,

@@ -13,20 +13,27 @@ import { DeleteRecords } from '../../protocol/messages/delete-records.ts'
 import { DeleteTopics } from '../../protocol/messages/delete-topics.ts'
 import { DescribeCluster } from '../../protocol/messages/describe-cluster.ts'
 import { DescribeQuorum } from '../../protocol/messages/describe-quorum.ts'
+import { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.ts'
 import { ElectLeaders } from '../../protocol/messages/elect-leaders.ts'
 import { Fetch } from '../../protocol/messages/fetch.ts'
 import { FindCoordinator } from '../../protocol/messages/find-coordinator.ts'
 import { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.ts'
+import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
+import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { APIS } from '../../protocol/messages/registry.ts'
 import { SaslHandshake } from '../../protocol/messages/sasl-handshake.ts'
 import { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.ts'
 import { rewriteDescribeCluster } from './addresses/describe-cluster.ts'
+import { rewriteDescribeTopicPartitions } from './addresses/describe-topic-partitions.ts'
 import { rewriteFindCoordinator } from './addresses/find-coordinator.ts'
 import { rewriteMetadata } from './addresses/metadata.ts'
 import { ENDPOINTS_VERSION, rewriteProduce } from './addresses/produce.ts'
 import { apiVersionsOffer } from './api-versions.ts'
+import { isFetchJudged, judgeFetch } from './followers/fetch.ts'
+import { judgeListOffsets } from './followers/list-offsets.ts'
+import { judgeOffsetForLeaderEpoch } from './followers/offset-for-leader-epoch.ts'
 import { offer, unreadOffer, type Offer } from './offer.ts'
 import { judgeAddPartitionsToTxn, refuseAddPartitionsToTxnVersion } from './refusals/add-partitions-to-txn.ts'
 import { judgeAlterConfigs, judgeIncrementalAlterConfigs } from './refusals/alter-configs.ts'
@@ -49,13 +56,21 @@ const SPECIAL: readonly Offer[] = [
     addresses: { minVersion: ENDPOINTS_VERSION, rewrite: rewriteProduce },
     refuseVersion: refuseProduceVersion
   }),
-  // Up to version 15 an answer holds no address, and most of all bytes can pass unread.
-  offer(Fetch, { maxVersion: 15, refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, sessionId: 0, responses: [] }) }),
+  // Up to version 15 a broker tells no client of another leader and where that is, and most of all bytes can pass unread.
+  offer(Fetch, {
+    maxVersion: 15,
+    judge: judgeFetch,
+    isJudged: isFetchJudged,
+    refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, sessionId: 0, responses: [] })
+  }),
+  offer(ListOffsets, { judge: judgeListOffsets, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
+  offer(OffsetForLeaderEpoch, { judge: judgeOffsetForLeaderEpoch, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
   offer(Metadata, { judge: judgeAutoCreation, addresses: { minVersion: 0, rewrite: rewriteMetadata } }),
   offer(FindCoordinator, { addresses: { minVersion: 0, rewrite: rewriteFindCoordinator } }),
   // Version 2 tells where the controllers listen.
   offer(DescribeQuorum, { maxVersion: 1 }),
   offer(DescribeCluster, { addresses: { minVersion: 0, rewrite: rewriteDescribeCluster } }),
+  offer(DescribeTopicPartitions, { addresses: { minVersion: 0, rewrite: rewriteDescribeTopicPartitions } }),
   // After version 0, bytes without a header follow that nobody could judge.
   offer(SaslHandshake, { minVersion: 1, refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, mechanisms: [] }) }),
   offer(CreateTopics, { judge: judgeCreateTopics }),
@@ -79,8 +94,7 @@ const UNREAD: readonly Offer[] = [
   unreadOffer(41, 'DescribeDelegationToken', 3),
   unreadOffer(71, 'GetTelemetrySubscriptions', 0),
   unreadOffer(72, 'PushTelemetry', 0),
-  unreadOffer(74, 'ListConfigResources', 1),
-  unreadOffer(75, 'DescribeTopicPartitions', 0)
+  unreadOffer(74, 'ListConfigResources', 1)
 ]
 
 /**
@@ -88,7 +102,7 @@ const UNREAD: readonly Offer[] = [
  * here or above: a test asks for it, and knows which ones are not offered.
  */
 const HARMLESS: ReadonlySet<string> = new Set([
-  'ListOffsets', 'OffsetForLeaderEpoch', 'DescribeProducers', 'DescribeLogDirs', 'DescribeConfigs', 'ListPartitionReassignments',
+  'DescribeProducers', 'DescribeLogDirs', 'DescribeConfigs', 'ListPartitionReassignments',
   'OffsetCommit', 'OffsetFetch', 'OffsetDelete',
   'JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'ConsumerGroupHeartbeat',
   'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups', 'DeleteGroups',

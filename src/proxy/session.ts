@@ -26,7 +26,7 @@ import { FrameStream } from './frame-stream.ts'
 import { closeGently } from './gentle-close.ts'
 import type { HeldFrame } from './held-frame.ts'
 import type { LogLimit } from './log-limit.ts'
-import type { Decision, Offer, OfferContext } from './offer.ts'
+import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
 import { Outlet } from './outlet.ts'
 import { PendingAnswers, type Rewrite } from './pending-answers.ts'
@@ -82,6 +82,10 @@ export class Session {
   #upstream: Socket | null = null
   #toUpstream: Outlet | null = null
   #request: Request | null = null
+  /** True while questions are under way after which more may be asked. */
+  #mayAskMore = false
+  /** The client sends no more; to be dealt with once its requests go on. */
+  #clientEnded = false
   #openSockets = 1
   #countedToClient = 0
 
@@ -127,7 +131,10 @@ export class Session {
     this.#upstream = upstream
     this.#toUpstream = new Outlet(upstream)
     this.#openSockets++
-    upstream.on('data', chunk => { this.#onEvent(this.#answers, chunk, 'upstream_malformed') })
+    upstream.on('data', chunk => {
+      this.#onEvent(this.#answers, chunk, 'upstream_malformed')
+      if (this.#requests.isSuspended && !this.#mayAskMore) this.#resumeRequests()
+    })
     upstream.on('end', () => { this.#lose('upstream_closed') })
     upstream.on('error', () => { this.#lose('upstream_error') })
     upstream.on('drain', () => { this.#regulate() })
@@ -176,6 +183,13 @@ export class Session {
     this.#regulate()
   }
 
+  /** The client's requests go on where they had to wait for an answer. */
+  #resumeRequests (): void {
+    for (const chunk of this.#requests.resume()) this.#onEvent(this.#requests, chunk, 'client_malformed')
+    if (this.#clientEnded) this.#onClientEnd()
+    this.#regulate()
+  }
+
   #flush (): void {
     this.#toUpstream?.flush()
     this.#toClient.flush()
@@ -188,18 +202,23 @@ export class Session {
     const client = this.#client
     const upstream = this.#upstream
     if (upstream === null || this.#state === 'closed') return
-    if (this.#drains && this.#state === 'open' && !this.#requests.isPassing) this.#end('drain_completed')
+    if (this.#drains && this.#state === 'open' && !this.#requests.isPassing && !this.#requests.isSuspended) this.#end('drain_completed')
     if (this.#state === 'ending' && this.#pending.count === 0) {
       this.#close(this.#endCause)
       return
     }
-    const isFull = isBehind(client) || isBehind(upstream) || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
+    const isFull = this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
     pauseIf(client, isFull)
     pauseIf(upstream, isBehind(client))
   }
 
   #onClientEnd (): void {
     if (this.#state !== 'open') return
+    if (this.#requests.isSuspended) {
+      // A socket tells of its end even while it is not read. There may be more to ask, and more that was sent before.
+      this.#clientEnded = true
+      return
+    }
     this.#end('client_closed')
     // The broker is told, too: what it still answers goes to a client that only closed one half.
     this.#upstream?.end()
@@ -263,7 +282,7 @@ export class Session {
       this.#refuseApi(apiKey, version, offer)
       return 'hold'
     }
-    if (isOffered && !offer.isJudged) {
+    if (isOffered && !offer.isJudged(version, this.#options)) {
       this.#expect(correlationId, offer.rewriteFor(version, this.#options))
       return 'pass'
     }
@@ -316,26 +335,43 @@ export class Session {
       scan.readWhole(whole)
       if (this.#passesProduce(scan)) return true
     }
-    const decision = offer.judge(frame, version, this.#options)
-    if (decision === null) {
+    const judgement = offer.judge(frame, version, this.#options)
+    if (judgement === null) {
       if (scan?.wantsAnswer !== false) this.#expect(correlationId, offer.rewriteFor(version, this.#options))
       return true
     }
-    this.#carryOut(decision, request)
+    this.#carryOut(judgement, request)
     return false
   }
 
-  #carryOut (decision: Decision, { offer, correlationId, scan }: Request): void {
+  #carryOut ({ decision, isRefusal }: Judgement, { offer, correlationId, scan }: Request): void {
     // To ask about a topic that must not be created is nothing that is refused.
-    if (offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
-    const wantsAnswer = scan?.wantsAnswer !== false
-    if (decision.kind === 'split') {
-      for (const { frame, rewrite } of decision.requests) {
-        if (wantsAnswer) this.#expect(correlationId, rewrite)
-        this.#toUpstream?.write(frame)
-      }
-    } else if (wantsAnswer) this.#answer(correlationId, decision.frame)
-    if (!wantsAnswer) this.#endAcks0()
+    if (isRefusal && offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
+    if (scan?.wantsAnswer === false) {
+      if (decision.kind === 'ask') for (const { frame } of decision.questions) this.#toUpstream?.write(frame)
+      this.#endAcks0()
+    } else if (decision.kind === 'ask') this.#ask(decision, correlationId)
+    else this.#answer(correlationId, decision.frame)
+  }
+
+  /** Asks all questions of a round; the answer to the last one shows what comes next. Until then, none but the client's earlier answers come. */
+  #ask ({ questions, isLast, next }: Extract<Decision, { readonly kind: 'ask' }>, correlationId: number): void {
+    this.#mayAskMore = !isLast
+    if (!isLast) this.#requests.suspend()
+    for (const [index, { frame, take }] of questions.entries()) {
+      this.#expect(correlationId, answer => {
+        take(answer)
+        if (index < questions.length - 1) return []
+        const decision = next()
+        if (decision.kind === 'ask') {
+          this.#ask(decision, correlationId)
+          return []
+        }
+        if (!isLast) this.#mayAskMore = false
+        return decision.frame
+      })
+      this.#toUpstream?.write(frame)
+    }
   }
 
   #endAcks0 (): void {

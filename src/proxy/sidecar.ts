@@ -12,6 +12,7 @@ import { Counters } from './counters.ts'
 import { listen, type Listeners, type OnClient } from './listeners.ts'
 import { LogLimit } from './log-limit.ts'
 import { NodePorts } from './node-ports.ts'
+import { ReadRules } from './read-rules.ts'
 import { Session } from './session.ts'
 import type { DegradedReason, SidecarStatus } from './sidecar-status.ts'
 import { Upstreams, type BrokerDirectory } from './upstreams.ts'
@@ -43,6 +44,7 @@ export class Sidecar {
   readonly #listeners: Listeners
   readonly #ports: NodePorts
   readonly #rules: WriteRules
+  readonly #reads: ReadRules
   readonly #upstreams: Upstreams
   readonly #counters = new Counters()
   readonly #logLimit: LogLimit
@@ -61,13 +63,16 @@ export class Sidecar {
     this.#listeners = listeners
     this.bootstrap = { host: config.advertisedHost, port: listeners.bootstrapPort }
     this.#rules = new WriteRules(options.state, { staleAfterMs: config.staleAfterMs })
-    this.#ports = new NodePorts(config.advertisedHost, listeners.ports, nodeId => { this.#hide(nodeId) })
+    this.#reads = new ReadRules(this.#rules)
+    const isShadowLeader = (nodeId: number): boolean => this.#reads.isShadowLeader(nodeId)
+    this.#ports = new NodePorts(config.advertisedHost, listeners.ports, { isShadowLeader, onHidden: nodeId => { this.#hide(nodeId) } })
     this.#logLimit = new LogLimit(LOG_INTERVAL_MS, options.now ?? (() => performance.now()))
     this.#upstreams = new Upstreams({
       cluster: options.cluster,
       dial: options.dial ?? dialTcp,
       connectionTimeoutMs: options.connectionTimeoutMs,
-      isOffered: nodeId => nodeIdIndex(config.nodeIds, nodeId) !== null
+      isOffered: nodeId => nodeIdIndex(config.nodeIds, nodeId) !== null,
+      isShadowLeader
     })
   }
 
@@ -153,6 +158,7 @@ export class Sidecar {
     this.#counters.connectionsOpened++
     const session = new Session(client, {
       rules: this.#rules,
+      reads: this.#reads,
       ports: this.#ports,
       counters: this.#counters,
       logger,
@@ -180,7 +186,8 @@ export class Sidecar {
   }
 
   #hide (nodeId: number): void {
-    if (this.#hidden.has(nodeId)) return
+    // Before the state is known, it may be a shadow leader, which has no business here.
+    if (this.#hidden.has(nodeId) || this.#rules.knowledge === 'unknown') return
     this.#hidden.add(nodeId)
     this.#options.logger.error({ nodeId }, `broker ${nodeId} of the shadow cluster is outside the configured node_ids: clients are not told of it and cannot reach what it leads`)
   }
@@ -198,8 +205,8 @@ export class Sidecar {
     try {
       const { brokers } = await this.#options.cluster.view({ signal })
       this.#hasUpstream = true
-      for (const nodeId of brokers.keys()) if (this.#ports.isHidden(nodeId)) this.#hide(nodeId)
-      for (const nodeId of this.#hidden) if (!brokers.has(nodeId)) this.#hidden.delete(nodeId)
+      for (const nodeId of brokers.keys()) this.#ports.addressOf(nodeId)
+      for (const nodeId of this.#hidden) if (!brokers.has(nodeId) || this.#reads.isShadowLeader(nodeId)) this.#hidden.delete(nodeId)
     } catch (error) {
       if (signal.aborted) return
       this.#hasUpstream = false

@@ -13,6 +13,8 @@ export interface UpstreamsOptions {
   readonly connectionTimeoutMs: number
   /** True for a broker that clients are told of. */
   readonly isOffered: (nodeId: number) => boolean
+  /** True for a broker that is no real one, and serves no clients. */
+  readonly isShadowLeader: (nodeId: number) => boolean
 }
 
 export class Upstreams {
@@ -24,10 +26,11 @@ export class Upstreams {
   }
 
   /**
-   * @throws {ShadowError} NOT_FOUND when the cluster has no broker of this id; CONNECT_FAILED, CLUSTER_UNAVAILABLE, ABORTED
+   * @throws {ShadowError} NOT_FOUND when the cluster has no real broker of this id; CONNECT_FAILED, CLUSTER_UNAVAILABLE, ABORTED
    */
   async toNode (nodeId: number, signal: AbortSignal): Promise<Socket> {
-    const { cluster } = this.#options
+    const { cluster, isShadowLeader } = this.#options
+    if (isShadowLeader(nodeId)) throw new ShadowError('NOT_FOUND', `broker ${nodeId} of the shadow cluster is a shadow leader, and serves no clients`, { details: { nodeId } })
     const broker = cluster.lastView?.brokers.get(nodeId) ?? (await cluster.refresh({ signal })).brokers.get(nodeId)
     if (broker === undefined) throw new ShadowError('NOT_FOUND', `the shadow cluster has no broker ${nodeId}`, { details: { nodeId } })
     try {
@@ -68,12 +71,12 @@ export class Upstreams {
     return { socket: null, reasons }
   }
 
-  /** In turns, so that all clients that start do not start at the same broker. */
+  /** Real brokers, in turns, so that all clients that start do not start at the same broker. */
   #candidates (view: ClusterView | null): BrokerView[] {
-    const brokers = [...view?.brokers.values() ?? []]
+    const { isOffered, isShadowLeader } = this.#options
+    const brokers = [...view?.brokers.values() ?? []].filter(({ nodeId }) => !isShadowLeader(nodeId))
     const start = brokers.length === 0 ? 0 : this.#next++ % brokers.length
     const turned = [...brokers.slice(start), ...brokers.slice(0, start)]
-    const { isOffered } = this.#options
     return [...turned.filter(({ nodeId }) => isOffered(nodeId)), ...turned.filter(({ nodeId }) => !isOffered(nodeId))]
   }
 

@@ -14,7 +14,7 @@ const WANTED = [
   'ConsumerGroupHeartbeat', 'ConsumerGroupDescribe', 'CreateTopics', 'DeleteTopics', 'CreatePartitions', 'DeleteRecords',
   'DescribeConfigs', 'AlterConfigs', 'IncrementalAlterConfigs', 'DescribeAcls', 'CreateAcls', 'DeleteAcls', 'InitProducerId',
   'AddPartitionsToTxn', 'AddOffsetsToTxn', 'EndTxn', 'TxnOffsetCommit', 'WriteTxnMarkers', 'DescribeProducers',
-  'DescribeTransactions', 'ListTransactions', 'DescribeCluster', 'DescribeLogDirs', 'SaslHandshake', 'SaslAuthenticate',
+  'DescribeTransactions', 'ListTransactions', 'DescribeCluster', 'DescribeTopicPartitions', 'DescribeLogDirs', 'SaslHandshake', 'SaslAuthenticate',
   'DescribeClientQuotas', 'AlterClientQuotas', 'DescribeUserScramCredentials', 'AlterUserScramCredentials',
   'AlterPartitionReassignments', 'ListPartitionReassignments', 'ElectLeaders',
   'DescribeQuorum', 'FetchSnapshot', 'BrokerRegistration', 'BrokerHeartbeat', 'UnregisterBroker', 'AlterPartition', 'AllocateProducerIds'

@@ -9,7 +9,7 @@ import type { ClusterView } from '../../src/client/cluster.ts'
 import { silentLogger, type Logger } from '../../src/observability/logger.ts'
 import { Sidecar, type SidecarOptions } from '../../src/proxy/sidecar.ts'
 import { LinkState } from '../../src/state/link-state.ts'
-import { encodeValue, keyOf, type StateChange } from '../../src/state/records.ts'
+import { encodeValue, keyOf, type AppendMode, type StateChange } from '../../src/state/records.ts'
 import type { LinkStateView } from '../../src/state/state-follower.ts'
 import type { TopicState } from '../../src/state/topic-state.ts'
 import { RawBroker, type RawRequest } from '../support/raw-broker.ts'
@@ -19,7 +19,9 @@ export const POISON = { host: 'poison.invalid', port: 1 } as const
 
 /** Link state as a test wants it. */
 export class FakeLinkState implements LinkStateView {
-  state: LinkState | null = new LinkState()
+  /** What the test has set, known or not. */
+  readonly all = new LinkState()
+  state: LinkState | null = this.all
   age = 0
   #offset = 0
 
@@ -51,17 +53,22 @@ export class FakeLinkState implements LinkStateView {
   }
 
   /** A link named `dr` that selects topics whose names start with `prefix`. */
-  link (prefix: string): void {
+  link (prefix: string, appendMode: AppendMode = 'produce'): void {
     const config = parseLinkDocument({
       name: 'dr',
       client_options: { bootstrap_servers: ['source:9092'] },
       topic_metadata_sync_options: { auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: prefix }] }
     }, 'test')
-    this.#apply({ kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'produce', appendModeReason: null, sourceClusterId: null, createdAt: '2025-01-01T00:00:00Z', failedOverAt: null, highestProducerId: -1 } })
+    this.#apply({ kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode, appendModeReason: null, sourceClusterId: null, createdAt: '2025-01-01T00:00:00Z', failedOverAt: null, highestProducerId: -1 } })
+  }
+
+  /** A broker that is no real one. */
+  shadowLeader (brokerId: number): void {
+    this.#apply({ kind: 'shadow-leader', brokerId, value: { brokerId, incarnationId: 'i', logDirId: 'd', since: '2025-01-01T00:00:00Z' } })
   }
 
   #apply (change: StateChange): void {
-    this.state?.apply(this.#offset++, keyOf(change), encodeValue(change, 0))
+    this.all.apply(this.#offset++, keyOf(change), encodeValue(change, 0))
   }
 }
 
@@ -79,6 +86,8 @@ export interface FixtureOptions {
   readonly config?: Partial<SidecarConfig>
   readonly nodeIds?: string
   readonly logger?: Logger
+  /** False for a sidecar that knows nothing of the links when it starts. */
+  readonly isStateKnown?: boolean
   /** The ids under which the cluster shows the broker. */
   readonly brokerIds?: readonly number[]
   readonly dial?: SidecarOptions['dial']
@@ -91,6 +100,10 @@ export async function start (t: Test, options: FixtureOptions = {}): Promise<Fix
   const links = new FakeLinkState()
   links.topic('ro', 'ACTIVE')
   links.topic('open', 'FAILED_OVER')
+  if (options.isStateKnown === false) {
+    links.state = null
+    links.age = Infinity
+  }
   const view = (): ClusterView => ({
     clusterId: 'c',
     controllerId: 1,

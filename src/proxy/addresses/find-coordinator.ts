@@ -2,6 +2,7 @@ import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { FindCoordinator } from '../../../protocol/messages/find-coordinator.ts'
 import type { ResponseInput } from '../../../protocol/schema/api.ts'
 import type { NodePorts } from '../node-ports.ts'
+import type { AddressContext } from '../offer.ts'
 
 type Answer = ResponseInput<typeof FindCoordinator>
 
@@ -13,7 +14,7 @@ interface Coordinator {
 }
 
 /** One coordinator per answer up to version 3, one per key from 4 on. A hidden one is not available. */
-export function rewriteFindCoordinator (body: Answer, ports: NodePorts, version: number): Answer {
+export function rewriteFindCoordinator (body: Answer, { ports }: AddressContext, version: number): Answer {
   if (version >= 4) return { ...body, coordinators: body.coordinators?.map(row => ({ ...row, ...rewrite(row, ports) })) }
   const { nodeId = -1, host = '', port = -1, errorCode = 0 } = body
   return { ...body, ...rewrite({ nodeId, host, port, errorCode }, ports) }

@@ -1,6 +1,6 @@
 import type { Produce } from '../../../protocol/messages/produce.ts'
 import type { ResponseInput } from '../../../protocol/schema/api.ts'
-import type { NodePorts } from '../node-ports.ts'
+import type { AddressContext } from '../offer.ts'
 
 type Answer = ResponseInput<typeof Produce>
 
@@ -13,7 +13,7 @@ const NO_LEADER = { leaderId: -1, leaderEpoch: -1 }
  * New leaders get the addresses of their ports here. Of one that is hidden, both the endpoint and the hint go: a leader without
  * an endpoint is of no use, and an endpoint without a leader is a leak. Null when the answer names neither.
  */
-export function rewriteProduce (body: Answer, ports: NodePorts): Answer | null {
+export function rewriteProduce (body: Answer, { ports }: AddressContext): Answer | null {
   const endpoints = body.nodeEndpoints ?? []
   const hintsHidden = body.responses.some(topic => topic.partitionResponses.some(row => ports.isHidden(row.currentLeader?.leaderId ?? -1)))
   if (endpoints.length === 0 && !hintsHidden) return null

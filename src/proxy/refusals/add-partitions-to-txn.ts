@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { AddPartitionsToTxn } from '../../../protocol/messages/add-partitions-to-txn.ts'
 import type { ResponseInput } from '../../../protocol/schema/api.ts'
-import type { Judge } from './verdict.ts'
+import type { Judge } from '../verdict.ts'
 
 /**
  * Refuses transactions that take in a read-only topic: their end would write a marker into it. Nothing of such a request is

@@ -4,7 +4,7 @@ import type { AlterConfigs } from '../../../protocol/messages/alter-configs.ts'
 import type { IncrementalAlterConfigs } from '../../../protocol/messages/incremental-alter-configs.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
 import type { WriteRules } from '../write-rules.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 /** ConfigResource.Type of Kafka; brokers, groups and all others are none of a link's business. */
 const TOPIC = 2

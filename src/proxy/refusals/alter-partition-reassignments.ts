@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { AlterPartitionReassignments } from '../../../protocol/messages/alter-partition-reassignments.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof AlterPartitionReassignments>['topics'][number]
 type TopicAnswer = ResponseInput<typeof AlterPartitionReassignments>['responses'][number]

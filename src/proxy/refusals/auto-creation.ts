@@ -1,7 +1,7 @@
 import type { Metadata } from '../../../protocol/messages/metadata.ts'
 import type { RequestOf, ResponseOf } from '../../../protocol/schema/api.ts'
 import { ZERO_UUID } from '../../../protocol/schema/field.ts'
-import { inRequestOrder, type Judge } from './verdict.ts'
+import { inRequestOrder, type Judge } from '../verdict.ts'
 
 type TopicRow = NonNullable<RequestOf<typeof Metadata>['topics']>[number]
 type TopicAnswer = ResponseOf<typeof Metadata>['topics'][number]

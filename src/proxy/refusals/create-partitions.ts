@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { CreatePartitions } from '../../../protocol/messages/create-partitions.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof CreatePartitions>['topics'][number]
 type TopicAnswer = ResponseInput<typeof CreatePartitions>['results'][number]

@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { CreateTopics } from '../../../protocol/messages/create-topics.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof CreateTopics>['topics'][number]
 type TopicAnswer = ResponseInput<typeof CreateTopics>['topics'][number]

@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { DeleteRecords } from '../../../protocol/messages/delete-records.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof DeleteRecords>['topics'][number]
 type TopicAnswer = ResponseInput<typeof DeleteRecords>['topics'][number]

@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { DeleteTopics } from '../../../protocol/messages/delete-topics.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicAnswer = ResponseInput<typeof DeleteTopics>['responses'][number]
 

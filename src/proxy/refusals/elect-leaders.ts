@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { ElectLeaders } from '../../../protocol/messages/elect-leaders.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = NonNullable<RequestOf<typeof ElectLeaders>['topicPartitions']>[number]
 type TopicAnswer = ResponseInput<typeof ElectLeaders>['replicaElectionResults'][number]

@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { Produce } from '../../../protocol/messages/produce.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { splitRows, type Judge } from './verdict.ts'
+import { splitRows, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof Produce>['topicData'][number]
 type TopicAnswer = ResponseInput<typeof Produce>['responses'][number]

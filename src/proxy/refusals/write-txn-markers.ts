@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { WriteTxnMarkers } from '../../../protocol/messages/write-txn-markers.ts'
 import type { RequestOf, ResponseInput } from '../../../protocol/schema/api.ts'
-import { inRequestOrder, type Judge } from './verdict.ts'
+import { inRequestOrder, type Judge } from '../verdict.ts'
 
 type TopicRow = RequestOf<typeof WriteTxnMarkers>['markers'][number]['topics'][number]
 type TopicAnswer = ResponseInput<typeof WriteTxnMarkers>['markers'][number]['topics'][number]

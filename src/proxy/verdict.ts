@@ -1,12 +1,21 @@
-/** What becomes of a request that could change a topic, and how the rows of an answer come together. */
-import type { Api, RequestInput, RequestOf, ResponseInput, ResponseOf } from '../../../protocol/schema/api.ts'
-import type { WriteRules } from '../write-rules.ts'
+/** What becomes of a request that cannot go to the broker as it is, and how the rows of an answer come together. */
+import type { Api, RequestInput, RequestOf, ResponseInput, ResponseOf } from '../../protocol/schema/api.ts'
+import type { Question } from './question.ts'
+import type { ReadRules } from './read-rules.ts'
+import type { WriteRules } from './write-rules.ts'
 
 export type Verdict<A extends Api> =
   /** Every row is refused: this is the answer, and the broker hears nothing of it. */
-  | { readonly kind: 'answer', readonly body: ResponseInput<A> }
+  | Answer<A>
   /** Some rows are refused: the broker gets the rest, and the client one answer. */
   | Split<A>
+  /** Nothing is refused, but the broker would answer something else: it is asked other questions, and the client gets one answer. */
+  | Ask<A>
+
+export interface Answer<A extends Api> {
+  readonly kind: 'answer'
+  readonly body: ResponseInput<A>
+}
 
 export interface Split<A extends Api> {
   readonly kind: 'split'
@@ -16,8 +25,19 @@ export interface Split<A extends Api> {
   readonly merge: (answers: ReadonlyArray<ResponseOf<A>>) => ResponseInput<A>
 }
 
+export interface Ask<A extends Api> {
+  readonly kind: 'ask'
+  /** At least one. They go out at once, and are answered in this order. */
+  readonly questions: readonly Question[]
+  /** False when `next` may ask more: until then, nothing else of the client's goes to the broker, whose answers would come in between. */
+  readonly isLast: boolean
+  /** What comes of it, once all questions are answered. */
+  readonly next: () => Answer<A> | Ask<A>
+}
+
 export interface JudgeContext {
   readonly rules: WriteRules
+  readonly reads: ReadRules
   readonly version: number
 }
 

@@ -1,0 +1,58 @@
+import { ErrorCodes } from '../../../protocol/errors/codes.ts'
+import { Fetch } from '../../../protocol/messages/fetch.ts'
+import type { RequestOf, ResponseInput, ResponseOf } from '../../../protocol/schema/api.ts'
+import type { ReadRules } from '../read-rules.ts'
+import { question } from '../question.ts'
+import type { Judge } from '../verdict.ts'
+
+/** The first version that a follower answers (KIP-392). */
+export const FOLLOWER_FETCH_VERSION = 11
+/** The first version that can be put in terms of that one: older ones want records in older formats. */
+const FIRST_VERSION = 4
+/** The last version whose clients do not know that a storage error passes. */
+const LAST_WITHOUT_STORAGE_ERROR = 5
+
+/** An answer that is put in an older version is held here as a whole: it may hold no more than so much, and one batch. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+/** Clients that speak a version that followers answer need nothing of this. */
+export function isFetchJudged (version: number, reads: ReadRules): boolean {
+  return version >= FIRST_VERSION && version < FOLLOWER_FETCH_VERSION && reads.isAnyReadFromFollowers
+}
+
+/**
+ * Asks for topics that are read from followers in the version that followers answer. A request that goes on with a session need not name
+ * what it is about: all of them are asked so.
+ */
+export const judgeFetch: Judge<typeof Fetch> = (body, { reads, version }) => {
+  if (!continuesSession(body) && !body.topics.some(({ topic }) => reads.isReadFromFollowers(topic))) return null
+  let answer: ResponseOf<typeof Fetch> | null = null
+  return {
+    kind: 'ask',
+    questions: [question(Fetch, FOLLOWER_FETCH_VERSION, { ...body, maxBytes: Math.min(body.maxBytes, MAX_ANSWER_BYTES) }, body => { answer = body })],
+    isLast: true,
+    next () {
+      if (answer === null) throw new TypeError('a question was asked and has no answer')
+      return { kind: 'answer', body: inOlderVersion(answer, version) }
+    }
+  }
+}
+
+function continuesSession ({ sessionId, sessionEpoch }: RequestOf<typeof Fetch>): boolean {
+  return sessionId !== 0 && sessionEpoch > 0
+}
+
+function inOlderVersion (answer: ResponseOf<typeof Fetch>, version: number): ResponseInput<typeof Fetch> {
+  return {
+    ...answer,
+    responses: answer.responses.map(topic => ({
+      ...topic,
+      partitions: topic.partitions.map(row => ({
+        ...row,
+        preferredReadReplica: -1,
+        // As Kafka does.
+        errorCode: row.errorCode === ErrorCodes.KAFKA_STORAGE_ERROR && version <= LAST_WITHOUT_STORAGE_ERROR ? ErrorCodes.NOT_LEADER_OR_FOLLOWER : row.errorCode
+      }))
+    }))
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Which topics are read from followers, and which brokers are no real ones: in append mode replica, shadow topics are led by a broker
+ * that only replicas talk to, or by nobody (DESIGN.md §4).
+ *
+ * Not to know is to change nothing: while the link state is unknown or stale, answers say what the broker says. Only that a broker id is
+ * that of a shadow leader stays true, and clients are led there never.
+ */
+import type { WriteRules } from './write-rules.ts'
+
+export class ReadRules {
+  readonly #rules: WriteRules
+  /** By topic and partition: the follower that clients are shown as the leader. */
+  readonly #shown = new Map<string, Map<number, number>>()
+
+  constructor (rules: WriteRules) {
+    this.#rules = rules
+  }
+
+  isShadowLeader (nodeId: number): boolean {
+    return this.#rules.state?.shadowLeaders.has(nodeId) ?? false
+  }
+
+  /** False when there can be no topic that is read from followers: no request needs to be looked into for one. */
+  get isAnyReadFromFollowers (): boolean {
+    if (this.#rules.knowledge !== 'current') return false
+    for (const link of this.#rules.state?.links.values() ?? []) if (link.appendMode === 'replica') return true
+    return false
+  }
+
+  isReadFromFollowers (topic: string): boolean {
+    if (this.#rules.knowledge !== 'current') return false
+    const isRead = this.#rules.state?.isReadFromFollowers(topic) === true
+    if (!isRead) this.#shown.delete(topic)
+    return isRead
+  }
+
+  /**
+   * The follower to show as the leader of a partition: the one shown before as long as it is among `followers`, else the first of them.
+   * Another may have less of the log: a client that had read further would be told that its offset is out of range.
+   */
+  followerFor (topic: string, partition: number, followers: readonly number[]): number | null {
+    let shown = this.#shown.get(topic)
+    if (shown === undefined) this.#shown.set(topic, shown = new Map<number, number>())
+    const before = shown.get(partition)
+    if (before !== undefined && followers.includes(before)) return before
+    const [first = null] = followers
+    if (first !== null) shown.set(partition, first)
+    return first
+  }
+}
