@@ -4,6 +4,7 @@
  *   GET    /v1/links                     POST /v1/links[?dry_run]     body: the link's YAML document as JSON
  *   GET    /v1/links/:link               DELETE /v1/links/:link[?force]
  *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, or {} for all
+ *   POST   /v1/links/:link/promote       the same
  *   GET    /v1/links/:link/verify[?topic=NAME]                        lines of JSON, see verify-stream.ts
  *   GET    /v1/sidecar
  *   GET    /livez, /readyz               the process runs; it does its work

@@ -36,7 +36,7 @@ const createParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
 const verifyParameters = z.strictObject({ topic: topicName.optional() })
 // Strict: a name that was misspelled must not mean the whole link.
-const failoverBody = z.strictObject({ topic: topicName.optional() }, { error: 'expected {"topic": "NAME"}, or {} for the whole link' })
+const openingBody = z.strictObject({ topic: topicName.optional() }, { error: 'expected {"topic": "NAME"}, or {} for the whole link' })
 
 export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
   app.get('/v1/links', async request => {
@@ -58,8 +58,12 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links/:link/failover', async (request, reply) => {
     query(request, noParameters)
-    const { topic } = parseValue(request.body, 'request', failoverBody)
-    return await reply.code(202).send(await options.links().failover(linkOf(request), topic ?? null))
+    return await reply.code(202).send(await options.links().failover(linkOf(request), openedTopic(request)))
+  })
+
+  app.post('/v1/links/:link/promote', async (request, reply) => {
+    query(request, noParameters)
+    return await reply.code(202).send(await options.links().promote(linkOf(request), openedTopic(request)))
   })
 
   app.delete('/v1/links/:link', async (request, reply) => {
@@ -98,6 +102,11 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
 function linkOf (request: FastifyRequest): string {
   return linkParameter.parse(request.params).link
+}
+
+/** Null for the whole link. @throws {ConfigError} */
+function openedTopic (request: FastifyRequest): string | null {
+  return parseValue(request.body, 'request', openingBody).topic ?? null
 }
 
 /** @throws {ConfigError} naming the parameter */

@@ -77,6 +77,11 @@ export class AdminClient {
     return await this.#json({ method: 'POST', path: `${pathOf(link)}/failover`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
   }
 
+  /** Starts the promotion of one topic, or of all with null. */
+  async promote (link: string, topic: string | null): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOf(link)}/promote`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  }
+
   async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
     const answer = await this.#send({ method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS })
     await this.#body(answer, 'DELETE')

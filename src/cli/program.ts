@@ -6,6 +6,7 @@ import { addDeleteCommand } from './commands/delete.ts'
 import { addDescribeCommand } from './commands/describe.ts'
 import { addFailoverCommand } from './commands/failover.ts'
 import { addListCommand } from './commands/list.ts'
+import { addPromoteCommand } from './commands/promote.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand, withWatchInterval } from './commands/status.ts'
 import { addVerifyCommand } from './commands/verify.ts'
@@ -21,6 +22,7 @@ Examples:
   kshadow run -c kshadow.yaml                      engine, sidecar and admin port
   kshadow create -c link.yaml                      a link, on a kshadow that runs
   kshadow status my-link --watch                   how far it is
+  kshadow promote my-link --all                    the shadow takes over from a source that is alive
   kshadow failover my-link --all                   the shadow takes over
 
 Data goes to stdout; logs, progress and errors go to stderr. Exit codes: 0 success, 1 failure,
@@ -50,6 +52,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addListCommand(program, cli)
   addDescribeCommand(program, cli)
   addStatusCommand(program, cli)
+  addPromoteCommand(program, cli)
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)
   addDeleteCommand(program, cli)

@@ -330,7 +330,7 @@ export class Engine implements LinkService {
       const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
       const { sourceClusterId } = await this.#preflight(config, signal)
       const { appendMode, reason } = await this.#appendMode(reign, config, signal)
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason: reason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, highestProducerId: -1 }
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason: reason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
@@ -375,6 +375,12 @@ export class Engine implements LinkService {
   async failover (name: string, topic: string | null): Promise<LinkStatus> {
     const link = this.#link(name)
     await link.failover(topic)
+    return link.status()
+  }
+
+  async promote (name: string, topic: string | null): Promise<LinkStatus> {
+    const link = this.#link(name)
+    await link.promote(topic)
     return link.status()
   }
 

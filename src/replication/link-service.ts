@@ -2,6 +2,7 @@
 import type { AppendMode } from '../state/records.ts'
 import type { TopicFault, TopicState } from '../state/topic-state.ts'
 
+/** FAILED_OVER: nothing new is shadowed any more, after a failover of the whole link or at the end of its promotion. */
 export type LinkStateName = 'ACTIVE' | 'FAILED_OVER'
 
 /** Redpanda's names (facts/redpanda-contract.md §2.6). */
@@ -101,6 +102,11 @@ export interface LinkService {
   create (document: unknown, options: { readonly dryRun: boolean }): Promise<LinkStatus>
   /** Starts the failover of one topic, or of all with null; returns at once. Repeating it is harmless. */
   failover (link: string, topic: string | null): Promise<LinkStatus>
+  /**
+   * Starts the promotion of one topic, or of all with null; returns at once. Repeating it is harmless.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT for a topic that is FAULTED, FAILING_OVER or not the link's
+   */
+  promote (link: string, topic: string | null): Promise<LinkStatus>
   /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
   delete (link: string, options: { readonly force: boolean }): Promise<void>
   /** Compares source and shadow batch by batch while copying goes on; one report per partition as it is done. */

@@ -40,6 +40,8 @@ export interface LinkRecord {
   readonly createdAt: string
   /** When a failover of the whole link was asked for; nothing new is shadowed from then on. Null before. */
   readonly failedOverAt: string | null
+  /** When a promotion of the whole link was asked for. Topics that are new on the source are shadowed, and promoted, until all is level. Null before. */
+  readonly promotingAt: string | null
   /** In append mode replica: no batch with a producer id above this one was given to a follower. -1: none with any. */
   readonly highestProducerId: number
 }
@@ -99,6 +101,8 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   sourceClusterId: z.string().nullable(),
   createdAt: z.string(),
   failedOverAt: z.string().nullable(),
+  // Before links could be promoted, there was no such field.
+  promotingAt: z.string().nullable().default(null),
   highestProducerId: z.number().int().min(-1).default(-1)
 })
 

@@ -1,15 +1,14 @@
 /** The states of a shadow topic, and what follows from each. */
 
 /**
- *   ACTIVE ⇄ PAUSED          PROMOTING ──▶ PROMOTED
- *     │  │    │                  ▲
- *     │  └────┼──────────────────┘
- *     ▼       ▼
- *   FAULTED ──▶ FAILING_OVER ──▶ FAILED_OVER
- *     ▲             ▲
- *     └── ACTIVE ───┘
+ *   ACTIVE ⇄ PAUSED ──▶ PROMOTING ──▶ PROMOTED
+ *     │        │        │       │
+ *     │        │        │       │ the source died meanwhile
+ *     ▼        ▼        ▼       ▼
+ *     FAULTED (a fault) ──▶ FAILING_OVER ──▶ FAILED_OVER
  *
- * Only FAILED_OVER and PROMOTED are writable, and nothing leads back from them.
+ * ACTIVE leads to PROMOTING and FAILING_OVER too, as PAUSED does. Only FAILED_OVER and PROMOTED are writable, and nothing leads
+ * back from them.
  */
 export const TOPIC_STATES = ['ACTIVE', 'PAUSED', 'FAULTED', 'FAILING_OVER', 'FAILED_OVER', 'PROMOTING', 'PROMOTED'] as const
 
@@ -18,6 +17,17 @@ export type TopicState = typeof TOPIC_STATES[number]
 /** True when clients may write to a topic in this state. */
 export function isWritable (state: TopicState): boolean {
   return state === 'FAILED_OVER' || state === 'PROMOTED'
+}
+
+/** True while a topic follows its source: its records, its partitions, its configs. */
+export function followsSource (state: TopicState): boolean {
+  return state === 'ACTIVE' || state === 'PROMOTING'
+}
+
+/** The state that the opening of a topic ends in; null for a topic that is not being opened. */
+export function openedState (state: TopicState): TopicState | null {
+  if (state === 'FAILING_OVER') return 'FAILED_OVER'
+  return state === 'PROMOTING' ? 'PROMOTED' : null
 }
 
 /** Why a topic was stopped. Each stands for one thing that cannot be copied exactly, or that must not have happened. */

@@ -113,6 +113,18 @@ test('a failover is begun for one topic or for all', async t => {
   t.same(links.calls, [['failover', 'a', null], ['failover', 'a', 'orders']])
 })
 
+test('a promotion is begun for one topic or for all, and nothing else is taken for one', async t => {
+  const links = new FakeLinks(link('a'))
+  const { url } = await startAdmin(t, links)
+  t.equal((await jsonOf(`${url}/v1/links/a/promote`, post({}))).status, 202)
+  t.equal((await jsonOf(`${url}/v1/links/a/promote`, post({ topic: 'orders' }))).status, 202)
+  t.match(await jsonOf(`${url}/v1/links/a/promote`, post({ topics: 'orders' })), { status: 400, body: { code: 'CONFIG_INVALID' } })
+  t.match(await jsonOf(`${url}/v1/links/b/promote`, post({})), { status: 404 })
+  links.failure = new ShadowError('CONFLICT', 'topic orders is FAULTED')
+  t.match(await jsonOf(`${url}/v1/links/a/promote`, post({})), { status: 409, body: { code: 'CONFLICT', detail: 'topic orders is FAULTED' } })
+  t.same(links.calls, [['promote', 'a', null], ['promote', 'a', 'orders'], ['promote', 'b', null], ['promote', 'a', null]])
+})
+
 test('a link is deleted, with force only where it is asked for', async t => {
   const links = new FakeLinks(link('a'), link('b'))
   const { url } = await startAdmin(t, links)

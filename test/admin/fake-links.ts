@@ -105,6 +105,13 @@ export class FakeLinks implements LinkService {
     return status
   }
 
+  async promote (name: string, topic: string | null): Promise<LinkStatus> {
+    this.#record('promote', name, topic)
+    const status = this.links.get(name)
+    if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return status
+  }
+
   async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {
     this.#record('delete', name, force)
     this.links.delete(name)

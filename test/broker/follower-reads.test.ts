@@ -173,7 +173,7 @@ test('a cluster with topics that broker 3 leads', async () => {
   await tell([
     { kind: 'engine', value: { epoch: 1, instance: 'test', adminAddress: null, since: NOW } },
     { kind: 'shadow-leader', brokerId: SHADOW_LEADER, value: { brokerId: SHADOW_LEADER, incarnationId: 'i', logDirId: 'd', since: NOW } },
-    { kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'replica', appendModeReason: null, sourceClusterId: null, createdAt: NOW, failedOverAt: null } },
+    { kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'replica', appendModeReason: null, sourceClusterId: null, createdAt: NOW, failedOverAt: null, promotingAt: null, highestProducerId: -1 } },
     topicRecord(PLAIN, PARTITIONS, 'ACTIVE'),
     topicRecord(OPEN_TRANSACTION, 1, 'ACTIVE')
   ])

@@ -300,7 +300,7 @@ test('a failover of all topics is followed to its end', async t => {
       polls++
       throw new ShadowError('NOT_LEADER', 'no engine leads the links at the moment')
     }
-    return link('a', { topics: [topic('orders', { state: states[Math.min(polls++, 2)] ?? 'ACTIVE' }), topic('payments', { state: 'FAILED_OVER' })] })
+    return link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: states[Math.min(polls++, 2)] ?? 'ACTIVE' }), topic('payments', { state: 'FAILED_OVER' })] })
   }
   const { code, out, err } = await run('failover a --all --no-confirm')
   t.equal(code, 0)
@@ -321,6 +321,7 @@ test('a failover that does not end in time is a failure, and the table says what
 
 test('topics that the link does not own do not hold up a failover, and are named', async t => {
   const start = link('a', {
+    state: 'FAILED_OVER',
     topics: [topic('orders', { state: 'FAILED_OVER' }), topic('taken', { owned: false, state: 'FAULTED', fault: { code: 'NAME_TAKEN', reason: 'it was there before', partition: null, offset: null } })]
   })
   const { run } = await kshadow(t, start)
@@ -348,6 +349,54 @@ test('a failover wants to know of what', async t => {
   t.match(await run('failover a --no-confirm'), { code: 2, err: /give either --topic TOPIC or --all/ })
   t.match(await run('failover a --no-confirm --all --topic orders'), { code: 2, err: /give either --topic TOPIC or --all/ })
   t.same(links.calls, [])
+})
+
+test('a promotion is followed to its end, and what it waits for is told once', async t => {
+  const { run, links } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTING' })] }))
+  const polls = [
+    link('a', { topics: [topic('orders', { state: 'PROMOTING', problem: 'partition 0 grows' })] }),
+    link('a', { topics: [topic('orders', { state: 'PROMOTING', problem: 'partition 0 grows' }), topic('new')] }),
+    link('a', { topics: [topic('orders', { state: 'PROMOTED' }), topic('new', { state: 'PROMOTED' })] }),
+    link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'PROMOTED' }), topic('new', { state: 'PROMOTED' })] })
+  ]
+  let seen = 0
+  links.status = async () => polls[Math.min(seen++, 3)] ?? link('a')
+  const { code, out, err } = await run('promote a --all --no-confirm')
+  t.equal(code, 0)
+  t.match(out, /^TOPIC {3}STATE {5}DURATION {2}PROBLEM\norders {2}PROMOTED {2}\S+\nnew {5}PROMOTED {2}\S+\n$/)
+  t.match(err, /^orders: partition 0 grows\norders is PROMOTED after \S+( \S+)?\nnew is PROMOTED after \S+( \S+)?\n$/)
+  t.equal(seen, 4, 'the link itself is waited for')
+  t.same(links.calls, [['promote', 'a', null]])
+})
+
+test('a promotion in which a topic is stopped is a failure as soon as all others are open', async t => {
+  const { run } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTED' }), topic('bad', { state: 'FAULTED' })] }))
+  const { code, err } = await run('promote a --all --no-confirm')
+  t.equal(code, 1)
+  t.match(err, /kshadow: bad will not be PROMOTED: `kshadow status a` shows the reason, and `kshadow failover` opens a topic with what it has\n$/)
+  t.notMatch(err, /after 10m/)
+})
+
+test('a promotion that does not end in time is a failure, and goes on', async t => {
+  const { run } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTING', problem: 'partition 0 grows' })] }))
+  const { code, out, err } = await run('promote a --topic orders --no-confirm --timeout 10ms --output json')
+  t.equal(code, 1)
+  t.same(JSON.parse(out), { link: 'a', done: false, topics: [{ name: 'orders', state: 'PROMOTING', duration_ms: null, already: false, problem: 'partition 0 grows' }] })
+  t.match(err, /orders: partition 0 grows\nkshadow: not every topic is PROMOTED after 10ms; the engine goes on with it/)
+})
+
+test('a promotion whose topics are all open is not over before the source was asked for new ones', async t => {
+  const { run } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTED' })] }))
+  t.match(await run('promote a --all --no-confirm --timeout 10ms'), { code: 1, err: /every topic is open, but the source was not asked for new ones yet after 10ms/ })
+  t.match(await run('promote a --topic orders --no-confirm'), { code: 0, out: /orders {2}PROMOTED {2}before/ })
+})
+
+test('a promotion is asked about, and can be begun and left alone', async t => {
+  const { run, links } = await kshadow(t, link('a'))
+  t.match(await run('promote a --all', { answers: ['n'] }), { code: 1, out: '', err: /Promote all shadow topics of link "a"\? This cannot be undone\. \[y\/N\] nothing was promoted\n$/ })
+  t.notOk(links.calls.some(([verb]) => verb === 'promote'))
+  t.match(await run('promote a --topic orders --no-wait', { answers: ['yes'] }), { code: 0, out: /^Successfully initiated the Promotion for Shadow Link "a"/ })
+  t.same(links.calls.filter(([verb]) => verb === 'promote'), [['promote', 'a', 'orders']])
 })
 
 test('delete asks, and forces only where told to', async t => {

@@ -73,8 +73,11 @@ test('a link from its creation to its end, by commands alone', async t => {
   t.match(await run('delete dr --no-confirm'), { code: 1, err: /live shadow topics \(orders is ACTIVE\)/ })
   t.match(await run('failover dr --topic payments --no-confirm'), { code: 1, err: /no shadow topic payments/ })
 
+  await pair.createTopic('source', 'planned')
+  await until('it is shadowed, too', async () => / ACTIVE/.test((await run('status dr -t')).out.split('Name: planned')[1] ?? ''))
+  t.match(await run('promote dr --topic planned --no-confirm'), { code: 0, out: /\nplanned +PROMOTED +\d+/ })
   t.match(await run('failover dr --all --no-confirm'), { code: 0, out: /\norders +FAILED_OVER +\d+/ })
-  t.match(await run('failover dr --all --no-confirm'), { code: 0, out: /\norders +FAILED_OVER +before\n/ }, 'again is harmless')
+  t.match(await run('failover dr --all --no-confirm'), { code: 0, out: /\norders +FAILED_OVER +before\nplanned +PROMOTED +before\n/ }, 'again is harmless')
   t.match(await run('status dr'), { code: 0, out: /STATE +FAILED_OVER[^]*Name: orders, ID: .*, State: FAILED_OVER/ })
   t.match(await run('delete dr --no-confirm'), { code: 0 })
   t.match(await run('list --output json'), { code: 0, out: '[]\n' })

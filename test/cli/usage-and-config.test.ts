@@ -9,7 +9,7 @@ import { startAdmin } from '../admin/start-admin.ts'
 import { PROJECT_ROOT } from '../support/project-root.ts'
 import { runCommand } from './run-command.ts'
 
-const VERBS = ['run', 'config', 'create', 'list', 'describe', 'status', 'failover', 'verify', 'delete']
+const VERBS = ['run', 'config', 'create', 'list', 'describe', 'status', 'promote', 'failover', 'verify', 'delete']
 
 async function file (t: Test, text: string, name = 'file.yaml'): Promise<string> {
   const path = join(t.testdir(), name)
@@ -44,6 +44,7 @@ test('wrong usage ends with 2, and says what is wrong on stderr', async t => {
     [['create'], /kshadow: required option '-c, --config-file <file>' not specified/],
     [['run'], /kshadow: required option '-c, --config <file>' not specified/],
     [['failover', 'a', '--all', '--timeout', 'later'], /--timeout: "later": expected a duration/],
+    [['promote', 'a'], /give either --topic TOPIC or --all/],
     [['run', '-c', '/nowhere/at/all.yaml'], /kshadow: \/nowhere\/at\/all\.yaml cannot be read: there is no such file/],
     [['config', 'check', '/'], /kshadow: \/ cannot be read: it is a directory/]
   ]

@@ -22,6 +22,7 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
     sourceClusterId: 'source-cluster',
     createdAt: SINCE,
     failedOverAt,
+    promotingAt: null,
     highestProducerId: -1
   }
 }

@@ -6,8 +6,12 @@ import type { PartitionStatus } from '../link-service.ts'
 /** One partition of a shadow topic, as its topic sees it. */
 export interface PartitionShadow {
   readonly partition: number
+  /** The shadow's end as the last append or look-up confirmed it; null before the first. */
+  readonly shadowEndOffset: number | null
   /** Takes nothing more from the source; what has arrived still goes to the shadow. */
   freeze (): void
+  /** Takes from the source again. Only where nothing was stopped since `freeze`. */
+  thaw (): void
   /** Nothing goes to the shadow from now on. */
   stop (): void
   /** `freshMs`: within which a contact with the source counts as now. */
@@ -32,6 +36,17 @@ export type Adoption =
   | { readonly kind: 'adopted', readonly topic: CreatedTopic }
   | { readonly kind: 'foreign', readonly reason: string }
 
+/** The opening of one topic: its failover, or the end of its promotion. */
+export interface Opening {
+  /** Ends when the engine no longer leads, and when a promotion is to become a failover. */
+  readonly signal: AbortSignal
+  /**
+   * Asked once nothing is appended any more and the ends of the partitions are certain, before anything that cannot be taken
+   * back. False when the shadow does not have everything: the topic is then to be thawed, and left as it is.
+   */
+  mayOpen (endOffsets: readonly number[]): Promise<boolean>
+}
+
 export interface AppendMode {
   /** The configs that a topic must have while it is a shadow. `supported` are the names that the shadow cluster knows. */
   shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>>
@@ -53,10 +68,12 @@ export interface AppendMode {
   /** Resolves when nothing of these topics is under way whose outcome is open, or after a while. */
   quiesce (topics: readonly ShadowTopic[]): Promise<void>
   /**
-   * Takes a topic that is FAILING_OVER to FAILED_OVER.
-   * @throws {ShadowError} ABORTED
+   * Takes a topic that is FAILING_OVER to FAILED_OVER, and one that is PROMOTING to PROMOTED (see `openedState`), unless
+   * `mayOpen` says no, or a fault stops a promotion: the topic is then in the state that it was in, or FAULTED. Nothing may stop
+   * the partitions of a topic that is PROMOTING before `mayOpen` said yes: they may have to be thawed.
+   * @throws {ShadowError} ABORTED: whoever opens the topic next begins anew
    */
-  failOver (topic: ShadowTopic): Promise<void>
+  failOver (topic: ShadowTopic, opening: Opening): Promise<void>
   /** The brokers whose replicas of a partition are the copy, each of which `verify` reads; null for the one that its leader shows. */
   replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null
   /** How many topics are failed over at a time. */

@@ -1,4 +1,4 @@
-/** The steps of one topic's failover: each is repeated until it succeeds, and timed. */
+/** The steps of one topic's failover, or of the end of its promotion: each is repeated until it succeeds, and timed. */
 import { retry } from '../../client/retry.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
@@ -9,21 +9,23 @@ const RETRY = { baseMs: 100, maxMs: 2000 }
 export class FailoverSteps {
   readonly #topic: ShadowTopic
   readonly #options: { readonly now: () => number, readonly signal: AbortSignal }
+  readonly #isPromotion: boolean
   readonly #startedAtMs: number
   readonly #tookMs: Record<string, number> = {}
 
   constructor (topic: ShadowTopic, options: { readonly now: () => number, readonly signal: AbortSignal }) {
     this.#topic = topic
     this.#options = options
+    this.#isPromotion = topic.record.state === 'PROMOTING'
     this.#startedAtMs = options.now()
   }
 
   /**
-   * Does `work` until it succeeds; what keeps it from that is the topic's problem meanwhile.
+   * Does `work` until it succeeds, or `signal` ends it; what keeps it from that is the topic's problem meanwhile.
    * @throws {ShadowError} ABORTED
    */
-  async run<T> (label: string, work: () => Promise<T>): Promise<T> {
-    const { now, signal } = this.#options
+  async run<T> (label: string, work: () => Promise<T>, signal = this.#options.signal): Promise<T> {
+    const { now } = this.#options
     const fromMs = now()
     const result = await retry(async () => {
       try {
@@ -31,7 +33,7 @@ export class FailoverSteps {
         this.#topic.problem = null
         return value
       } catch (error) {
-        this.#topic.problem = `failing over, ${label}: ${messageOf(error)}`
+        this.#topic.problem = `${this.#isPromotion ? 'promoting' : 'failing over'}, ${label}: ${messageOf(error)}`
         throw asRetriable(error)
       }
     }, { signal, ...RETRY })
@@ -41,11 +43,11 @@ export class FailoverSteps {
 
   log (logger: Logger): void {
     const { link, topic } = this.#topic.record
-    logger.info({ link, topic, ...this.#tookMs, totalMs: Math.round(this.#options.now() - this.#startedAtMs) }, `topic ${topic} is failed over and writable`)
+    logger.info({ link, topic, ...this.#tookMs, totalMs: Math.round(this.#options.now() - this.#startedAtMs) }, `topic ${topic} is ${this.#isPromotion ? 'promoted' : 'failed over'} and writable`)
   }
 }
 
-/** Nothing ends a failover but the end of leadership: somebody may mend what is in its way. */
+/** Nothing ends a failover but its signal: somebody may mend what is in its way. */
 function asRetriable (error: unknown): unknown {
   if (error instanceof ShadowError && (error.retriable || error.code === 'ABORTED')) return error
   return new ShadowError('CLUSTER_UNAVAILABLE', messageOf(error), { retriable: true, cause: error })

@@ -9,9 +9,11 @@ import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
-import { isWritable } from '../../state/topic-state.ts'
+import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
 import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
+import { Openings } from '../failover/openings.ts'
 import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
+import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
 import { Task } from './task.ts'
@@ -57,16 +59,22 @@ export class ShadowLink implements TopicHost, AppendHost {
   #wake: () => void = () => {}
   #sourceProblem: string | null = null
   #copiedBytes = 0
-  readonly #failingOver = new Map<ShadowTopic, Promise<void>>()
-  #failoverSlots = Infinity
-  readonly #failoverQueue: Array<() => void> = []
+  readonly #openings: Openings
 
   constructor (options: ShadowLinkOptions) {
-    const { record, source, shadow, signal, wallClock, logger } = options
+    const { record, source, shadow, signal, now, wallClock, logger } = options
     this.#options = options
     this.#record = record
     this.#mode = options.appendMode(this)
-    this.#failoverSlots = this.#mode.concurrentFailovers
+    this.#openings = new Openings({
+      sourceEnds: new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) }),
+      concurrency: this.#mode.concurrentFailovers,
+      signal,
+      logger,
+      failOver: (topic, opening) => this.#mode.failOver(topic, opening),
+      wakeSync: () => this.wakeSync(),
+      onOpened: options.onOpened
+    })
     this.#task = new Task(TOPIC_SYNC, wallClock)
     this.#topicSync = new TopicSync({
       name: record.config.name,
@@ -124,12 +132,13 @@ export class ShadowLink implements TopicHost, AppendHost {
     return this.#options.logger
   }
 
-  /** Begins to copy what is ACTIVE, and goes on with what is FAILING_OVER. */
+  /** Begins to copy what follows its source, and goes on with what is PROMOTING or FAILING_OVER. */
   start (): void {
     for (const record of this.#options.topics) this.#add(record)
     for (const topic of this.#topics.values()) {
-      if (topic.record.state === 'ACTIVE' && topic.record.owned && topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
-      if (topic.record.state === 'FAILING_OVER') this.#failOver(topic)
+      const { state, owned, created, partitions } = topic.record
+      if (followsSource(state) && owned && created) topic.copy(partitions, { isInherited: true })
+      if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
     this.#work = Promise.all([this.#syncTopics(), this.#keepUp(), this.#mode.learn(unopened)])
@@ -146,7 +155,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   async stopped (): Promise<void> {
     for (const topic of this.#topics.values()) topic.stop()
     await this.#work
-    await Promise.allSettled(this.#failingOver.values())
+    await this.#openings.ended()
     await this.#options.source.close()
   }
 
@@ -222,8 +231,10 @@ export class ShadowLink implements TopicHost, AppendHost {
     const { signal } = this.#options
     const { intervalMs, paused } = this.#record.config.topicSync
     while (!signal.aborted) {
+      const wasOpen = this.#isAllOpen
       const waitMs = paused ? await this.#checkPaused() : await this.#syncOnce()
-      await this.#pause(Math.min(waitMs, intervalMs))
+      const isOver = waitMs < Infinity || await this.#goOnPromoting(wasOpen)
+      await this.#pause(isOver ? Math.min(waitMs, intervalMs) : 0)
     }
   }
 
@@ -256,10 +267,10 @@ export class ShadowLink implements TopicHost, AppendHost {
   async #syncOnce (): Promise<number> {
     const { signal, logger } = this.#options
     try {
-      const { selected, created, problems } = await this.#topicSync.run()
+      const { selected, unshadowed, created, problems } = await this.#topicSync.run()
       this.#sourceProblem = null
       if (created > 0) logger.info({ link: this.name, created }, `${created} shadow topics were created`)
-      if (problems.length === 0) this.#task.set('ACTIVE', `${selected} topics of the source are selected`)
+      if (problems.length === 0) this.#task.set('ACTIVE', `${selected} topics of the source are selected${unshadowed === 0 ? '' : `; ${unshadowed} of them came after the link's failover and are not shadowed`}`)
       else {
         logger.warn({ link: this.name, problems: problems.slice(0, 10) }, `${problems.length} topics could not be synced`)
         this.#task.set('FAULTED', `${problems.length} of ${selected} topics could not be synced: ${problems[0] ?? ''}`)
@@ -311,49 +322,87 @@ export class ShadowLink implements TopicHost, AppendHost {
         this.#record = { ...this.#record, failedOverAt: this.#options.wallClock().toISOString() }
         await this.write([{ kind: 'link', name: this.name, value: this.#record }])
       }
-      await Promise.all([...this.#topics.values()].filter(({ record }) => record.owned).map(topic => this.#begin(topic)))
+      await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
       return
     }
+    await this.#failOver(this.#owned(name))
+  }
+
+  /** @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own */
+  #owned (name: string): ShadowTopic {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new ShadowError('NOT_FOUND', `link ${this.name} has no shadow topic ${name}`)
     if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${name} is not a shadow of link ${this.name}: ${topic.record.fault?.reason ?? 'it is not owned'}`)
-    await this.#begin(topic)
+    return topic
   }
 
-  async #begin (topic: ShadowTopic): Promise<void> {
+  async #failOver (topic: ShadowTopic): Promise<void> {
+    if (topic.record.state !== 'FAILING_OVER') await this.#openings.endPromotion(topic)
     if (isWritable(topic.record.state)) return
     if (topic.record.state !== 'FAILING_OVER') await topic.enter('FAILING_OVER')
-    this.#failOver(topic)
+    this.#openings.begin(topic)
   }
 
-  /** The rest of a failover, in the background. */
-  #failOver (topic: ShadowTopic): void {
-    if (this.#failingOver.has(topic)) return
-    const { logger, signal } = this.#options
-    const work = this.#slot()
-      .then(() => topic.exclusively(() => this.#mode.failOver(topic)))
-      .catch((error: unknown) => {
-        if (signal.aborted) return
-        topic.problem = `failing over: ${messageOf(error)}`
-        logger.error({ link: this.name, topic: topic.topic, err: error }, `the failover of ${topic.topic} stopped: ${messageOf(error)}`)
-      })
-      .finally(() => {
-        this.#failingOver.delete(topic)
-        this.#failoverSlots++
-        if (isWritable(topic.record.state)) this.#options.onOpened()
-        this.#failoverQueue.shift()?.()
-      })
-    this.#failingOver.set(topic, work)
+  /**
+   * Begins the promotion of one topic, or of the whole link with null; resolves when it is recorded. What is promoting, or
+   * writable already, is left as it is. In the promotion of a link, topics that are new on the source are shadowed and promoted
+   * too; once all topics are open and the source has no new ones, nothing new is shadowed any more.
+   * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own, that is FAULTED or FAILING_OVER; with null
+   * nothing is begun when there is any such
+   */
+  async promote (name: string | null): Promise<void> {
+    const topics = name === null ? this.#ownedTopics : [this.#owned(name)]
+    const refusals = topics.flatMap(topic => refusalOf(topic) ?? [])
+    if (refusals.length > 0) throw new ShadowError('CONFLICT', `${refusals.slice(0, 3).join('; ')}${refusals.length > 3 ? `; and ${refusals.length - 3} more topics` : ''}`)
+    if (name === null && this.#record.failedOverAt === null && this.#record.promotingAt === null) {
+      this.#record = { ...this.#record, promotingAt: this.#options.wallClock().toISOString() }
+      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+    }
+    await Promise.all(topics.map(topic => this.#promote(topic)))
+    this.wakeSync()
   }
 
-  async #slot (): Promise<void> {
-    while (this.#failoverSlots === 0) await new Promise<void>(resolve => this.#failoverQueue.push(resolve))
-    this.#failoverSlots--
+  async #promote (topic: ShadowTopic): Promise<void> {
+    const { state } = topic.record
+    if (state === 'ACTIVE' || state === 'PAUSED') {
+      await topic.enter('PROMOTING')
+      if (topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
+    }
+    if (openedState(topic.record.state) !== null) this.#openings.begin(topic)
   }
 
-  /** Resolves when every failover that has begun has ended. */
+  get #ownedTopics (): ShadowTopic[] {
+    return [...this.#topics.values()].filter(({ record }) => record.owned)
+  }
+
+  get #isAllOpen (): boolean {
+    return this.#ownedTopics.every(({ record }) => isWritable(record.state))
+  }
+
+  /**
+   * After a sync without problems, in the promotion of the whole link: takes in the topics that are new on the source. The link's
+   * promotion has ended when all was open before that sync (`wasOpen`), and it found no more. False when all that is missing is
+   * one more sync.
+   */
+  async #goOnPromoting (wasOpen: boolean): Promise<boolean> {
+    const { signal, wallClock, logger } = this.#options
+    if (this.#record.promotingAt === null || this.#record.failedOverAt !== null) return true
+    try {
+      for (const topic of this.#ownedTopics) await this.#promote(topic)
+      if (!this.#isAllOpen) return true
+      if (!wasOpen) return false
+      this.#record = { ...this.#record, failedOverAt: wallClock().toISOString() }
+      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
+    } catch (error) {
+      if (!isAborted(signal)) logger.warn({ link: this.name, err: error }, `the promotion of link ${this.name} could not go on: ${messageOf(error)}`)
+    }
+    return true
+  }
+
+  /** Resolves when every failover and promotion that has begun has ended. */
   async failedOver (): Promise<void> {
-    while (this.#failingOver.size > 0) await Promise.all(this.#failingOver.values())
+    await this.#openings.ended()
   }
 
   status (): LinkStatus {
@@ -382,4 +431,10 @@ export class ShadowLink implements TopicHost, AppendHost {
     if (this.#sourceProblem !== null) return false
     return contactAgeMs === null ? null : contactAgeMs <= REACHABLE_MS ? true : null
   }
+}
+
+/** Why a topic cannot be promoted; null when it can, or when there is nothing left to do. */
+function refusalOf ({ topic, record }: ShadowTopic): string | null {
+  if (record.state === 'FAULTED') return `topic ${topic} is FAULTED, so the shadow does not have everything of it: it can be failed over, with what it has`
+  return record.state === 'FAILING_OVER' ? `topic ${topic} is FAILING_OVER already` : null
 }

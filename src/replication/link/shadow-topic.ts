@@ -2,13 +2,15 @@
  * One topic of a link: its record in the state topic, and the copying of its partitions while it is ACTIVE.
  *
  *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once and for good, whichever of them it was
- *     │                     │
+ *     │   │              ▲  │
+ *     │   └▶ PROMOTING ──┘  │   copying; frozen when it is level with its source, and thawed when that has grown after all
+ *     │      │     └────────│──────▶ PROMOTED
  *     └──────▶ FAILING_OVER ◀┘  frozen: what was fetched is still appended, then nothing is copied any more
  *                  └──▶ FAILED_OVER
  */
 import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
-import { isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
+import { followsSource, isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf } from '../../errors.ts'
 import type { PartitionShadow } from '../append/append-mode.ts'
 import type { Fidelity, TopicStatus } from '../link-service.ts'
@@ -34,6 +36,9 @@ export class ShadowTopic {
   #copies: PartitionShadow[] = []
   /** What keeps the topic from going on at the moment; null when nothing does. */
   problem: string | null = null
+  /** What its promotion waits for; null when there is none, or nothing to wait for. */
+  waitsFor: string | null = null
+  #frozen = false
   #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
@@ -53,15 +58,20 @@ export class ShadowTopic {
     return this.#host.now
   }
 
-  /** True while the topic is a shadow that nobody has begun to fail over. */
+  /** True while the topic is a shadow that follows its source, and nobody has begun to open it. */
   get isShadowed (): boolean {
     const { owned, state } = this.#record
-    return owned && (state === 'ACTIVE' || state === 'PAUSED')
+    return owned && !this.#frozen && (followsSource(state) || state === 'PAUSED')
   }
 
   /** True while records are to be copied. */
   get isCopying (): boolean {
-    return this.#record.state === 'ACTIVE' && this.#copies.length > 0
+    return !this.#frozen && followsSource(this.#record.state) && this.#copies.length > 0
+  }
+
+  /** The ends of the partitions that are copied, as the last append or look-up confirmed them; null for one before the first. */
+  get shadowEnds (): ReadonlyArray<number | null> {
+    return this.#copies.map(copy => copy.shadowEndOffset)
   }
 
   /**
@@ -98,14 +108,23 @@ export class ShadowTopic {
 
   /** Begins, or takes in new partitions. `isInherited` when an engine before this one may have copied them. */
   copy (partitions: number, { isInherited = false }: { readonly isInherited?: boolean } = {}): void {
-    if (this.#record.state !== 'ACTIVE') return
+    if (!followsSource(this.#record.state)) return
     for (let partition = this.#copies.length; partition < partitions; partition++) {
-      this.#copies.push(this.#host.begin(this, partition, { isInherited }))
+      const copy = this.#host.begin(this, partition, { isInherited })
+      if (this.#frozen) copy.freeze()
+      this.#copies.push(copy)
     }
   }
 
   freeze (): void {
+    this.#frozen = true
     for (const copy of this.#copies) copy.freeze()
+  }
+
+  /** Takes a freeze back: the topic goes on being copied as if nothing had happened. Not after `stop`. */
+  thaw (): void {
+    this.#frozen = false
+    for (const copy of this.#copies) copy.thaw()
   }
 
   stop (): void {
@@ -117,9 +136,10 @@ export class ShadowTopic {
     const { state } = this.#record
     if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
     this.stop()
+    this.waitsFor = null
     const { link, topic } = this.#record
     this.#host.logger.error({ link, topic, partition: fault.partition, offset: fault.offset, fault: fault.code }, `topic ${topic} was stopped: ${fault.reason}`)
-    const written = state === 'ACTIVE' || state === 'PAUSED' ? this.enter('FAULTED', { fault }) : this.update({ fault })
+    const written = followsSource(state) || state === 'PAUSED' ? this.enter('FAULTED', { fault }) : this.update({ fault })
     written.catch((error: unknown) => this.#host.logger.warn({ link, topic, err: error }, `the fault of ${topic} could not be recorded: ${messageOf(error)}`))
   }
 
@@ -136,7 +156,7 @@ export class ShadowTopic {
       fidelity: this.#fidelity(),
       partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
       refusedConfigs,
-      problem: this.problem
+      problem: this.problem ?? this.waitsFor
     }
   }
 

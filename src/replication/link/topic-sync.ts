@@ -49,6 +49,8 @@ type DescribedConfigs = ReadonlyMap<string, TopicConfigEntry> | BrokerError | un
 
 export interface SyncResult {
   readonly selected: number
+  /** Selected, and not shadowed because nothing new is. */
+  readonly unshadowed: number
   readonly created: number
   /** What went wrong for single topics; the others went on. */
   readonly problems: readonly string[]
@@ -75,18 +77,23 @@ export class TopicSync {
     const claimed = this.#claimed()
     const names = claimed.map(({ topic }) => topic)
     const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
-    await this.#each(claimed, problems, topic => topic.exclusively(async () => {
+    await this.#each(claimed, problems, async topic => {
+      // One that is being opened is not waited for.
       if (!topic.isShadowed) return
-      if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
-    }))
-    if (this.#host.takesTopics()) {
-      const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
+      await topic.exclusively(async () => {
+        if (!topic.isShadowed) return
+        if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
+      })
+    })
+    const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
+    const isTaking = this.#host.takesTopics()
+    if (isTaking) {
       const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
       await this.#each(fresh, problems, async topic => {
         if (await this.#adopt(topic, configs.get(topic.name), shadowView)) created++
       })
     }
-    return { selected: selected.length, created, problems }
+    return { selected: selected.length, unshadowed: isTaking ? 0 : fresh.length, created, problems }
   }
 
   /** The topics that are shadowed now. */

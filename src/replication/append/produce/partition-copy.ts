@@ -374,6 +374,12 @@ export class PartitionCopy implements FetchTarget {
     this.#frozen = true
   }
 
+  /** Takes `freeze` back. */
+  thaw (): void {
+    this.#frozen = false
+    if (this.activity === 'copying') this.owner.onRoom(this)
+  }
+
   /** No fetching and no new appends from now on. An append under way is still waited for: see `isAppending`. */
   stop (): void {
     this.activity = 'stopped'

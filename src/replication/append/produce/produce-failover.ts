@@ -1,22 +1,26 @@
 /**
- * The failover of one topic. It may be ended at any point, by a kill too, and begun again by whoever leads then: every step
- * looks at what is there, and the state topic says FAILING_OVER until the last one is done.
+ * The opening of one topic: its failover, or the end of its promotion. It may be ended at any point, by a kill too, and begun
+ * again by whoever leads then: every step looks at what is there, and the state topic says FAILING_OVER or PROMOTING until the
+ * last one is done.
  *
- *   freeze ──▶ drain ──▶ read the ends ──▶ producer-id barrier ──▶ topic configs ──▶ FAILED_OVER
+ *   freeze ──▶ drain ──▶ read the ends ──▶ producer-id barrier ──▶ may it be opened? ──▶ topic configs ──▶ FAILED_OVER or PROMOTED
+ *                                                                      └──▶ thaw (a promotion whose source has grown)
  *
- * The source is not asked for anything: it may be gone.
+ * In a failover the source is not asked for anything: it may be gone.
  */
-import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
-import { DEBUGGING_REPLICA_ID, LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
+import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { BrokerError, ShadowError } from '../../../errors.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
-import type { TopicFault } from '../../../state/topic-state.ts'
+import { openedState, type TopicFault } from '../../../state/topic-state.ts'
 import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { readLogEnds } from '../../failover/log-ends.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import type { Opening } from '../append-mode.ts'
 import type { PartitionCopy } from './partition-copy.ts'
 
 const DRAIN_TIMEOUT_MS = 10_000
@@ -24,23 +28,26 @@ const POLL_MS = 10
 /** After an append of unknown outcome the shadow broker may still carry it out for a moment (see locator.ts). */
 const SETTLE_MS = 1000
 
-export interface FailoverOptions {
+export interface FailoverOptions extends Opening {
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
   readonly logger: Logger
   readonly now: () => number
-  readonly signal: AbortSignal
+  /** Ends when the engine no longer leads, and for nothing else. */
+  readonly leadership: AbortSignal
   /** The configs that the topic has because it is a shadow. */
   readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
 }
 
 /**
- * Takes a topic that is FAILING_OVER to FAILED_OVER. What can pass is tried again for as long as this engine leads.
+ * See AppendMode.failOver. What can pass is tried again until the signal ends it.
  * @throws {ShadowError} ABORTED
  */
 export async function failOverProduced (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
   const { shadow, barrier, logger, signal } = options
   const steps = new FailoverSteps(topic, options)
+  const opened = openedState(topic.record.state)
+  if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   await steps.run('drain', () => drain(topic, copies, options))
   if (topic.record.created || await steps.run('lookUp', () => wasCreated(topic, options))) {
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
@@ -49,11 +56,19 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
     await steps.run('producerIds', () => barrier.ensure(partitions, signal))
     const foreign = foreignWrite(copies, endOffsets)
     if (foreign !== null) topic.fault(foreign)
+    // Of a promotion, that is the end.
+    if (openedState(topic.record.state) !== opened) return
+    if (!await options.mayOpen(endOffsets)) {
+      topic.thaw()
+      return
+    }
+    topic.stop()
     const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal, shadowing: await options.shadowingConfigs(topic) }))
-    await steps.run('record', () => topic.enter('FAILED_OVER', { created: true, endOffsets, refusedConfigs }))
+    // Whether it was written must be known before anything else may become of the topic.
+    await steps.run('record', () => topic.enter(opened, { created: true, endOffsets, refusedConfigs }), options.leadership)
   } else {
     // Claimed, and never created: there is nothing to open but the name.
-    await steps.run('record', () => topic.enter('FAILED_OVER', { endOffsets: [] }))
+    await steps.run('record', () => topic.enter(opened, { endOffsets: [] }), options.leadership)
   }
   steps.log(logger)
 }
@@ -63,7 +78,8 @@ async function drain (topic: ShadowTopic, copies: readonly PartitionCopy[], { no
   topic.freeze()
   const deadlineMs = now() + DRAIN_TIMEOUT_MS
   while (now() < deadlineMs && copies.some(copy => copy.isDraining)) await sleep(POLL_MS, signal)
-  topic.stop()
+  // A promotion may have to go back to copying. What it has not appended by now, the source has more of than the shadow.
+  if (topic.record.state === 'FAILING_OVER') topic.stop()
   // An append that is still under way ends with an answer, or with the timeout of its request.
   while (copies.some(copy => copy.isAppending)) await sleep(POLL_MS, signal)
 }
@@ -102,18 +118,8 @@ async function settledEnds (copies: readonly PartitionCopy[], partitions: Readon
 
 /** Where the partitions end, once all their replicas have all of it. */
 async function readEnds (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, { shadow, signal }: FailoverOptions): Promise<number[]> {
-  const rows = partitions.map(row => ({ ...row, timestamp: LATEST_TIMESTAMP }))
-  const [logEnds, highWatermarks] = await Promise.all([listOffsets(shadow, rows, { signal, replicaId: DEBUGGING_REPLICA_ID }), listOffsets(shadow, rows, { signal })])
-  const confirmed = new Map(highWatermarks.map(row => [row.partition, row]))
-  const ends: number[] = []
-  for (const { topic, partition, errorCode, error, offset } of logEnds) {
-    const other = confirmed.get(partition)
-    const failed = errorCode !== ErrorCodes.NONE ? { errorCode, error } : other === undefined || other.errorCode !== ErrorCodes.NONE ? other : undefined
-    if (other === undefined || failed !== undefined) {
-      throw new ShadowError('BROKER_ERROR', `the end of ${topic}-${partition} cannot be read: ${failed?.error?.message ?? errorName(failed?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR)}`, { retriable: true })
-    }
-    if (other.offset !== offset) throw new ShadowError('BROKER_ERROR', `the replicas of ${topic}-${partition} have confirmed offset ${other.offset} of ${offset}`, { retriable: true })
-    ends[partition] = offset
-  }
-  return ends
+  return (await readLogEnds(shadow, partitions, { signal })).map(end => {
+    if (typeof end === 'string') throw new ShadowError('BROKER_ERROR', end, { retriable: true })
+    return end
+  })
 }

@@ -20,7 +20,7 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/topic-configs.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { Appender } from './appender.ts'
 import { Locator } from './locator.ts'
 import { LogStartFollower } from './log-start.ts'
@@ -166,9 +166,10 @@ export class ProduceMode implements AppendMode {
     return null
   }
 
-  async failOver (topic: ShadowTopic): Promise<void> {
+  async failOver (topic: ShadowTopic, opening: Opening): Promise<void> {
     const { shadow, barrier, logger, now, signal, host } = this.#options
-    await failOverProduced(topic, this.#topics.get(topic)?.copies ?? [], { shadow, barrier, logger, now, signal, shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })
+    const copies = this.#topics.get(topic)?.copies ?? []
+    await failOverProduced(topic, copies, { shadow, barrier, logger, now, signal: opening.signal, leadership: signal, mayOpen: ends => opening.mayOpen(ends), shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })
   }
 
   /** Makes a shadow topic take batches of this size: the source took them before its own limit was lowered. */

@@ -1,5 +1,5 @@
 /**
- * The failover of one topic in append mode replica. It may be ended at any point, by a kill too, and begun again by whoever leads
+ * The failover of one topic in append mode replica, or the end of its promotion. It may be ended at any point, by a kill too, and begun again by whoever leads
  * then: every step looks at what is there.
  *
  *   freeze ──▶ followers at the end ──▶ producer-id barrier ──▶ hand over ──▶ end open transactions ──▶ topic configs ──▶ FAILED_OVER
@@ -18,7 +18,9 @@ import type { Logger } from '../../../observability/logger.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { FailoverSteps } from '../../failover/failover-steps.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
+import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import type { Opening } from '../append-mode.ts'
 import { handOver } from './hand-over.ts'
 import { isHandedOver, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
@@ -29,13 +31,14 @@ import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
 const FOLLOWER_WAIT_MS = 10_000
 const POLL_MS = 5
 
-export interface ReplicaFailoverOptions {
+export interface ReplicaFailoverOptions extends Opening {
   readonly leader: ShadowLeader
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
   readonly logger: Logger
   readonly now: () => number
-  readonly signal: AbortSignal
+  /** Ends when the engine no longer leads, and for nothing else: from the handover on, a promotion goes on to its end. */
+  readonly leadership: AbortSignal
   /** The topic's partitions, as many as the metadata shows. */
   readonly partitionsOf: (topic: ShadowTopic) => readonly ReplicaPartition[]
   readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
@@ -52,33 +55,42 @@ interface Cut {
 }
 
 /**
- * Takes a topic that is FAILING_OVER to FAILED_OVER. What can pass is tried again for as long as this engine leads.
+ * See AppendMode.failOver. What can pass is tried again until the signal ends it.
  * @throws {ShadowError} ABORTED
  */
 export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<void> {
-  const { leader, shadow, barrier, logger, signal } = options
+  const { leader, shadow, barrier, logger, signal, leadership } = options
   const steps = new FailoverSteps(topic, options)
+  const opened = openedState(topic.record.state)
+  if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   const topicId = await steps.run('lookUp', () => topicIdOf(topic, leader))
   if (topicId === null) {
     // Claimed, and never created: there is nothing to open but the name.
-    await steps.run('record', () => topic.enter('FAILED_OVER', { endOffsets: [] }))
+    await steps.run('record', () => topic.enter(opened, { endOffsets: [] }), leadership)
     steps.log(logger)
     return
   }
   const cuts = await steps.run('followers', () => cutAll(topic, topicId, options))
   await steps.run('producerIds', () => barrier.ensureNoted(signal))
+  // Of a promotion, a fault is the end.
+  if (openedState(topic.record.state) !== opened) return
+  if (cuts.length === topic.record.partitions && !await options.mayOpen(cuts.map(({ end }) => end))) {
+    topic.thaw()
+    return
+  }
+  // There is no way back from here on.
   await steps.run('handOver', async () => {
     await Promise.all(cuts.map(async ({ partition, targets }) => {
       await handOver(leader, topicId, topic.topic, partition, targets)
       options.partitionsOf(topic)[partition]?.handedOver()
     }))
-  })
+  }, leadership)
   const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
-  await steps.run('transactions', () => endTransactions(shadow, partitions, barrier, signal))
-  const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options))
-  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal, shadowing: await options.shadowingConfigs(topic) }))
-  await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader))
-  await steps.run('record', () => topic.enter('FAILED_OVER', { created: true, shadowTopicId: topicId, endOffsets, refusedConfigs }))
+  await steps.run('transactions', () => endTransactions(shadow, partitions, barrier, leadership), leadership)
+  const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options), leadership)
+  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal: leadership, shadowing: await options.shadowingConfigs(topic) }), leadership)
+  await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader), leadership)
+  await steps.run('record', () => topic.enter(opened, { created: true, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
   steps.log(logger)
 }
 
@@ -155,7 +167,7 @@ async function endTransactions (shadow: Cluster, partitions: ReadonlyArray<{ rea
 }
 
 /** Where the copies ended: all that was copied has one leader epoch, which ends where the first real leader began. */
-async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], { shadow, signal }: ReplicaFailoverOptions): Promise<number[]> {
+async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], { shadow, leadership: signal }: ReplicaFailoverOptions): Promise<number[]> {
   const rows = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
   const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
   const ends: number[] = []

@@ -17,7 +17,7 @@ import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, CreatedTopic, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
 import { livingReplicas, targetReplicas } from './partition-entry.ts'
@@ -167,7 +167,7 @@ export class ReplicaMode implements AppendMode {
     return living.length > 0 ? living : null
   }
 
-  async failOver (topic: ShadowTopic): Promise<void> {
+  async failOver (topic: ShadowTopic, opening: Opening): Promise<void> {
     const { leader, shadow, barrier, logger, now, signal, host } = this.#options
     this.#ensureAll(topic)
     await failOverReplica(topic, {
@@ -176,10 +176,13 @@ export class ReplicaMode implements AppendMode {
       barrier,
       logger,
       now,
-      signal,
+      signal: opening.signal,
+      leadership: signal,
+      mayOpen: ends => opening.mayOpen(ends),
       partitionsOf: () => this.#ensureAll(topic),
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
     })
+    if (!isWritable(topic.record.state)) return
     for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
     this.#partitions.delete(topic.topic)
   }

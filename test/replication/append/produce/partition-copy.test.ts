@@ -382,6 +382,22 @@ test('frozen while its position is looked up, it has nothing to drain', async t 
   t.notOk(copy.wantsFetch(Infinity))
 })
 
+test('thawed, it goes on where it was, and takes what it did not take while it was frozen', async t => {
+  const { copy, fetched, located } = setUp()
+  located(0)
+  fetched(0, { base: 0 })
+  copy.freeze()
+  copy.takeForAppend()
+  copy.appended(0)
+  fetched(1, { base: 1 })
+  t.equal(copy.nextOffset, 1)
+  copy.thaw()
+  t.ok(copy.wantsFetch(Infinity))
+  fetched(1, { base: 1 })
+  t.equal(copy.nextOffset, 2)
+  t.equal(copy.takeForAppend()?.baseOffset, 1)
+})
+
 test('stopped: the append under way is waited for, nothing else happens', async t => {
   const { copy, budget, events, faults, fetched, located } = setUp()
   located(0)

@@ -1,4 +1,4 @@
-/** Follows a failover to its end, whatever becomes of the engine meanwhile: another one goes on with it. */
+/** Follows a failover or a promotion to its end, whatever becomes of the engine meanwhile: another one goes on with it. */
 import { messageOf, ShadowError } from '../errors.ts'
 import { sleep } from '../net/sleep.ts'
 import type { LinkStatus, TopicStatus } from '../replication/link-service.ts'
@@ -9,30 +9,44 @@ import type { Terminal } from './terminal.ts'
 import { printable } from './views/printable.ts'
 import { formatMs } from './views/quantities.ts'
 
-export interface FailoverRow {
+export interface OpeningRow {
   readonly name: string
   readonly state: TopicState
   /** From the request until it was seen to be writable; null where it is not. */
   readonly durationMs: number | null
-  /** It was writable when the failover was asked for. */
+  /** It was writable when its opening was asked for. */
   readonly already: boolean
   readonly problem: string | null
 }
 
+export interface FollowedOpening {
+  readonly rows: readonly OpeningRow[]
+  readonly done: boolean
+  /** Every topic is writable; without `done`, the link itself has more to do. */
+  readonly allWritable: boolean
+}
+
 const POLL_MS = 250
+/** Of so many topics at once is said what they wait for. */
+const TOLD_TOPICS = 10
 
 export interface FollowOptions {
   /** Null for all topics of the link. */
   readonly topic: string | null
+  /** In words, as in "3 topics promoted". */
+  readonly done: string
+  /** A topic in this state comes no further. */
+  readonly isHopeless: (state: TopicState) => boolean
   readonly timeoutMs: number
   readonly terminal: Terminal
 }
 
 /** `begun` is what the engine answered to the request. @throws {AdminError} when the link or topic is gone */
-export async function followFailover (client: AdminClient, begun: LinkStatus, { topic, timeoutMs, terminal }: FollowOptions): Promise<{ readonly rows: readonly FailoverRow[], readonly done: boolean }> {
+export async function followOpening (client: AdminClient, begun: LinkStatus, { topic, done: doneWord, isHopeless, timeoutMs, terminal }: FollowOptions): Promise<FollowedOpening> {
   const startedMs = performance.now()
   const progress = new Progress(terminal)
   const doneAtMs = new Map<string, number>()
+  const told = new Map<string, string>()
   const already = new Set(topicsOf(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
   noteOthers(begun, topic, terminal)
   let link = begun
@@ -46,14 +60,28 @@ export async function followFailover (client: AdminClient, begun: LinkStatus, { 
         // On a terminal the line with the counts says it; a log wants to have it.
         if (!terminal.isErrTty && !already.has(row.name)) terminal.err(`${printable(row.name)} is ${row.state} after ${formatMs(ms)}\n`)
       }
-      const done = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
-      if (done || ms >= timeoutMs) return { rows: topics.map(row => rowOf(row, doneAtMs, already)), done }
-      progress.show(`${doneAtMs.size} of ${topics.length} topics failed over, ${formatMs(ms)}`)
+      const allWritable = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
+      // A link is done with when it takes no new topics any more.
+      const done = allWritable && (topic !== null || link.state === 'FAILED_OVER')
+      const isStuck = topics.some(row => isHopeless(row.state)) && topics.every(row => isWritable(row.state) || isHopeless(row.state))
+      if (done || isStuck || ms >= timeoutMs) return { rows: topics.map(row => rowOf(row, doneAtMs, already)), done, allWritable }
+      tellProblems(topics, told, { terminal, progress })
+      progress.show(`${doneAtMs.size} of ${topics.length} topics ${doneWord}, ${formatMs(ms)}`)
       await sleep(Math.max(1, Math.min(POLL_MS, timeoutMs - ms)), terminal.signal)
       link = await poll(client, link, { terminal, progress })
     }
   } finally {
     progress.clear()
+  }
+}
+
+/** Says what topics wait for, once for each reason. */
+function tellProblems (topics: readonly TopicStatus[], told: Map<string, string>, { terminal, progress }: { readonly terminal: Terminal, readonly progress: Progress }): void {
+  for (const { name, problem } of topics.filter(row => row.problem !== null && !isWritable(row.state)).slice(0, TOLD_TOPICS)) {
+    if (problem === null || told.get(name) === problem) continue
+    told.set(name, problem)
+    progress.clear()
+    terminal.err(`${printable(name)}: ${printable(problem)}\n`)
   }
 }
 
@@ -84,7 +112,7 @@ function noteOthers (link: LinkStatus, topic: string | null, terminal: Terminal)
   }
 }
 
-function rowOf (row: TopicStatus, doneAtMs: ReadonlyMap<string, number>, already: ReadonlySet<string>): FailoverRow {
+function rowOf (row: TopicStatus, doneAtMs: ReadonlyMap<string, number>, already: ReadonlySet<string>): OpeningRow {
   return {
     name: row.name,
     state: row.state,

@@ -1,0 +1,116 @@
+/** The commands that open shadow topics for writing are one command, in other words. */
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { parseDuration } from '../config/duration.ts'
+import type { LinkStatus } from '../replication/link-service.ts'
+import { isWritable, type TopicState } from '../state/topic-state.ts'
+import type { AdminClient } from './admin-client.ts'
+import { addAdmin, adminClient, adminOptions, printJson, type Cli } from './cli.ts'
+import { confirm } from './confirm.ts'
+import { followOpening, type OpeningRow } from './follow-opening.ts'
+import { EXIT_FAILURE, EXIT_OK } from './report-error.ts'
+import { UsageError } from './usage-error.ts'
+import { printable } from './views/printable.ts'
+import { formatMs, UNKNOWN } from './views/quantities.ts'
+import { formatTable } from './views/table.ts'
+
+const optionsSchema = adminOptions.extend({
+  topic: z.string().optional(),
+  all: z.boolean().optional(),
+  confirm: z.boolean(),
+  wait: z.boolean(),
+  timeout: z.string()
+})
+
+/** What differs between the commands that open shadow topics. */
+export interface OpeningWords {
+  readonly name: string
+  readonly description: string
+  readonly topicOption: string
+  readonly allOption: string
+  /** Shown after the options. */
+  readonly help: string
+  readonly title: string
+  readonly verb: string
+  /** As in "nothing was promoted". */
+  readonly done: string
+  /** The state that its topics end in. */
+  readonly goal: TopicState
+  /** A topic in this state comes no further. */
+  readonly isHopeless: (state: TopicState) => boolean
+  /** Has the engine begin. Null for all topics. */
+  readonly begin: (client: AdminClient, link: string, topic: string | null) => Promise<LinkStatus>
+}
+
+/** A command that opens shadow topics for good, and follows it to its end. */
+export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWords): void {
+  const { title, verb, done: doneWord, goal, isHopeless } = words
+  addAdmin(program.command(words.name).description(words.description).argument('<link>', 'name of the link')
+    .option('--topic <topic>', words.topicOption)
+    .option('--all', words.allOption)
+    .option('--no-confirm', 'do not ask')
+    .option('--no-wait', 'return as soon as it has begun')
+    .option('--timeout <duration>', 'how long to wait for its end', '10m'))
+    .addHelpText('after', words.help)
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const options = optionsSchema.parse(command.opts())
+      const { terminal } = cli
+      if ((options.topic === undefined) === (options.all !== true)) throw new UsageError('give either --topic TOPIC or --all')
+      const timeoutMs = parseDuration(options.timeout)
+      if (timeoutMs === null || timeoutMs === 0) throw new UsageError(`--timeout: ${JSON.stringify(options.timeout)}: expected a duration such as 10m`)
+      const client = adminClient(cli, options)
+      const topic = options.topic ?? null
+      if (options.confirm) {
+        terminal.err(planText(await client.status(name), topic, words))
+        const question = `${verb} ${topic === null ? 'all shadow topics' : `topic ${printable(topic)}`} of link "${printable(name)}"? This cannot be undone.`
+        if (!await confirm(question, terminal, { flag: '--no-confirm' })) {
+          terminal.err(`nothing was ${doneWord}\n`)
+          cli.exitCode = EXIT_FAILURE
+          return
+        }
+      }
+      const begun = await words.begin(client, name, topic)
+      const isJson = options.output === 'json'
+      if (!options.wait) {
+        if (isJson) printJson(cli, { link: name, done: false, topics: rowsOf(begun, topic).map(row => ({ ...row, duration_ms: null })) })
+        else terminal.out(`Successfully initiated the ${title} for Shadow Link "${printable(name)}". To follow it, run:\n  'kshadow status ${printable(name)} --watch'\n`)
+        return
+      }
+      const { rows, done, allWritable } = await followOpening(client, begun, { topic, done: doneWord, isHopeless, timeoutMs, terminal })
+      cli.exitCode = done ? EXIT_OK : EXIT_FAILURE
+      if (isJson) printJson(cli, { link: name, done, topics: rows.map(rowJson) })
+      else terminal.out(resultText(name, rows))
+      if (done) return
+      const stopped = rows.filter(row => isHopeless(row.state)).map(row => printable(row.name))
+      if (stopped.length > 0) terminal.err(`kshadow: ${stopped.slice(0, 3).join(', ')}${stopped.length > 3 ? ` and ${stopped.length - 3} more` : ''} will not be ${goal}: \`kshadow status ${printable(name)}\` shows the reason, and \`kshadow failover\` opens a topic with what it has\n`)
+      const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet' : `not every topic is ${goal}`
+      if (allWritable || rows.some(row => !isWritable(row.state) && !isHopeless(row.state))) terminal.err(`kshadow: ${left} after ${formatMs(timeoutMs)}; the engine goes on with it: \`kshadow status ${printable(name)} --watch\` shows how far it is\n`)
+    })
+}
+
+/** What is about to happen, and what would be lost by it. */
+function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWords): string {
+  const topics = link.topics.filter(row => row.owned && !isWritable(row.state) && (topic === null || row.name === topic))
+  if (topics.length === 0) return `No shadow topic is left to ${verb.toLowerCase()}.\n`
+  const rows = topics.slice(0, 20).map(row => {
+    const lags = row.partitions.map(partition => partition.lagRecords)
+    const known = lags.filter(lag => lag !== null)
+    const lag = known.length === 0 || known.length < lags.length ? UNKNOWN : String(known.reduce((sum, value) => sum + value, 0))
+    return [row.name, row.state, lag]
+  })
+  return formatTable([['SHADOW TOPIC', 'STATE', 'LAG'], ...rows, ...(topics.length > 20 ? [[`and ${topics.length - 20} more`]] : [])])
+}
+
+function rowsOf (link: LinkStatus, topic: string | null): Array<{ name: string, state: string }> {
+  return link.topics.filter(row => row.owned && (topic === null || row.name === topic)).map(({ name, state }) => ({ name, state }))
+}
+
+function rowJson (row: OpeningRow): Record<string, unknown> {
+  return { name: row.name, state: row.state, duration_ms: row.durationMs === null ? null : Math.round(row.durationMs), already: row.already, problem: row.problem }
+}
+
+function resultText (link: string, rows: readonly OpeningRow[]): string {
+  if (rows.length === 0) return `Link "${printable(link)}" has no shadow topics: nothing is shadowed any more, and nothing had to be opened.\n`
+  const duration = (row: OpeningRow): string => row.already ? 'before' : row.durationMs === null ? UNKNOWN : formatMs(row.durationMs)
+  return formatTable([['TOPIC', 'STATE', 'DURATION', 'PROBLEM'], ...rows.map(row => [row.name, row.state, duration(row), row.problem ?? ''])])
+}

@@ -1,0 +1,110 @@
+/** What opens the topics of a link, in the background: their failovers and promotions, a few at a time. */
+import { messageOf } from '../../errors.ts'
+import { isAborted, orAborted, throwIfAborted } from '../../net/abort.ts'
+import type { Logger } from '../../observability/logger.ts'
+import type { Opening } from '../append/append-mode.ts'
+import { isWritable } from '../../state/topic-state.ts'
+import type { ShadowTopic } from '../link/shadow-topic.ts'
+import { promote } from './promotion.ts'
+import type { SourceEnds } from './source-ends.ts'
+
+export interface OpeningsOptions {
+  readonly sourceEnds: SourceEnds
+  /** How many topics are opened at a time. */
+  readonly concurrency: number
+  /** Ends when the engine no longer leads, and when the link is deleted. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  /** See AppendMode. */
+  readonly failOver: (topic: ShadowTopic, opening: Opening) => Promise<void>
+  /** Called for what is the topic sync's to follow: new partitions on the source, and a topic that is no longer being opened. */
+  readonly wakeSync: () => void
+  /** A topic has become writable. */
+  readonly onOpened: () => void
+}
+
+interface Running {
+  readonly done: Promise<void>
+  readonly promotion: AbortController
+}
+
+export class Openings {
+  readonly #options: OpeningsOptions
+  readonly #running = new Map<ShadowTopic, Running>()
+  #slots: number
+  readonly #queue: Array<() => void> = []
+
+  constructor (options: OpeningsOptions) {
+    this.#options = options
+    this.#slots = options.concurrency
+  }
+
+  /** Begins to open a topic that is PROMOTING or FAILING_OVER, if that has not begun. */
+  begin (topic: ShadowTopic): void {
+    if (this.#running.has(topic)) return
+    const { logger, signal } = this.#options
+    const promotion = new AbortController()
+    const done = this.#open(topic, promotion.signal)
+      .catch((error: unknown) => {
+        if (isAborted(signal) || promotion.signal.aborted) return
+        topic.problem = `${topic.record.state === 'PROMOTING' ? 'promoting' : 'failing over'}: ${messageOf(error)}`
+        logger.error({ link: topic.record.link, topic: topic.topic, err: error }, `the opening of ${topic.topic} stopped: ${messageOf(error)}`)
+      })
+      .finally(() => {
+        topic.waitsFor = null
+        this.#running.delete(topic)
+        this.#options.wakeSync()
+        if (isWritable(topic.record.state)) this.#options.onOpened()
+      })
+    this.#running.set(topic, { done, promotion })
+  }
+
+  /**
+   * Ends a promotion, so that the topic can be failed over; resolves when nothing of it is under way any more. It may have come to
+   * its end before: the topic's state says so.
+   */
+  async endPromotion (topic: ShadowTopic): Promise<void> {
+    const running = this.#running.get(topic)
+    running?.promotion.abort()
+    await running?.done
+  }
+
+  async #open (topic: ShadowTopic, promotionSignal: AbortSignal): Promise<void> {
+    const { sourceEnds, signal, wakeSync } = this.#options
+    const open = (opening: Opening): Promise<void> => this.#inSlot(opening.signal, () => topic.exclusively(() => this.#options.failOver(topic, opening)))
+    if (topic.record.state === 'PROMOTING') await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, wakeSync })
+    if (topic.record.state === 'FAILING_OVER') await open({ signal, mayOpen: () => Promise.resolve(true) })
+  }
+
+  async #inSlot (signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    while (this.#slots === 0) await this.#slotFreed(signal)
+    this.#slots--
+    try {
+      throwIfAborted(signal)
+      await work()
+    } finally {
+      this.#slots++
+      this.#queue.shift()?.()
+    }
+  }
+
+  async #slotFreed (signal: AbortSignal): Promise<void> {
+    let wake: () => void = () => {}
+    const freed = new Promise<void>(resolve => { wake = resolve })
+    this.#queue.push(wake)
+    try {
+      await orAborted(freed, signal)
+    } catch (error) {
+      const place = this.#queue.indexOf(wake)
+      // Woken already: the slot is for the next one.
+      if (place === -1) this.#queue.shift()?.()
+      else this.#queue.splice(place, 1)
+      throw error
+    }
+  }
+
+  /** Resolves when all that has begun has ended. */
+  async ended (): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done))
+  }
+}
