@@ -71,6 +71,8 @@ export interface TopicRecord {
   /** The topic configs to set at failover: the source's. */
   readonly configs: Readonly<Record<string, string>>
   readonly fault: TopicFault | null
+  /** True once partitions may have been handed over to real leaders: there is no way back from there, also for a promotion. */
+  readonly handingOver: boolean
   /** Where each partition ended when it was failed over. */
   readonly endOffsets: readonly number[] | null
   /** Configs of the source that the shadow cluster refused, with its reasons. */
@@ -130,6 +132,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
     partition: z.number().int().nullable(),
     offset: z.number().int().nullable()
   }).nullable(),
+  handingOver: z.boolean().default(false),
   endOffsets: z.array(z.number().int()).nullable(),
   refusedConfigs: z.record(z.string(), z.string())
 })

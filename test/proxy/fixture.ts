@@ -47,6 +47,7 @@ export class FakeLinkState implements LinkStateView {
       configs: {},
       fault: null,
       endOffsets: null,
+      handingOver: false,
       refusedConfigs: {}
     }
     this.#apply({ kind: 'topic', link: 'dr', topic, value })

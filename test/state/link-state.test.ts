@@ -42,6 +42,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     fault: null,
     endOffsets: null,
     refusedConfigs: {},
+    handingOver: false,
     ...fields
   }
 }

@@ -72,7 +72,9 @@ export class Openings {
   async #open (topic: ShadowTopic, promotionSignal: AbortSignal): Promise<void> {
     const { sourceEnds, signal, wakeSync } = this.#options
     const open = (opening: Opening): Promise<void> => this.#inSlot(opening.signal, () => topic.exclusively(() => this.#options.failOver(topic, opening)))
-    if (topic.record.state === 'PROMOTING') await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, wakeSync })
+    const isDecided = topic.record.state === 'PROMOTING' && topic.record.handingOver
+    if (isDecided) await open({ signal, mayOpen: () => Promise.resolve(true) })
+    if (topic.record.state === 'PROMOTING' && !isDecided) await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, wakeSync })
     if (topic.record.state === 'FAILING_OVER') await open({ signal, mayOpen: () => Promise.resolve(true) })
   }
 

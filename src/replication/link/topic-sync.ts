@@ -139,6 +139,7 @@ export class TopicSync {
       partitions: topic.partitions.length,
       configs: carriedConfigs(configs, options),
       fault: null,
+      handingOver: false,
       endOffsets: null,
       refusedConfigs: {}
     }

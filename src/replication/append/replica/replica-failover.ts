@@ -74,11 +74,12 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
   await steps.run('producerIds', () => barrier.ensureNoted(signal))
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
-  if (cuts.length === topic.record.partitions && !await options.mayOpen(cuts.map(({ end }) => end))) {
+  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end))) {
     topic.thaw()
     return
   }
-  // There is no way back from here on.
+  // There is no way back from here on, and whoever goes on with it must know.
+  if (!topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
   await steps.run('handOver', async () => {
     await Promise.all(cuts.map(async ({ partition, targets }) => {
       await handOver(leader, topicId, topic.topic, partition, targets)
@@ -90,7 +91,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
   const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options), leadership)
   const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal: leadership, shadowing: await options.shadowingConfigs(topic) }), leadership)
   await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader), leadership)
-  await steps.run('record', () => topic.enter(opened, { created: true, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
+  await steps.run('record', () => topic.enter(opened, { created: true, handingOver: false, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
   steps.log(logger)
 }
 

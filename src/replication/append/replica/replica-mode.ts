@@ -249,7 +249,7 @@ export class ReplicaMode implements AppendMode {
 
   /** Nobody but a failover of ours makes a real broker lead. */
   #checkLeader (topic: ShadowTopic, { leader, partition }: PartitionEntry): void {
-    const isExpected = leader < 0 || this.#options.leader.shadowIds.has(leader) || !topic.isShadowed
+    const isExpected = leader < 0 || this.#options.leader.shadowIds.has(leader) || !topic.isShadowed || topic.record.handingOver
     if (isExpected) return
     topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${leader} leads partition ${partition} of the shadow topic, which nobody asked it to: it may have been written to`, partition, offset: null })
   }
