@@ -13,11 +13,13 @@ import { Produce } from '../../../../protocol/messages/produce.ts'
 import { WriteTxnMarkers } from '../../../../protocol/messages/write-txn-markers.ts'
 import type { Api, RequestOf, ResponseInput } from '../../../../protocol/schema/api.ts'
 import { parseVersionRange } from '../../../../protocol/schema/version-range.ts'
+import type { Socket } from 'node:net'
 import type { HostPort } from '../../../net/host-port.ts'
 import { Listener } from '../../../net/server/listener.ts'
 import { OfferedApis, type OfferedApi } from '../../../net/server/offered-apis.ts'
 import type { FrameAnswer, ServerConnection } from '../../../net/server/server-connection.ts'
 import type { Logger } from '../../../observability/logger.ts'
+import type { ClientPassage } from './client-passage.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FetchHandler } from './handlers/fetch.ts'
 import { listOffsets, offsetForLeaderEpoch } from './handlers/offsets.ts'
@@ -31,6 +33,8 @@ export interface ShadowLeaderServerOptions {
   readonly logger: Logger
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Takes connections that are no broker's; without it they are answered what little there is to answer. */
+  readonly clients?: ClientPassage
   /** Numbers from 0 up to, and without, 1, that nobody can guess. */
   readonly random: () => number
   /** No request may be larger. Default 16 MiB: a follower's Fetch has about 50 bytes per partition. */
@@ -87,7 +91,9 @@ export class ShadowLeaderServer {
       endpoint(WriteTxnMarkers, '0-2', ({ body }) => ({ body: writeTxnMarkers(partitions, body) })),
       endpoint(ApiVersions, '0-4', () => ({ body: { errorCode: ErrorCodes.NONE, apiKeys: apis.listed } }))
     ])
+    const { clients } = options
     const listener = await Listener.open(address, {
+      ...(clients === undefined ? {} : { diverts: (apiKey: number, socket: Socket) => clients.takes(apiKey, socket) }),
       maxFrameBytes: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       writeTimeoutMs: options.writeTimeoutMs ?? DEFAULT_WRITE_TIMEOUT_MS,
       logger,

@@ -22,12 +22,13 @@ import { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
 import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
 import { interBrokerListener } from '../../../kraft/registered-brokers.ts'
 import { isAborted } from '../../../net/abort.ts'
-import type { Dial } from '../../../net/dial.ts'
-import { formatHostPort } from '../../../net/host-port.ts'
+import { dialTcp, type Dial } from '../../../net/dial.ts'
+import { formatHostPort, type HostPort } from '../../../net/host-port.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { ShadowLeaderRecord, StateChange } from '../../../state/records.ts'
 import type { StateFollower } from '../../../state/state-follower.ts'
+import { ClientPassage } from './client-passage.ts'
 import { ensureInternalTopics } from './internal-topics.ts'
 import { PartitionControl } from './partition-control.ts'
 import { chooseIdentity } from './shadow-identity.ts'
@@ -66,6 +67,7 @@ export class ShadowLeader {
   readonly #readyListeners = new Set<() => void>()
   #identity: ShadowLeaderRecord | null = null
   #server: ShadowLeaderServer | null = null
+  #clients: ClientPassage | null = null
   #life: BrokerLife | null = null
   #problem: string | null = null
   #isReady = false
@@ -157,7 +159,8 @@ export class ShadowLeader {
     const { brokerId, incarnationId, logDirId } = identity
     const listener = interBrokerListener(image, { brokerId, configured: config.interBrokerListener })
     if (listener.securityProtocol !== PLAINTEXT) throw new ShadowError('CONFLICT', `the brokers reach each other by listener ${listener.name}, which is not PLAINTEXT: TLS and SASL between brokers are not part of this version`)
-    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
+    this.#clients ??= new ClientPassage({ target: () => this.#realBroker(listener.name), dial: this.#options.dial ?? dialTcp, logger })
+    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, clients: this.#clients, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
     const { clusterId } = await cluster.view({ signal })
     if (clusterId === null) throw new ShadowError('CONFLICT', 'the shadow cluster does not tell its cluster id')
     const before = image.brokers.get(brokerId)
@@ -174,6 +177,12 @@ export class ShadowLeader {
     }
     await this.#life.unfence({ signal })
     this.#life.setCordoned(true)
+  }
+
+  /** One that is alive, by chance: clients are to be spread. */
+  #realBroker (listener: string): HostPort | null {
+    const addresses = [...this.metadata.image?.brokers.values() ?? []].filter(({ id, fenced }) => !fenced && !this.shadowIds.has(id)).flatMap(({ endpoints }) => endpoints.get(listener) ?? [])
+    return addresses.length === 0 ? null : addresses[randomInt(addresses.length)] ?? null
   }
 
   async #identify (image: MetadataImage): Promise<ShadowLeaderRecord> {
@@ -227,6 +236,7 @@ export class ShadowLeader {
     for (const { brokerId } of others) await unregisterBroker(this.controllers, brokerId, { signal, deadlineMs: UNREGISTER_MS })
     const ids = [...this.shadowIds]
     if (ids.length > 0) await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null })))
+    this.#clients?.close()
     await this.#server?.close()
     this.#life = null
     this.#server = null
@@ -240,6 +250,7 @@ export class ShadowLeader {
     this.#isReady = false
     await this.#leading
     await this.#life?.stop()
+    this.#clients?.close()
     await this.#server?.close()
     await this.metadata.stop()
     await this.controllers.close()
