@@ -101,8 +101,8 @@ test('what goes wrong with a topic later stops it, and no other', async t => {
 
   const expected: Readonly<Record<string, { readonly code: string, readonly offset: number | null, readonly end: number }>> = {
     recreated: { code: 'SOURCE_TOPIC_RECREATED', offset: null, end: 10 },
-    truncated: { code: 'SOURCE_LOST_RECORDS', offset: 10, end: 10 },
-    rewritten: { code: 'SOURCE_LOST_RECORDS', offset: 10, end: 10 },
+    truncated: { code: 'SOURCE_LOST_RECORDS', offset: 6, end: 10 },
+    rewritten: { code: 'SOURCE_LOST_RECORDS', offset: 6, end: 10 },
     overtaken: { code: 'SOURCE_OVERTOOK', offset: 10, end: 10 },
     'foreign-idle': { code: 'FOREIGN_WRITE', offset: 10, end: 11 },
     'foreign-busy': { code: 'FOREIGN_WRITE', offset: 10, end: 13 }

@@ -233,11 +233,13 @@ export class Fetcher {
   #took (target: FetchTarget, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
     const { epoch, endOffset } = row.divergingEpoch
     if (endOffset >= 0n) {
+      // Of an epoch that the source does not know at all it tells where the one before ends, which may be further than we are.
+      const lostFrom = Math.min(Number(endOffset), fetchOffset)
       target.stopAhead(fetchOffset, {
         code: 'SOURCE_LOST_RECORDS',
-        reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from there on are gone from the source (unclean leader election)`,
+        reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from offset ${lostFrom} on are gone from the source (unclean leader election)`,
         partition: target.partition,
-        offset: fetchOffset
+        offset: lostFrom
       })
       return
     }

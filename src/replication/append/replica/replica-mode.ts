@@ -29,9 +29,6 @@ import type { ShadowLeader } from './shadow-leader.ts'
 import { SourceBoundsLookup } from './source-bounds.ts'
 import { TailMemory } from './tail-memory.ts'
 
-/** A follower cannot append more at once than a segment holds: Kafka's own default, which a shadow topic keeps unless its source says otherwise. */
-const DEFAULT_SEGMENT_BYTES = 1024 * 1024 * 1024
-
 export interface ReplicaModeOptions {
   readonly leader: ShadowLeader
   readonly source: Cluster
@@ -83,7 +80,6 @@ export class ReplicaMode implements AppendMode {
     const tailMemory = new TailMemory(this.#budget)
     this.#work = {
       memory: tailMemory,
-      maxServedBytes: DEFAULT_SEGMENT_BYTES,
       fetch: target => this.#fetcher.wake(target),
       sourceBounds: partition => this.#bounds.of(partition),
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),

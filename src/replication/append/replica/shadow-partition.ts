@@ -45,7 +45,7 @@ export interface ShadowPartitionOptions {
   /** The id that the source topic had when it was pinned; null where the source has no topic ids. */
   readonly sourceTopicId: string | null
   readonly metadata: ShadowMetadata
-  /** `segment.bytes` of the shadow topic: a follower cannot append more at once. */
+  /** `segment.bytes` of the shadow topic, as it is at the moment: a follower cannot append more at once. */
   readonly maxServedBytes: number
   readonly memory: TailMemory
   /** Milliseconds since 1970. */
@@ -193,6 +193,11 @@ export class ShadowPartition implements TailOwner {
     return this.#source.end
   }
 
+  /** Where the source's log starts, as it was last seen. */
+  get logStartOffset (): number {
+    return this.#source.logStart
+  }
+
   get limitOffset (): number {
     if (!this.#isServing) return -1
     return Math.min(this.#frozenEnd, this.#doubt?.from ?? Infinity)
@@ -275,6 +280,11 @@ export class ShadowPartition implements TailOwner {
     this.#admitted.set(brokerId, verified)
     this.#tail.tend()
     this.#changed()
+  }
+
+  /** True while the follower, which stood at `fetchOffset` when it was told of, waits for `admitFollower`. */
+  isAwaitingAdmission (brokerId: number, fetchOffset: number): boolean {
+    return this.#isServing && this.#told.get(brokerId) === fetchOffset
   }
 
   /** The end that was fixed; -1 when none was. */
@@ -457,10 +467,19 @@ export class ShadowPartition implements TailOwner {
     return null
   }
 
-  /** An empty log agrees with every other one. */
+  /**
+   * An empty log agrees with every other one. One that ends before what was verified, or served and then asked on from, has lost its
+   * end: what is left is looked at again.
+   */
   #isAdmitted (brokerId: number, fetchOffset: number): boolean {
-    if (this.#admitted.has(brokerId)) return true
+    const served = this.#served.get(brokerId)
+    const verified = this.#admitted.get(brokerId)
+    if (verified !== undefined && served?.offset === fetchOffset) this.#admitted.set(brokerId, served)
+    if (verified !== undefined && fetchOffset >= verified.offset) return true
+    this.#admitted.delete(brokerId)
+    this.#served.delete(brokerId)
     if (fetchOffset <= this.#logStart) {
+      this.#told.delete(brokerId)
       this.#admitted.set(brokerId, { offset: fetchOffset, leaderEpoch: -1 })
       return true
     }
@@ -491,7 +510,7 @@ export class ShadowPartition implements TailOwner {
   // What the tail reports.
 
   epochBefore (offset: number): number {
-    return [...this.#served.values(), ...this.#admitted.values()].find(end => end.offset === offset)?.leaderEpoch ?? -1
+    return Math.max(-1, ...[...this.#served.values(), ...this.#admitted.values()].filter(end => end.offset === offset).map(({ leaderEpoch }) => leaderEpoch))
   }
 
   wake (reader: FetchTarget): void {
