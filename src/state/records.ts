@@ -68,6 +68,8 @@ export interface TopicRecord {
   /** Null before, and on clusters that have no topic ids. */
   readonly shadowTopicId: string | null
   readonly partitions: number
+  /** In append mode replica: how many real brokers are to hold each partition; null where that was not recorded. */
+  readonly replicationFactor: number | null
   /** The topic configs to set at failover: the source's. */
   readonly configs: Readonly<Record<string, string>>
   readonly fault: TopicFault | null
@@ -125,6 +127,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   created: z.boolean(),
   shadowTopicId: z.string().nullable(),
   partitions: z.number().int().min(0),
+  replicationFactor: z.number().int().min(1).nullable().default(null),
   configs: z.record(z.string(), z.string()),
   fault: z.object({
     code: z.enum(FAULT_CODES),

@@ -29,6 +29,8 @@ export interface ShadowCreation {
 export interface CreatedTopic {
   /** Null where the shadow cluster has no topic ids. */
   readonly topicId: string | null
+  /** See TopicRecord. */
+  readonly replicationFactor?: number
 }
 
 /** The topic when it is what this link would have made, and empty; in words why not otherwise. */

@@ -137,6 +137,7 @@ export class TopicSync {
       shadowTopicId: null,
       created: false,
       partitions: topic.partitions.length,
+      replicationFactor: null,
       configs: carriedConfigs(configs, options),
       fault: null,
       handingOver: false,
@@ -193,7 +194,7 @@ export class TopicSync {
         return
       } else throw error
     }
-    await topic.update({ created: true, shadowTopicId: created.topicId })
+    await topic.update({ created: true, shadowTopicId: created.topicId, replicationFactor: created.replicationFactor ?? null })
     topic.problem = null
     topic.copy(record.partitions)
   }

@@ -36,7 +36,11 @@ export class PartitionControl {
     const { controllers, cluster, broker, signal } = options
     this.#options = options
     this.#isrs = new Coalesced(alterations => alterPartition(controllers, broker(), alterations, { signal, deadlineMs: COMMAND_DEADLINE_MS }), MOST_PER_REQUEST)
-    this.#reassignments = new Coalesced(rows => alterPartitionReassignments(cluster, rows, { signal }), MOST_PER_REQUEST)
+    this.#reassignments = new Coalesced(async rows => {
+      // It goes out in nobody's name: nothing else would refuse it to an engine that was replaced.
+      broker()
+      return await alterPartitionReassignments(cluster, rows, { signal })
+    }, MOST_PER_REQUEST)
   }
 
   /** The metadata, once nobody doubts it. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it is not known */

@@ -23,17 +23,19 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
 import { handOver } from './hand-over.ts'
 import { isHandedOver, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
+import type { ShadowPartition } from './shadow-partition.ts'
 
-/** How long a living follower that is not at the end is waited for; then it is left out, and joins again afterwards. */
-const FOLLOWER_WAIT_MS = 10_000
 const POLL_MS = 5
 
 export interface ReplicaFailoverOptions extends Opening {
   readonly leader: ShadowLeader
   readonly shadow: Cluster
+  /** How long a follower is waited for that does not have all, and may yet; then it is left out, and joins again afterwards. */
+  readonly followerTimeoutMs: number
   readonly barrier: ProducerIdBarrier
   readonly logger: Logger
   readonly now: () => number
@@ -47,7 +49,8 @@ export interface ReplicaFailoverOptions extends Opening {
 /** What a partition is handed over with. */
 interface Cut {
   readonly partition: number
-  readonly end: number
+  /** Null where a real broker leads already: its log says where the copy ended. */
+  readonly end: number | null
   /** The brokers that have all of it, the first of them to lead. */
   readonly targets: readonly number[]
   /** Those that are to hold it in the end. */
@@ -74,7 +77,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
   await steps.run('producerIds', () => barrier.ensureNoted(signal))
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
-  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end))) {
+  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end ?? -1))) {
     topic.thaw()
     return
   }
@@ -90,7 +93,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
   await steps.run('transactions', () => endTransactions(shadow, partitions, barrier, leadership), leadership)
   const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options), leadership)
   const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal: leadership, shadowing: await options.shadowingConfigs(topic) }), leadership)
-  await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader), leadership)
+  await steps.run('replicas', () => giveBack(topic, topicId, cuts, leader), leadership)
   await steps.run('record', () => topic.enter(opened, { created: true, handingOver: false, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
   steps.log(logger)
 }
@@ -121,21 +124,30 @@ async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFail
   return cuts.filter(found => found !== null)
 }
 
-/** Waits until the living followers are at the frozen end. Who is not there in time is left out; without anybody there, the longest is the truth. */
-async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal }: ReplicaFailoverOptions): Promise<Cut> {
+/**
+ * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
+ * who is not there in time is left out; without anybody there, the longest living one is the truth.
+ */
+async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal, followerTimeoutMs, logger }: ReplicaFailoverOptions): Promise<Cut> {
   const { served } = partition
   const name = `${partition.topic.topic}-${partition.partition}`
-  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
-  const deadlineMs = now() + FOLLOWER_WAIT_MS
   const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
+  if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
+  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
+  const deadlineMs = now() + followerTimeoutMs
   for (;;) {
     const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
     const known = living.filter(id => served.followers.has(id))
-    const end = Math.max(served.frozenEnd, ...known.map(id => served.followers.get(id)?.fetchOffset ?? 0))
+    const end = Math.max(served.frozenEnd, ...[...served.followers.values()].map(({ fetchOffset }) => fetchOffset))
     const there = known.filter(id => served.isCaughtUp(id, end))
-    if (living.length > 0 && there.length === living.length) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    const missing = wanted.filter(id => !there.includes(id))
+    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    if (there.length > 0 && missing.every(id => !living.includes(id) && served.followers.has(id))) return done
     if (now() >= deadlineMs) {
-      if (there.length > 0) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+      if (there.length > 0) {
+        logger.warn({ topic: partition.topic.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
+        return done
+      }
       if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
       // What was in our memory alone reached nobody, and nobody will get it any more.
       served.freeze(Math.max(...known.map(id => served.followers.get(id)?.fetchOffset ?? 0)))
@@ -143,6 +155,11 @@ async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader
     }
     await sleep(POLL_MS, signal)
   }
+}
+
+function toldOf (served: ShadowPartition, brokerId: number): string {
+  const position = served.followers.get(brokerId)
+  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
 }
 
 /** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
@@ -174,20 +191,27 @@ async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], { shadow, leade
   const ends: number[] = []
   for (const { partition, errorCode, error, endOffset } of await endOfEpoch(shadow, rows, SERVED_LEADER_EPOCH, { signal })) {
     if (errorCode !== ErrorCodes.NONE) throw new ShadowError('BROKER_ERROR', `the end of the copy of ${topic.topic}-${partition} cannot be read: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
-    const cutAt = expected.get(partition)
+    const cutAt = expected.get(partition) ?? null
     // Where nothing was copied, there is no such epoch.
     const end = endOffset < 0 ? cutAt ?? 0 : endOffset
-    if (cutAt !== undefined && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
+    if (cutAt !== null && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
     ends[partition] = end
   }
   return ends
 }
 
-/** Replicas that were left out are given back; they join when they have caught up, which nobody waits for. */
-async function completeReplicas (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
-  await Promise.all(cuts.filter(({ targets, wanted }) => !sameBrokers(targets, wanted)).map(async ({ partition, wanted }) => {
-    const entry = leader.control.image.partition(topicId, partition)
-    if (entry === null || sameBrokers(targetReplicas(entry), wanted)) return
-    await leader.control.reassign(topic.topic, partition, wanted)
+/**
+ * Replicas that were left out are given back; they join when they have caught up, which nobody waits for. An engine before this one
+ * may have left them out: the record says how many there are to be.
+ */
+async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], { control, shadowIds }: ShadowLeader): Promise<void> {
+  const { image } = control
+  await Promise.all(Array.from({ length: topic.record.partitions }, async (_, partition) => {
+    const entry = image.partition(topicId, partition)
+    if (entry === null) return
+    const preferred = cuts.find(cut => cut.partition === partition)?.wanted ?? []
+    const replicas = targetReplicas(entry).filter(id => !shadowIds.has(id))
+    const all = completeReplicas(replicas, { count: Math.max(preferred.length, topic.record.replicationFactor ?? 0), preferred, image, shadowLeaders: shadowIds })
+    if (!sameBrokers(all, replicas)) await control.reassign(topic.topic, partition, all)
   }))
 }

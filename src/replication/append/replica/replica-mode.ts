@@ -5,10 +5,11 @@
  */
 import type { Cluster } from '../../../client/cluster.ts'
 import type { LinkClientOptions } from '../../../config/link-config.ts'
-import { ShadowError } from '../../../errors.ts'
+import { messageOf, ShadowError } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { onAbort } from '../../../net/abort.ts'
+import { sleep } from '../../../net/sleep.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
@@ -26,8 +27,12 @@ import { failOverReplica } from './replica-failover.ts'
 import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
 import { ReplicaTopics } from './replica-topics.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
+import { SettingsGuard } from './settings-guard.ts'
 import { SourceBoundsLookup } from './source-bounds.ts'
 import { TailMemory } from './tail-memory.ts'
+
+/** What is changed about a topic within this time is looked at once. */
+const REPAIR_PAUSE_MS = 10
 
 export interface ReplicaModeOptions {
   readonly leader: ShadowLeader
@@ -58,6 +63,9 @@ export class ReplicaMode implements AppendMode {
   readonly #topics: ReplicaTopics
   readonly #gate: ProducerIdGate
   readonly #work: ReplicaWork
+  readonly #guard: SettingsGuard
+  /** True when something may have changed since the repair under way began. */
+  readonly #repairing = new Map<ShadowTopic, boolean>()
   /** By the name of the topic, in the order of their numbers. */
   readonly #partitions = new Map<string, ReplicaPartition[]>()
 
@@ -70,6 +78,7 @@ export class ReplicaMode implements AppendMode {
     this.#bounds = new SourceBoundsLookup({ source, signal, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
     this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })
+    this.#guard = new SettingsGuard({ metadata: leader.metadata, cluster: shadow, assertMayLead: () => leader.assertMayLead(), shadowingConfigs: record => host.shadowingConfigs(record), signal, logger: options.logger })
     barrier.note(options.highestProducerId)
     this.#gate = new ProducerIdGate({
       highest: options.highestProducerId,
@@ -118,10 +127,10 @@ export class ReplicaMode implements AppendMode {
     return await this.#topics.adopt(creation)
   }
 
-  async grow ({ topic }: TopicRecord, count: number): Promise<void> {
+  async grow ({ topic, replicationFactor }: TopicRecord, count: number): Promise<void> {
     const { leader } = this.#options
     const first = leader.control.image.topicsByName.get(topic)?.partitions.get(0)
-    const factor = first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length
+    const factor = replicationFactor ?? (first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length)
     await this.#topics.grow(topic, count, Math.max(1, factor))
   }
 
@@ -142,15 +151,36 @@ export class ReplicaMode implements AppendMode {
     await Promise.resolve()
   }
 
-  async keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]> {
-    const { leader } = this.#options
-    leader.assertReady()
-    const problems: string[] = []
-    for (const topic of topics) {
-      const moved = await this.#topics.moveOn(topic.topic)
-      if (moved > 0) problems.push(`${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
+  async keepUp (): Promise<readonly string[]> {
+    this.#options.leader.assertReady()
+    for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
+    return await Promise.resolve([])
+  }
+
+  /** Undoes what somebody changed about a topic: the metadata shows it at once, and the upkeep tries again what failed. */
+  #repairSoon (topic: ShadowTopic): void {
+    const isUnderWay = this.#repairing.has(topic)
+    this.#repairing.set(topic, true)
+    if (isUnderWay) return
+    const { logger, signal } = this.#options
+    this.#repair(topic).catch((error: unknown) => {
+      if (!signal.aborted) logger.warn({ topic: topic.topic, err: error }, `what somebody changed about ${topic.topic} could not be undone yet: ${messageOf(error)}`)
+    }).finally(() => this.#repairing.delete(topic))
+  }
+
+  async #repair (topic: ShadowTopic): Promise<void> {
+    const { logger, signal } = this.#options
+    while (this.#repairing.get(topic) === true) {
+      await sleep(REPAIR_PAUSE_MS, signal)
+      this.#repairing.set(topic, false)
+      await this.#guard.check(topic)
+      const moved = await topic.exclusively(async () => topic.isShadowed ? await this.#topics.moveOn(topic.record) : 0)
+      if (moved > 0) logger.warn({ topic: topic.topic }, `${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
     }
-    return problems
+  }
+
+  #topicsOfPartitions (): ShadowTopic[] {
+    return [...this.#partitions.values()].flatMap(([first]) => first === undefined ? [] : [first.topic])
   }
 
   replicasOf ({ topic, record }: ShadowTopic, partition: number): readonly number[] | null {
@@ -169,6 +199,7 @@ export class ReplicaMode implements AppendMode {
     await failOverReplica(topic, {
       leader,
       shadow,
+      followerTimeoutMs: leader.followerTimeoutMs,
       barrier,
       logger,
       now,
@@ -208,6 +239,7 @@ export class ReplicaMode implements AppendMode {
 
   #connectAll (): void {
     for (const partition of this.#all()) this.#connect(partition)
+    for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
   }
 
   #onMetadata (delta: MetadataDelta): void {
@@ -216,6 +248,10 @@ export class ReplicaMode implements AppendMode {
       return
     }
     const { leader } = this.#options
+    for (const name of delta.topicConfigs) {
+      const topic = this.#partitions.get(name)?.[0]?.topic
+      if (topic !== undefined) this.#repairSoon(topic)
+    }
     for (const [topicId, changed] of delta.partitions) {
       const name = leader.metadata.image?.topics.get(topicId)?.name
       const partitions = name === undefined ? undefined : this.#partitions.get(name)
@@ -241,12 +277,19 @@ export class ReplicaMode implements AppendMode {
     const added = partition.setEntry(entry, brokerId)
     if (added !== null) leader.partitions.add(added)
     this.#checkLeader(topic, entry)
+    if (topic.isShadowed && targetReplicas(entry).some(id => leader.shadowIds.has(id))) this.#repairSoon(topic)
   }
 
-  /** Nobody but a failover of ours makes a real broker lead. */
-  #checkLeader (topic: ShadowTopic, { leader, partition }: PartitionEntry): void {
-    const isExpected = leader < 0 || this.#options.leader.shadowIds.has(leader) || !topic.isShadowed || topic.record.handingOver
-    if (isExpected) return
+  /** Nobody but a failover of ours makes a real broker lead, or lets it be the next to lead. */
+  #checkLeader (topic: ShadowTopic, { leader, partition, isr }: PartitionEntry): void {
+    if (!topic.isShadowed || topic.record.handingOver) return
+    const { shadowIds } = this.#options.leader
+    if (leader < 0 || shadowIds.has(leader)) {
+      const member = isr.find(id => !shadowIds.has(id))
+      if (member === undefined) return
+      topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${member} is in the ISR of partition ${partition} of the shadow topic, which nobody asked for: it may have led it, and may lead it when the shadow leader is away`, partition, offset: null })
+      return
+    }
     topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${leader} leads partition ${partition} of the shadow topic, which nobody asked it to: it may have been written to`, partition, offset: null })
   }
 }

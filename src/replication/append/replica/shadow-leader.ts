@@ -15,6 +15,7 @@ import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { BrokerLife } from '../../../kraft/broker-life.ts'
 import { allocateProducerIds } from '../../../kraft/commands/allocate-producer-ids.ts'
+import { fenceBroker } from '../../../kraft/commands/fence-broker.ts'
 import { unregisterBroker } from '../../../kraft/commands/unregister-broker.ts'
 import { Controllers } from '../../../kraft/controllers.ts'
 import { discoverControllers, knownControllers } from '../../../kraft/locate-controllers.ts'
@@ -39,6 +40,7 @@ const PLAINTEXT = 0
 const RETRY_MS = 1000
 const INTERNAL_TOPICS_MS = 15_000
 const UNREGISTER_MS = 10_000
+const FENCE_MS = 5000
 const BLOCKS_AT_ONCE = 16
 
 export interface ShadowLeaderOptions {
@@ -72,6 +74,7 @@ export class ShadowLeader {
   #problem: string | null = null
   #isReady = false
   #leading: Promise<void> | null = null
+  #leaving: Promise<void> = Promise.resolve()
 
   constructor (options: ShadowLeaderOptions) {
     const { config, cluster, dial, logger, now, signal } = options
@@ -85,6 +88,11 @@ export class ShadowLeader {
     })
     this.metadata = MetadataFollower.start(this.controllers, { logger, now })
     this.control = new PartitionControl({ controllers: this.controllers, metadata: this.metadata, cluster, broker: () => this.#broker(), signal })
+  }
+
+  /** See ShadowLeaderConfig. */
+  get followerTimeoutMs (): number {
+    return this.#options.config.followerTimeoutMs
   }
 
   /** Null before `lead` has found or made the identity. */
@@ -116,9 +124,9 @@ export class ShadowLeader {
     return () => { this.#readyListeners.delete(listener) }
   }
 
-  /** Begins to lead, if it has not begun. */
+  /** Begins to lead, if it has not begun: an `unregister` under way takes away who it was, and comes to its end first. */
   lead (): void {
-    this.#leading ??= this.#lead()
+    this.#leading ??= this.#leaving.then(() => this.#lead())
   }
 
   /** @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead */
@@ -132,6 +140,11 @@ export class ShadowLeader {
     const brokerEpoch = this.#life?.epoch ?? null
     if (this.#identity === null || brokerEpoch === null || !this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
     return { brokerId: this.#identity.brokerId, brokerEpoch }
+  }
+
+  /** For orders that do not name the broker's epoch: nobody would refuse those of an engine that was replaced. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
+  assertMayLead (): void {
+    if (!this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'another engine may lead by now', { retriable: true })
   }
 
   async #lead (): Promise<void> {
@@ -160,21 +173,22 @@ export class ShadowLeader {
     const listener = interBrokerListener(image, { brokerId, configured: config.interBrokerListener })
     if (listener.securityProtocol !== PLAINTEXT) throw new ShadowError('CONFLICT', `the brokers reach each other by listener ${listener.name}, which is not PLAINTEXT: TLS and SASL between brokers are not part of this version`)
     this.#clients ??= new ClientPassage({ target: () => this.#realBroker(listener.name), dial: this.#options.dial ?? dialTcp, logger })
-    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, clients: this.#clients, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
+    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, mayServe: mayLead, clients: this.#clients, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
     const { clusterId } = await cluster.view({ signal })
     if (clusterId === null) throw new ShadowError('CONFLICT', 'the shadow cluster does not tell its cluster id')
     const before = image.brokers.get(brokerId)
     if (before === undefined || before.fenced) await ensureInternalTopics(cluster, this.metadata, { signal, deadlineMs: INTERNAL_TOPICS_MS })
     const { host, port } = config.advertised
+    const known = before?.endpoints.get(listener.name)
+    const hasMoved = known !== undefined && (known.host !== host || known.port !== port)
+    if (before?.fenced === false && before.incarnationId === incarnationId && hasMoved) {
+      logger.info({ brokerId, from: formatHostPort(known), to: formatHostPort({ host, port }) }, 'the shadow leader has moved: followers are told by a change of leader epochs')
+      // Before the new address is registered: whoever dies in between leaves somebody who has to be unfenced, and no address that looks like the old one.
+      await fenceBroker(this.controllers, { brokerId, brokerEpoch: before.epoch, metadataOffset: this.metadata.appliedOffset }, { signal, mayFence: () => { this.assertMayLead() }, deadlineMs: FENCE_MS })
+    }
     this.#life ??= BrokerLife.start(this.controllers, this.metadata, {
       brokerId, clusterId, incarnationId, logDirId, endpoint: { ...listener, host, port }, mayHeartbeat: mayLead, logger, now
     })
-    const known = before?.endpoints.get(listener.name)
-    const hasMoved = known !== undefined && (known.host !== host || known.port !== port)
-    if (before?.fenced === false && hasMoved) {
-      logger.info({ brokerId, from: formatHostPort(known), to: formatHostPort({ host, port }) }, 'the shadow leader has moved: followers are told by a change of leader epochs')
-      await this.#life.fence({ signal })
-    }
     await this.#life.unfence({ signal })
     this.#life.setCordoned(true)
   }
@@ -222,32 +236,41 @@ export class ShadowLeader {
 
   /**
    * Leaves the cluster for good, with every id that engines have used: no topic is a shadow in this mode any more.
-   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while partitions are still held here
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while partitions are still held here, and while it begins to lead
    */
   async unregister (signal: AbortSignal): Promise<void> {
+    const left = this.#leaving.then(() => this.#unregister(signal))
+    this.#leaving = left.catch(() => {})
+    await left
+  }
+
+  async #unregister (signal: AbortSignal): Promise<void> {
     const { logger, write, state } = this.#options
     const image = await this.metadata.reached(0, signal)
     const held = [...image.topics.values()].flatMap(({ name, partitions }) => [...partitions.values()].filter(({ replicas }) => replicas.some(id => this.shadowIds.has(id))).map(({ partition }) => `${name}-${partition}`))
     if (held.length > 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow leader still holds ${held.length} partitions, among them ${held[0] ?? ''}`, { retriable: true })
+    if (this.#leading !== null && !this.#isReady) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader has just begun to lead', { retriable: true })
     this.#isReady = false
+    this.#leading = null
     const own = this.brokerId
-    await this.#life?.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
+    const life = this.#life
+    this.#life = null
+    await life?.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
     const others = [...(await state.reached(0, signal)).shadowLeaders.values()].filter(({ brokerId, incarnationId }) => brokerId !== own && image.brokers.get(brokerId)?.incarnationId === incarnationId)
     for (const { brokerId } of others) await unregisterBroker(this.controllers, brokerId, { signal, deadlineMs: UNREGISTER_MS })
     const ids = [...this.shadowIds]
     if (ids.length > 0) await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null })))
     this.#clients?.close()
     await this.#server?.close()
-    this.#life = null
     this.#server = null
     this.#identity = null
-    this.#leading = null
     logger.info({ brokerIds: ids }, 'the shadow leader was unregistered: nothing is left for it to lead')
   }
 
   /** After the signal: ends everything. The cluster notices when the session times out, unless another engine goes on before. */
   async stopped (): Promise<void> {
     this.#isReady = false
+    await this.#leaving
     await this.#leading
     await this.#life?.stop()
     this.#clients?.close()
