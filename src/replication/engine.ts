@@ -43,7 +43,7 @@ const PREFLIGHT_TIMEOUT_MS = 10_000
 const REPLICA_PREFLIGHT_MS = 6000
 const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 /** Memory that a link keeps for the next answers while nobody uses it. */
-const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
+const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
 
@@ -138,7 +138,8 @@ export class Engine implements LinkService {
       shadow: cluster,
       logger,
       now: this.#now,
-      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) }
+      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
+      liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)

@@ -73,7 +73,7 @@ export interface TopicRecord {
   /** The topic configs to set at failover: the source's. */
   readonly configs: Readonly<Record<string, string>>
   readonly fault: TopicFault | null
-  /** True once partitions may have been handed over to real leaders: there is no way back from there, also for a promotion. */
+  /** True once a promotion may have handed partitions over to real leaders: there is no way back from there. */
   readonly handingOver: boolean
   /** Where each partition ended when it was failed over. */
   readonly endOffsets: readonly number[] | null

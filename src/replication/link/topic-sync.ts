@@ -19,7 +19,6 @@ import { carriedConfigs, driftOf } from './topic-configs.ts'
 import type { AppendMode, CreatedTopic } from '../append/append-mode.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
-const CONCURRENT_TOPICS = 8
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
 
@@ -58,7 +57,7 @@ export interface SyncResult {
 
 export class TopicSync {
   readonly #host: TopicSyncHost
-  #supported: ReadonlySet<string> | null = null
+  #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
 
   constructor (host: TopicSyncHost) {
@@ -118,7 +117,7 @@ export class TopicSync {
         }
       }
     }
-    await Promise.all(Array.from({ length: CONCURRENT_TOPICS }, worker))
+    await Promise.all(Array.from({ length: Math.min(waiting.length, this.#host.mode.concurrentTopics) }, worker))
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
@@ -277,13 +276,19 @@ export class TopicSync {
     await alterTopicConfigs(shadow, name, drift, { signal })
   }
 
-  /** The names of topic configs that the shadow cluster knows. */
+  /** The names of topic configs that the shadow cluster knows. Many topics ask at once, and share one question. */
   async #supportedConfigs (): Promise<ReadonlySet<string>> {
-    if (this.#supported !== null) return this.#supported
+    this.#supported ??= this.#askSupported().catch((error: unknown) => {
+      this.#supported = null
+      throw error
+    })
+    return await this.#supported
+  }
+
+  async #askSupported (): Promise<ReadonlySet<string>> {
     const entries = (await describeTopicConfigs(this.#host.shadow, [STATE_TOPIC], { signal: this.#host.signal })).get(STATE_TOPIC)
     if (entries === undefined || entries instanceof BrokerError) throw entries ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${STATE_TOPIC}`)
-    this.#supported = new Set(entries.keys())
-    return this.#supported
+    return new Set(entries.keys())
   }
 
   /** What a topic's configs must be while it is a shadow. */

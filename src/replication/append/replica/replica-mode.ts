@@ -3,11 +3,13 @@
  * shadow partitions. Every byte is exact, whatever the source holds, and nobody can write to a shadow partition: it has no leader
  * but us. Position and state are the cluster's: the followers' fetch offsets, and the metadata log.
  */
-import type { Cluster } from '../../../client/cluster.ts'
+import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
+import type { Cluster, PartitionView } from '../../../client/cluster.ts'
 import type { LinkClientOptions } from '../../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
-import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { onAbort } from '../../../net/abort.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
@@ -19,6 +21,8 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { FailoverQuestions } from './failover-questions.ts'
+import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
 import { livingReplicas, targetReplicas } from './partition-entry.ts'
@@ -33,6 +37,9 @@ import { TailMemory } from './tail-memory.ts'
 
 /** What is changed about a topic within this time is looked at once. */
 const REPAIR_PAUSE_MS = 10
+
+/** Enough for creations to fill their requests. */
+const CONCURRENT_TOPICS = 1000
 
 export interface ReplicaModeOptions {
   readonly leader: ShadowLeader
@@ -55,6 +62,7 @@ export interface ReplicaModeOptions {
 export class ReplicaMode implements AppendMode {
   /** What is asked for many at once goes out together. */
   readonly concurrentFailovers = Infinity
+  readonly concurrentTopics = CONCURRENT_TOPICS
   readonly #options: ReplicaModeOptions
   readonly #budget: ByteBudget
   readonly #fetcher: Fetcher
@@ -62,6 +70,8 @@ export class ReplicaMode implements AppendMode {
   readonly #check: FollowerCheck
   readonly #topics: ReplicaTopics
   readonly #gate: ProducerIdGate
+  readonly #questions: FailoverQuestions
+  readonly #totals: FailoverTotals
   readonly #work: ReplicaWork
   readonly #guard: SettingsGuard
   /** True when something may have changed since the repair under way began. */
@@ -79,6 +89,8 @@ export class ReplicaMode implements AppendMode {
     this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
     this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })
     this.#guard = new SettingsGuard({ metadata: leader.metadata, cluster: shadow, assertMayLead: () => leader.assertMayLead(), shadowingConfigs: record => host.shadowingConfigs(record), signal, logger: options.logger })
+    this.#questions = new FailoverQuestions({ shadow, barrier, leaderOf: row => leaderOf(leader.control.image, row), signal })
+    this.#totals = new FailoverTotals(options.logger, options.now)
     barrier.note(options.highestProducerId)
     this.#gate = new ProducerIdGate({
       highest: options.highestProducerId,
@@ -194,12 +206,13 @@ export class ReplicaMode implements AppendMode {
   }
 
   async failOver (topic: ShadowTopic, opening: Opening): Promise<void> {
-    const { leader, shadow, barrier, logger, now, signal, host } = this.#options
+    const { leader, barrier, logger, now, signal, host } = this.#options
     this.#ensureAll(topic)
-    await failOverReplica(topic, {
+    await this.#totals.during(() => failOverReplica(topic, {
       leader,
-      shadow,
       followerTimeoutMs: leader.followerTimeoutMs,
+      questions: this.#questions,
+      totals: this.#totals,
       barrier,
       logger,
       now,
@@ -208,7 +221,7 @@ export class ReplicaMode implements AppendMode {
       mayOpen: ends => opening.mayOpen(ends),
       partitionsOf: () => this.#ensureAll(topic),
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
-    })
+    }))
     if (!isWritable(topic.record.state)) return
     for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
     this.#partitions.delete(topic.topic)
@@ -292,4 +305,9 @@ export class ReplicaMode implements AppendMode {
     }
     topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${leader} leads partition ${partition} of the shadow topic, which nobody asked it to: it may have been written to`, partition, offset: null })
   }
+}
+
+function leaderOf (image: MetadataImage, { topic, partition }: PartitionRow): PartitionView | null {
+  const entry = image.topicsByName.get(topic)?.partitions.get(partition)
+  return entry === undefined ? null : { ...entry, leaderId: entry.leader, errorCode: ErrorCodes.NONE }
 }

@@ -221,6 +221,14 @@ export class ShadowLeader {
     }
   }
 
+  /** The real brokers that are alive; null while the metadata log is not known. */
+  get liveBrokers (): readonly number[] | null {
+    const { image } = this.metadata
+    if (image === null) return null
+    const { shadowIds } = this
+    return [...image.brokers.values()].filter(({ id, fenced }) => !fenced && !shadowIds.has(id)).map(({ id }) => id)
+  }
+
   /** See ProducerIdBarrier. */
   async skipProducerIdBlocks (producerId: number, signal: AbortSignal): Promise<void> {
     if (this.#life?.epoch == null) return

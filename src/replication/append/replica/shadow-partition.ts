@@ -52,6 +52,8 @@ export interface ShadowPartitionOptions {
   readonly now: () => number
   /** A follower that was not heard of for so long holds no memory. Default 10 s. */
   readonly followerTimeoutMs?: number
+  /** For so long after it is served first, what was fetched is kept for replicas that have not come yet. Default 2 s. */
+  readonly gatheringMs?: number
   /** Fetches for a target when there is a way to: `Fetcher.wake`. */
   readonly fetch: (target: FetchTarget) => void
   /** Asks the source where its log starts and ends (ListOffsets: its high watermark). */
@@ -106,6 +108,10 @@ const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 
 const DEFAULT_FOLLOWER_TIMEOUT_MS = 10_000
+/** A follower that has something to fetch moves on every time it asks; writing what it got may take a moment. */
+const MOVING_MS = 1000
+/** Followers of a new partition begin within moments of each other, and at the same place. */
+const DEFAULT_GATHERING_MS = 2000
 
 export class ShadowPartition implements TailOwner {
   readonly topicId: string
@@ -135,6 +141,7 @@ export class ShadowPartition implements TailOwner {
   #note: string | null = null
   #isLookingUp = false
   #servedBytes = 0
+  #gatheringUntilMs: number | null = null
 
   constructor (options: ShadowPartitionOptions) {
     this.#options = options
@@ -207,6 +214,15 @@ export class ShadowPartition implements TailOwner {
     return this.#isServing ? this.#followers.aliveAmong(this.#admitted).filter(offset => offset >= this.#logStart) : []
   }
 
+  get movingOffsets (): readonly number[] {
+    return this.#isServing ? this.#followers.movingAmong(this.#admitted, MOVING_MS) : []
+  }
+
+  get isGathering (): boolean {
+    // We are a replica, too.
+    return this.#gatheringUntilMs !== null && this.#options.now() < this.#gatheringUntilMs && this.#followers.count < this.#metadata.replicas.length - 1
+  }
+
   get wantedOffsets (): readonly number[] {
     return Array.from(this.#watchers, ({ fetchOffset }) => fetchOffset)
   }
@@ -239,6 +255,7 @@ export class ShadowPartition implements TailOwner {
    */
   serve (bounds: SourceBounds): void {
     if (this.#phase === 'stopped') throw new ShadowError('CONFLICT', `${this.#name} is not led any more`)
+    this.#gatheringUntilMs ??= this.#options.now() + (this.#options.gatheringMs ?? DEFAULT_GATHERING_MS)
     if (this.#phase === 'locating') this.#phase = this.#frozenEnd === Infinity ? 'serving' : 'frozen'
     this.#source.restart(bounds)
     // What was read before may be gone from the source.

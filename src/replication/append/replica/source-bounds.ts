@@ -5,9 +5,9 @@
 import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type ListedOffset } from '../../../client/admin/list-offsets.ts'
 import type { Cluster, TopicView } from '../../../client/cluster.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
-import { Coalesced } from './coalesced.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import type { SourceBounds } from './source-view.ts'
 
@@ -31,7 +31,7 @@ export class SourceBoundsLookup {
 
   constructor (options: SourceBoundsOptions) {
     this.#options = options
-    this.#questions = new Coalesced(partitions => this.#ask(partitions), MOST_PER_REQUEST)
+    this.#questions = new Coalesced(partitions => this.#ask(partitions), { most: MOST_PER_REQUEST })
     options.signal.addEventListener('abort', () => {
       for (const timer of this.#timers) clearTimeout(timer)
       this.#timers.clear()
