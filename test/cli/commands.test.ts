@@ -175,10 +175,10 @@ test('a status that is not of now says so first', async t => {
   const { run } = await kshadow(t, old, link('new', { source: { reachable: null, contactAgeMs: null, problem: null }, topics: [] }))
   const { out } = await run('status a')
   t.match(out, /^WARNING: last contact with the source 35s ago, what is shown of it is from then: connect ECONNREFUSED source:9092\n\n/)
-  t.match(out, /SOURCE {4}not reachable, last contact 35s ago\n/)
+  t.match(out, /SOURCE {7}not reachable, last contact 35s ago\n/)
   t.match(out, / {2}Partition 0: last contact with the source 36s ago, what is shown of it is from then; LEADER_NOT_AVAILABLE\n/)
   t.match((await run('status new')).out, /^WARNING: the source has not answered yet/)
-  t.match((await run('status new')).out, /SOURCE {4}unknown, last contact never\n/)
+  t.match((await run('status new')).out, /SOURCE {7}unknown, last contact never\n/)
   const list = await run('list')
   t.match(list.out, /WARNING: a: last contact with the source 35s ago/)
   t.match(JSON.parse((await run('status a -o --output json')).out), { overview: { warning: /^last contact with the source 35s ago/ } })
@@ -189,7 +189,7 @@ test('a link that was failed over does not wait for its source', async t => {
   const { run } = await kshadow(t, done)
   const { out } = await run('status a')
   t.notMatch(out, /WARNING|SOURCE|LAG-SECONDS/)
-  t.match(out, /STATE {5}FAILED_OVER/)
+  t.match(out, /STATE {8}FAILED_OVER/)
 })
 
 test('status shows the sections that are asked for', async t => {
