@@ -27,6 +27,10 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
 
   const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: 2000, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
   t.teardown(() => engine.stop())
+  const lines = await engine.engine.check(linkDocument('dr', source, ['orders']))
+  t.same(lines.filter(({ verdict }) => verdict === 'failed'), [])
+  t.match(lines.find(({ name }) => name === 'append mode'), { verdict: 'ok', text: /^auto comes to replica/ })
+  t.match(lines.find(({ name }) => name === 'advertised address'), { verdict: 'ok' })
   const { appendMode } = await engine.engine.create(linkDocument('dr', source, ['orders']), { dryRun: false })
   t.equal(appendMode, 'replica', 'auto finds that it is possible')
   await eventually('all is copied', async () => {

@@ -99,6 +99,7 @@ export class BrokerEngine {
       config: {
         engine: { enabled: true, maxBufferedBytes: 32 * 1024 * 1024, sessionTimeoutMs, appendConnections: 2 },
         shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: advertised ?? shadowLeader, brokerIds: [{ first: 3000, last: 3009 }], controllers: [], interBrokerListener: null, followerTimeoutMs },
+        sidecar: { enabled: false, nodeIds: [] },
         admin: { enabled: false, listen: { host: '127.0.0.1', port: 0 }, advertised: { host: '127.0.0.1', port: 0 }, allowRemote: false },
         links: []
       },

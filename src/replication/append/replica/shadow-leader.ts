@@ -112,6 +112,11 @@ export class ShadowLeader {
     return this.#isReady && this.#life?.state === 'unfenced'
   }
 
+  /** True while followers can connect, whether it is registered or not. */
+  get isListening (): boolean {
+    return this.#server !== null
+  }
+
   /** Why it does not lead at the moment; null when it does. */
   get problem (): string | null {
     return this.metadata.problem ?? this.#life?.problem ?? this.#problem ?? (this.isReady || this.#leading === null ? null : `the shadow leader is ${this.#life?.state ?? 'starting'}`)
