@@ -160,7 +160,7 @@ test('a shadow topic that brokers do not show for a moment is not taken for dele
   const engine = pair.startEngine()
   await pair.untilSame('busy')
   let isHidden = true
-  pair.shadow.onRequest(Metadata, () => isHidden ? { transform: response => ({ ...response, topics: response.topics.filter(({ name }) => name !== 'busy') }) } : {})
+  pair.shadow.onRequest(Metadata, () => ({ transform: response => ({ ...response, topics: response.topics.filter(({ name }) => !isHidden || name !== 'busy') }) }))
   await until('it is missed', async () => (await engine.topic('busy'))?.problem === 'the shadow cluster does not show the topic')
   isHidden = false
   await until('it is there again', async () => (await engine.topic('busy'))?.problem === null)
