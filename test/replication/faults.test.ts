@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { test } from 'tap'
 import { Fetch } from '../../protocol/messages/fetch.ts'
+import { Metadata } from '../../protocol/messages/metadata.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
 import { LINK, oneBatch, ShadowPair, until } from '../support/shadow-pair.ts'
 
@@ -150,4 +151,18 @@ test('a batch that was only damaged on the way is asked for again', async t => {
   await pair.untilSame('a')
   await pair.untilSame('b')
   t.equal(left.size, 0)
+})
+
+test('a shadow topic that brokers do not show for a moment is not taken for deleted', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'busy')
+  pair.write('busy', 0, 10)
+  const engine = pair.startEngine()
+  await pair.untilSame('busy')
+  let isHidden = true
+  pair.shadow.onRequest(Metadata, () => ({ transform: response => ({ ...response, topics: response.topics.filter(({ name }) => !isHidden || name !== 'busy') }) }))
+  await until('it is missed', async () => (await engine.topic('busy'))?.problem === 'the shadow cluster does not show the topic')
+  isHidden = false
+  await until('it is there again', async () => (await engine.topic('busy'))?.problem === null)
+  t.match(await engine.topic('busy'), { state: 'ACTIVE', fault: null })
 })

@@ -21,6 +21,8 @@ import type { ShadowTopic } from './shadow-topic.ts'
 
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
+/** A broker that was busy with something else may not show a topic that was just created for as long as its session lasts (9 s by default). */
+const GONE_AFTER_MS = 10_000
 
 /** What the link is to this task. */
 export interface TopicSyncHost {
@@ -59,6 +61,8 @@ export class TopicSync {
   readonly #host: TopicSyncHost
   #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
+  /** Since when shadow topics are not shown, in milliseconds since 1970. */
+  readonly #missingSince = new Map<string, number>()
 
   constructor (host: TopicSyncHost) {
     this.#host = host
@@ -208,9 +212,11 @@ export class TopicSync {
     }
     const shadow = shadowView.topics.get(record.topic)
     if (shadow === undefined || shadow.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) {
-      if (await this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
+      if (this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
+      else topic.problem = 'the shadow cluster does not show the topic'
       return false
     }
+    this.#missingSince.delete(record.topic)
     if (shadow.topicId !== null && record.shadowTopicId !== null && shadow.topicId !== record.shadowTopicId) {
       this.#fault(topic, 'SHADOW_TOPIC_GONE', `the shadow topic was deleted and made anew: its id is ${shadow.topicId}, and was ${record.shadowTopicId}`)
       return false
@@ -229,13 +235,12 @@ export class TopicSync {
     return topic.isCopying
   }
 
-  /** A topic that one view lacks may only be missing in what one broker knows. */
-  async #isGone ({ topic }: TopicRecord): Promise<boolean> {
-    for (let view = 0; view < VIEWS_OF_A_DECREASE; view++) {
-      const { topics } = await this.#host.shadow.refresh({ signal: this.#host.signal })
-      if (topics.has(topic)) return false
-    }
-    return true
+  /** A topic that a view lacks may only be missing in what one broker knows by then. */
+  #isGone ({ topic }: TopicRecord): boolean {
+    const now = this.#host.wallClock().getTime()
+    const since = this.#missingSince.get(topic)
+    if (since === undefined) this.#missingSince.set(topic, now)
+    return since !== undefined && now - since >= GONE_AFTER_MS
   }
 
   async #followPartitions (topic: ShadowTopic, source: TopicView, shadow: TopicView): Promise<void> {
