@@ -84,7 +84,8 @@ class Demo {
     const atA = client(a.bootstrapServers)
     const admin = atA.admin()
     await admin.connect()
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'orders', numPartitions: 3 }, { topic: 'payments', numPartitions: 1, configEntries: [{ name: 'retention.ms', value: '86400000' }] }] })
+    const replicationFactor = a.bootstrapServers.length
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'orders', numPartitions: 3, replicationFactor }, { topic: 'payments', numPartitions: 1, replicationFactor, configEntries: [{ name: 'retention.ms', value: '86400000' }] }] })
     await admin.disconnect()
     const producerA = await this.#producer(atA.producer({ idempotent: true }))
     await writeOrders(producerA, 'orders', { first: 0, count: ORDERS })
