@@ -231,6 +231,8 @@ test('a follower that is dead at the failover is left out, and joins when it is 
   await untilCopied(copied('halved'), [1])
   await eventually('broker 2 is known to be dead', async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(2))
   const ends = await endOffsets(sourceClient, 'halved')
+  // The dead broker may have coordinated the engines' election: until another one does, none leads.
+  await eventually('the engine leads', () => engine.engine.leadership().leading)
   await engine.engine.failover('halved', 'halved')
   await untilFailedOver(engine, 'halved', 'halved')
   t.same(await endOffsets(shadowClient, 'halved'), ends)

@@ -114,11 +114,9 @@ export async function differencesOf ({ source, sourceBroker, shadow, topic, part
   const differences: string[] = []
   for (let partition = 0; partition < partitions; partition++) {
     for (const brokerId of brokerIds) {
-      let difference: string | null = 'not compared'
-      await eventually('the same', () => {
-        difference = compareSegments(source.partitionDir(sourceBroker, topic, partition), shadow.partitionDir(brokerId, topic, partition)).difference
-        return difference === null
-      }, 10_000).catch(() => {})
+      const compare = (): string | null => compareSegments(source.partitionDir(sourceBroker, topic, partition), shadow.partitionDir(brokerId, topic, partition)).difference
+      await eventually('the same', () => compare() === null, 10_000).catch(() => {})
+      const difference = compare()
       if (difference !== null) differences.push(`${topic}-${partition} of broker ${brokerId}: ${difference}`)
     }
   }
