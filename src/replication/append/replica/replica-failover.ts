@@ -20,7 +20,7 @@ import type { Opening } from '../append-mode.ts'
 import type { FailoverQuestions } from './failover-questions.ts'
 import type { FailoverTotals } from './failover-totals.ts'
 import { handOver } from './hand-over.ts'
-import { isHandedOver, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
 import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
@@ -125,7 +125,7 @@ async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFail
   const cuts = await Promise.all(partitions.map(async partition => {
     const entry = leader.control.image.partition(topicId, partition.partition)
     if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic.topic}-${partition.partition}`, { retriable: true })
-    return isHandedOver(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
+    return isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
   }))
   return cuts.filter(found => found !== null)
 }

@@ -40,6 +40,7 @@ const PLAINTEXT = 0
 const RETRY_MS = 1000
 const INTERNAL_TOPICS_MS = 15_000
 const UNREGISTER_MS = 10_000
+const ASIDE_GATHER_MS = 50
 const FENCE_MS = 5000
 const BLOCKS_AT_ONCE = 16
 
@@ -72,6 +73,7 @@ export class ShadowLeader {
   #clients: ClientPassage | null = null
   #life: BrokerLife | null = null
   #problem: string | null = null
+  #asideTurn: Promise<void> | null = null
   #isReady = false
   #leading: Promise<void> | null = null
   #leaving: Promise<void> = Promise.resolve()
@@ -214,6 +216,31 @@ export class ShadowLeader {
       logger.info({ brokerId: identity.brokerId }, `the shadow leader is broker ${identity.brokerId}`)
     }
     return identity
+  }
+
+  /**
+   * Gives up the leadership of everything for a moment: what has others in its ISR is led by one of them afterwards, and everything
+   * else by us again. All who ask meanwhile share one turn.
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead; ABORTED
+   */
+  async stepAside (): Promise<void> {
+    this.#asideTurn ??= this.#fenceAndUnfence().finally(() => { this.#asideTurn = null })
+    await this.#asideTurn
+  }
+
+  async #fenceAndUnfence (): Promise<void> {
+    const { signal, logger } = this.#options
+    this.assertReady()
+    const life = this.#life
+    if (life === null) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
+    // Those of the same turn of the failover go with it.
+    await sleep(ASIDE_GATHER_MS, signal)
+    logger.info({ brokerId: this.brokerId }, 'the shadow leader steps aside for a moment, so that real brokers lead what a dead one keeps from being moved')
+    try {
+      await life.fence({ signal })
+    } finally {
+      await life.unfence({ signal })
+    }
   }
 
   /** Creates topics with replicas here, which a cordoned log directory does not let in everywhere (KAFKA-20832). */
