@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { formatHostPort } from '../../src/net/host-port.ts'
+import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
 import type { BrokerCluster } from './broker-link.ts'
 import { Workspace } from './workspace.ts'
 
@@ -18,6 +18,8 @@ export interface EngineProcessOptions {
   readonly shadow: BrokerCluster
   readonly links: readonly object[]
   readonly sessionTimeoutMs: number
+  /** Where the shadow's brokers fetch from; without it, links are in append mode produce. */
+  readonly shadowLeader?: HostPort
 }
 
 export class EngineProcess {
@@ -25,13 +27,14 @@ export class EngineProcess {
   #process: ChildProcess | null = null
   #output = ''
 
-  constructor ({ shadow, links, sessionTimeoutMs }: EngineProcessOptions) {
+  constructor ({ shadow, links, sessionTimeoutMs, shadowLeader }: EngineProcessOptions) {
     this.#workspace = Workspace.create('engine')
     writeFileSync(this.#configFile, stringify({
       shadow_cluster: { bootstrap_servers: shadow.bootstrapServers.map(formatHostPort) },
       engine: { session_timeout: `${sessionTimeoutMs}ms` },
       sidecar: { enabled: false },
       admin: { enabled: false },
+      ...(shadowLeader === undefined ? {} : { shadow_leader: { listen: formatHostPort(shadowLeader) } }),
       links,
       log_level: 'info'
     }))
