@@ -17,9 +17,14 @@ const READY_MS = 30_000
 
 /** A cluster of one broker; it has the id 1. */
 export async function startBroker (name: string, version: KafkaVersion): Promise<KafkaCluster> {
+  return await startBrokers(name, version, 1)
+}
+
+/** A cluster of brokers with the ids 1, 2 and so on; more than one have a controller beside them. */
+export async function startBrokers (name: string, version: KafkaVersion, brokers: number): Promise<KafkaCluster> {
   return await KafkaCluster.start({
     version,
-    brokers: 1,
+    brokers,
     name,
     javaOptions: [...BROKER_HEAP, ...JVM_PERFORMANCE],
     // Kafka's defaults, which the tests' clusters lower.

@@ -12,12 +12,14 @@ import { measureCrc } from './protocol/crc.ts'
 import { measureReplication } from './replication/replication.ts'
 import { partMarkdown, isMet, targetsMarkdown, type PartReport, type Target } from './report.ts'
 import { measureSidecar } from './proxy/sidecar.ts'
+import { measureReplica } from './replica/replica.ts'
+import { measureReplicaScale } from './replica/scale.ts'
 
-const USAGE = 'usage: npm run bench -- [codec] [crc] [replication] [sidecar] [--gb GIGABYTES]'
+const USAGE = 'usage: npm run bench -- [codec] [crc] [replication] [sidecar] [replica] [replica-scale] [--gb GIGABYTES]'
 const RESULTS_FILE = join(PROJECT_ROOT, 'bench', 'results.md')
 
 /** All of it, whatever hangs. What still runs then is ended by the folders it lives in (test/support/workspace.ts). */
-const DEADLINE_MS = 11.5 * 60_000
+const DEADLINE_MS = 20 * 60_000
 
 export interface BenchOptions {
   /** How much the replication part copies. */
@@ -31,7 +33,9 @@ const PARTS: Readonly<Record<string, (options: BenchOptions) => Promise<PartRepo
   codec: measureCodec,
   crc: measureCrc,
   replication: measureReplication,
-  sidecar: measureSidecar
+  sidecar: measureSidecar,
+  replica: measureReplica,
+  'replica-scale': measureReplicaScale
 }
 
 interface Outcome {

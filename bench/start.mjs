@@ -2,7 +2,7 @@
  * `npm run bench`: sets up what is missing, then measures. What comes after `--` goes to run.ts:
  *
  *   npm run bench                            everything
- *   npm run bench -- codec crc               these parts only: codec, crc, replication, sidecar
+ *   npm run bench -- codec crc               these parts only: codec, crc, replication, sidecar, replica, replica-scale
  *   npm run bench -- replication --gb 0.25   copies less than 2 GB
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -19,7 +19,7 @@ function setUp () {
   if (parts.length === 0 || parts.some(part => !NEEDS_NO_KAFKA.includes(part))) {
     const missing = missingTools()
     if (missing.length > 0) {
-      say(`the parts replication and sidecar need Java and Maven:\n  ${missing.join('\n  ')}\nwithout them: npm run bench -- codec crc`)
+      say(`all parts but codec and crc need Java and Maven:\n  ${missing.join('\n  ')}\nwithout them: npm run bench -- codec crc`)
       return false
     }
     resolveKafkaJars(say)

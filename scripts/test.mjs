@@ -5,6 +5,7 @@
  *   npm test -- test/net test/cli       these folders and files only
  *   npm test -- --fast                  everything but test/broker and test/conformance: needs no Java
  *   npm test -- --lint                  eslint first, as one more test
+ *   npm run test:matrix                 test/matrix: slow proofs between more releases of Kafka, which are not part of the rest
  *   npm test -- --deadline-minutes 18   all is over by then: what has not ended has failed
  */
 import { spawnSync } from 'node:child_process'
@@ -28,6 +29,7 @@ if (Number.isNaN(deadlineMs)) throw new Error('--deadline-minutes: expected a nu
 
 const FAST_TIMEOUT_MS = 120_000
 const BROKER_TIMEOUT_MS = 300_000
+const MATRIX_TIMEOUT_MS = 600_000
 
 const say = line => console.log(line)
 const total = { passed: 0, failed: 0 }
@@ -47,24 +49,26 @@ async function main () {
   const files = selectFiles()
   if (files.length === 0) throw new Error(`no tests in ${positionals.join(' ')}`)
 
-  const needsJava = files.some(file => ['test/broker', 'test/conformance'].some(folder => file.startsWith(`${folder}/`)))
+  const needsJava = files.some(file => ['test/broker', 'test/conformance', 'test/matrix'].some(folder => file.startsWith(`${folder}/`)))
   if (needsJava) {
     const missing = missingTools()
     if (missing.length > 0) throw new Error(`the tests need Java and Maven:\n  ${missing.join('\n  ')}\nor leave those out: npm test -- --fast`)
     resolveKafkaJars(say)
     buildJava(say)
-    if (files.includes('test/broker/clients.test.ts')) ensureKcat(say)
+    if (files.some(file => /\bkcat\b/.test(readFileSync(join(ROOT, file), 'utf8')))) ensureKcat(say)
   }
   if (options.lint) check('lint', ['node_modules/eslint/bin/eslint.js', '.'])
   // What is wrong in one file is no reason to run none: the compiler writes them all the same.
   check('types', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
 
   const isBroker = file => file.startsWith('test/broker/')
+  const isMatrix = file => file.startsWith('test/matrix/')
   const shares = file => /shared-clusters\.ts'/.test(readFileSync(join(ROOT, file), 'utf8'))
   const alone = files.filter(file => isBroker(file) && !shares(file))
   const sharing = files.filter(file => isBroker(file) && shares(file))
-  await run(files.filter(file => !isBroker(file)), { jobs: Math.min(availableParallelism(), 4), timeoutMs: FAST_TIMEOUT_MS })
+  await run(files.filter(file => !isBroker(file) && !isMatrix(file)), { jobs: Math.min(availableParallelism(), 4), timeoutMs: FAST_TIMEOUT_MS })
   await run(alone, { jobs: 1, timeoutMs: BROKER_TIMEOUT_MS })
+  await run(files.filter(isMatrix), { jobs: 1, timeoutMs: MATRIX_TIMEOUT_MS })
   if (sharing.length > 0) await withSharedClusters(env => run(sharing, { jobs: 1, timeoutMs: BROKER_TIMEOUT_MS, env }))
 }
 
@@ -76,7 +80,7 @@ function selectFiles () {
   for (const path of wanted) {
     if (!all.some(file => isWithin(file, path))) throw new Error(`${path}: no tests there`)
   }
-  const chosen = wanted.length === 0 ? all : all.filter(file => wanted.some(path => isWithin(file, path)))
+  const chosen = wanted.length === 0 ? all.filter(file => !isWithin(file, 'test/matrix')) : all.filter(file => wanted.some(path => isWithin(file, path)))
   return options.fast ? chosen.filter(file => !/^test\/(broker|conformance)\//.test(file)) : chosen
 }
 

@@ -9,7 +9,7 @@ import { classPath, type KafkaVersion } from '../../test/support/kafka-jars.ts'
 import { Workspace } from '../../test/support/workspace.ts'
 import { JVM_PERFORMANCE } from '../brokers.ts'
 
-const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js')
+export const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js')
 const TAIL_CHARACTERS = 4000
 
 /** KAFKA_HEAP_OPTS in bin/connect-mirror-maker.sh. */

@@ -4,11 +4,10 @@ import { readBatches } from '../../protocol/records/record-batch.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { BrokerError } from '../../src/errors.ts'
 import { isAborted } from '../../src/net/abort.ts'
-import { BROKER_ID } from '../brokers.ts'
 import { distribution, type Distribution } from '../distribution.ts'
 import { pace } from '../pace.ts'
 import { kilobyteBatch } from '../sample-batches.ts'
-import { append, endOffsets, PARTITIONS } from './source-topic.ts'
+import { append, byTopic, endOffsets, type BenchReplica } from './source-topic.ts'
 
 export const LAG_BYTES_PER_SECOND = 5e6
 
@@ -36,7 +35,8 @@ export interface LagReport {
 
 export interface Side {
   readonly cluster: Cluster
-  readonly topic: string
+  /** The same partitions on both sides, in the same order; those of one side may lie on different brokers. */
+  readonly replicas: readonly BenchReplica[]
 }
 
 interface Written {
@@ -47,13 +47,13 @@ interface Written {
 
 /** Writes to the source at a steady pace and looks when it can be read on either side. @throws {Error} when it cannot be, for long */
 export async function measureLag (source: Side, target: Side, signal: AbortSignal): Promise<LagReport> {
-  const batches = Array.from({ length: PARTITIONS }, (_, index) => kilobyteBatch(RECORDS_PER_BATCH, index + 1))
+  const batches = source.replicas.map((_, index) => kilobyteBatch(RECORDS_PER_BATCH, index + 1))
   const intervalMs = (batches[0]?.length ?? NaN) / LAG_BYTES_PER_SECOND * 1000
   const abort = new AbortController()
   const ended = AbortSignal.any([signal, abort.signal])
   const sides = [source, target]
-  const sightings = await Promise.all(sides.map(async side => new Sightings(side, await endOffsets(side.cluster, side.topic, signal))))
-  const following = sightings.map(async sighting => { await sighting.follow(ended) })
+  const sightings = await Promise.all(sides.map(async side => new Sightings(side, await endOffsets(side.cluster, side.replicas, signal))))
+  const following = sightings.flatMap(sighting => sighting.follow(ended))
   // Whoever fails is told of at the end of the pace: until then nobody waits for it.
   for (const follower of following) follower.catch(() => {})
   try {
@@ -61,8 +61,10 @@ export async function measureLag (source: Side, target: Side, signal: AbortSigna
     const appends: Array<Promise<void>> = []
     let next = 0
     await pace({ intervalMs, durationMs: DURATION_MS, signal }, () => {
-      const partition = next++ % PARTITIONS
-      const work = append(source.cluster, source.topic, [{ partition, batch: batches[partition] ?? Buffer.alloc(0) }], signal).then(([baseOffset = NaN]) => {
+      const partition = next++ % source.replicas.length
+      const replica = source.replicas[partition]
+      if (replica === undefined) throw new Error('a partition is missing')
+      const work = append(source.cluster, [{ replica, batch: batches[partition] ?? Buffer.alloc(0) }], signal).then(([baseOffset = NaN]) => {
         written.push({ partition, endOffset: baseOffset + RECORDS_PER_BATCH, ackedMs: performance.now() })
       })
       work.catch(() => {})
@@ -71,7 +73,7 @@ export async function measureLag (source: Side, target: Side, signal: AbortSigna
     await Promise.all(appends)
     const deadlineMs = performance.now() + PATIENCE_MS
     while (!sightings.every(sighting => sighting.hasAll(written))) {
-      if (performance.now() > deadlineMs) throw new Error(`what was written to ${source.topic} has not been seen everywhere after ${PATIENCE_MS / 1000} s`)
+      if (performance.now() > deadlineMs) throw new Error(`what was written to ${source.replicas[0]?.topic ?? 'the source'} has not been seen everywhere after ${PATIENCE_MS / 1000} s`)
       await Promise.race([Promise.all(following), new Promise(resolve => setTimeout(resolve, POLL_MS))])
     }
     const settledMs = Math.min(...written.map(({ ackedMs }) => ackedMs)) + SETTLE_MS
@@ -105,23 +107,37 @@ class Sightings {
     return this.#seen[partition]?.find(sighting => sighting.endOffset >= endOffset)?.atMs ?? NaN
   }
 
-  async follow (signal: AbortSignal): Promise<void> {
-    const { cluster, topic } = this.#side
+  /** One consumer for each broker. */
+  follow (signal: AbortSignal): Array<Promise<void>> {
+    const nodes = new Set(this.#side.replicas.map(({ nodeId }) => nodeId))
+    return [...nodes].map(async nodeId => { await this.#follow(nodeId, signal) })
+  }
+
+  async #follow (nodeId: number, signal: AbortSignal): Promise<void> {
+    const { cluster, replicas } = this.#side
+    const rows = replicas.map((replica, index) => ({ replica, index })).filter(({ replica }) => replica.nodeId === nodeId)
+    const topics = byTopic(rows, ({ replica }) => replica)
     try {
       while (!signal.aborted) {
         const { body } = await cluster.request(Fetch, {
           maxWaitMs: FETCH_WAIT_MS,
           minBytes: 1,
           maxBytes: FETCH_BYTES,
-          topics: [{ topic, partitions: this.#positions.map((offset, partition) => ({ partition, fetchOffset: BigInt(offset), partitionMaxBytes: FETCH_BYTES })) }]
-        }, BROKER_ID, { signal, purpose: 'fetch', maxVersion: NAMES_VERSION })
+          topics: [...topics].map(([topic, ofTopic]) => ({
+            topic,
+            partitions: ofTopic.map(({ replica: { partition }, index }) => ({ partition, fetchOffset: BigInt(this.#positions[index] ?? 0), partitionMaxBytes: FETCH_BYTES }))
+          }))
+        }, nodeId, { signal, purpose: 'fetch', maxVersion: NAMES_VERSION })
         const atMs = performance.now()
-        for (const { partitionIndex, errorCode, records } of body.responses[0]?.partitions ?? []) {
-          if (errorCode !== 0) throw new BrokerError(errorCode, `Fetch ${topic}-${partitionIndex}`)
-          const last = readBatches(records ?? Buffer.alloc(0)).batches.at(-1)
-          if (last === undefined) continue
-          this.#positions[partitionIndex] = last.lastOffset + 1
-          this.#seen[partitionIndex]?.push({ endOffset: last.lastOffset + 1, atMs })
+        for (const { topic, partitions } of body.responses) {
+          for (const { partitionIndex, errorCode, records } of partitions) {
+            if (errorCode !== 0) throw new BrokerError(errorCode, `Fetch ${topic}-${partitionIndex}`)
+            const last = readBatches(records ?? Buffer.alloc(0)).batches.at(-1)
+            const index = rows.find(({ replica }) => replica.topic === topic && replica.partition === partitionIndex)?.index
+            if (last === undefined || index === undefined) continue
+            this.#positions[index] = last.lastOffset + 1
+            this.#seen[index]?.push({ endOffset: last.lastOffset + 1, atMs })
+          }
         }
       }
     } catch (error) {

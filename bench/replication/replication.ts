@@ -12,7 +12,7 @@ import { atLeast, atMost, number, type PartReport } from '../report.ts'
 import type { BenchOptions } from '../run.ts'
 import { KAFKA_SHADOW, MIRROR_TUNING, mirrorMaker, type Copier, type CopierProcess } from './copiers.ts'
 import { LAG_BYTES_PER_SECOND, measureLag, type LagReport } from './lag.ts'
-import { endOffsets, fill, PARTITIONS, type Filled } from './source-topic.ts'
+import { endOffsets, fill, PARTITIONS, replicasOf, type Filled } from './source-topic.ts'
 
 const SOURCE_VERSION = '4.1'
 const TARGET_VERSION = '4.3'
@@ -71,10 +71,10 @@ export async function measureReplication ({ bytes, signal, progress }: BenchOpti
     progress('two brokers are up')
 
     await createBenchTopic(clusters.sourceClient, TOPIC, PARTITIONS, signal)
-    const filled = await fill(clusters.sourceClient, TOPIC, bytes, signal)
+    const filled = await fill(clusters.sourceClient, replicasOf(TOPIC), bytes, signal)
     progress(`${number(filled.bytes / 1e9)} GB are in the source`)
     await createBenchTopic(clusters.targetClient, WARM_UP_TOPIC, PARTITIONS, signal)
-    await fill(clusters.targetClient, WARM_UP_TOPIC, WARM_UP_BYTES, signal)
+    await fill(clusters.targetClient, replicasOf(WARM_UP_TOPIC), WARM_UP_BYTES, signal)
     progress('the target is warm')
 
     const copied: Copying[] = []
@@ -83,7 +83,7 @@ export async function measureReplication ({ bytes, signal, progress }: BenchOpti
       const copying = await copy(copier, clusters, expected, { signal, progress })
       copied.push(copying)
       // The load that the lag was measured with is there for the next one.
-      const records = sum(await endOffsets(clusters.sourceClient, TOPIC, signal))
+      const records = sum(await endOffsets(clusters.sourceClient, replicasOf(TOPIC), signal))
       expected = { records, bytes: filled.bytes * records / filled.records }
     }
     const [own, mirror] = copied
@@ -97,7 +97,7 @@ export async function measureReplication ({ bytes, signal, progress }: BenchOpti
 async function copy (copier: Copier, clusters: Clusters, { records, bytes }: Filled, { signal, progress }: Pick<BenchOptions, 'signal' | 'progress'>): Promise<Copying> {
   const { source, target, sourceClient, targetClient } = clusters
   const topic = copier.targetTopic(TOPIC)
-  const progressOf = async (): Promise<number> => sum(await endOffsets(targetClient, topic, signal))
+  const progressOf = async (): Promise<number> => sum(await endOffsets(targetClient, replicasOf(topic), signal))
   const startMs = performance.now()
   const child = await copier.start(source, target, TOPIC)
   try {
@@ -110,7 +110,7 @@ async function copy (copier: Copier, clusters: Clusters, { records, bytes }: Fil
     const seconds = (last.atMs - first.atMs) / 1000
     const copiedBytes = bytes * (records - first.records) / records
     progress(`${copier.name} has copied everything after ${number(seconds)} s: ${number(copiedBytes / 1e6 / seconds)} MB/s`)
-    const lag = await measureLag({ cluster: sourceClient, topic: TOPIC }, { cluster: targetClient, topic }, signal)
+    const lag = await measureLag({ cluster: sourceClient, replicas: replicasOf(TOPIC) }, { cluster: targetClient, replicas: replicasOf(topic) }, signal)
     return {
       copier,
       startSeconds: (first.atMs - startMs) / 1000,

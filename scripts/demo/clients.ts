@@ -45,6 +45,21 @@ export async function readOrders (kafka: Kafka, { group, topic, count, timeoutMs
   return orders
 }
 
+/** What the cluster itself shows: its brokers, and who leads and holds each partition of a topic. */
+export async function describeTopic (kafka: Kafka, topic: string): Promise<{ readonly brokers: readonly number[], readonly partitions: ReadonlyArray<{ readonly leader: number, readonly replicas: readonly number[] }> }> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const [{ brokers }, { topics }] = await Promise.all([admin.describeCluster(), admin.fetchTopicMetadata({ topics: [topic] })])
+    return {
+      brokers: brokers.map(({ nodeId }) => nodeId).sort((a, b) => a - b),
+      partitions: (topics[0]?.partitions ?? []).sort((a, b) => a.partitionId - b.partitionId).map(({ leader, replicas }) => ({ leader, replicas }))
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
 function orderOf (value: Buffer | null): number {
   const parsed: unknown = JSON.parse(value?.toString() ?? 'null')
   if (typeof parsed !== 'object' || parsed === null || !('order' in parsed) || typeof parsed.order !== 'number') throw new Error(`a record came that nobody wrote: ${String(value)}`)

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Producer } from 'kafkajs'
 import { z } from 'zod'
 import { messageOf } from '../../src/errors.ts'
-import { client, readOrders, writeOrders } from './clients.ts'
+import { client, describeTopic, readOrders, writeOrders } from './clients.ts'
 import { startEmbeddedCluster, startKafkaCluster, type DemoCluster } from './demo-cluster.ts'
 import { KshadowProcess } from './kshadow-process.ts'
 import { Narrator } from './narrator.ts'
@@ -23,7 +23,11 @@ const MORE_ORDERS = 200
 const TIMEOUT_MS = 60_000
 const POLL_MS = 50
 
+/** The first of shadow_leader.broker_ids, by which the engine is registered with the shadow cluster. */
+const SHADOW_LEADER = 3000
+
 const statusSchema = z.object({
+  overview: z.object({ append_mode: z.string(), append_mode_reason: z.string().nullable() }),
   topics: z.array(z.object({
     name: z.string(),
     state: z.string(),
@@ -80,7 +84,8 @@ class Demo {
     const atA = client(a.bootstrapServers)
     const admin = atA.admin()
     await admin.connect()
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'orders', numPartitions: 3 }, { topic: 'payments', numPartitions: 1, configEntries: [{ name: 'retention.ms', value: '86400000' }] }] })
+    const replicationFactor = a.bootstrapServers.length
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'orders', numPartitions: 3, replicationFactor }, { topic: 'payments', numPartitions: 1, replicationFactor, configEntries: [{ name: 'retention.ms', value: '86400000' }] }] })
     await admin.disconnect()
     const producerA = await this.#producer(atA.producer({ idempotent: true }))
     await writeOrders(producerA, 'orders', { first: 0, count: ORDERS })
@@ -93,10 +98,13 @@ class Demo {
     const linkFile = this.#write('link.yaml', linkYaml(a))
     await this.#showCommand('config', 'check', linkFile)
     await this.#until('the engine leads', async () => (await kshadow.command('list')).exitCode === 0)
+    await this.#showCommand('check', '-c', linkFile)
     await this.#showCommand('create', '-c', linkFile, '--no-confirm')
+    const isReplica = await this.#tellMode()
     await this.#untilCopied({ orders: ORDERS, payments: ORDERS })
     tell.done('both topics are copied')
     await this.#showCommand('status', LINK, '--print-topic')
+    if (isReplica) await this.#tellBrokers(b, 'the engine leads the shadow topics, and the real brokers follow it')
 
     tell.step('The shadow can be read through the sidecar; it cannot be written to')
     const atB = client([kshadow.sidecar])
@@ -104,6 +112,10 @@ class Demo {
     tell.done(`group "shipping" read ${read.length} orders from the shadow`)
     const producerB = await this.#producer(atB.producer({ retry: { retries: 0 } }))
     await this.#refused(producerB, 'orders')
+    if (isReplica) {
+      await this.#showCommand('verify', LINK)
+      tell.done('every replica was compared with the source, byte by byte, while copying goes on')
+    }
 
     tell.step('The shop goes on writing, and site A is lost')
     await writeOrders(producerA, 'orders', { first: ORDERS, count: MORE_ORDERS })
@@ -134,8 +146,34 @@ class Demo {
       tell.step('The rest of the link is failed over, and the link deleted')
       await this.#showCommand('failover', LINK, '--all', '--no-confirm')
       await this.#showCommand('delete', LINK, '--no-confirm')
+      if (isReplica) {
+        await this.#until('the engine has left the cluster', async () => !(await describeTopic(client(b.bootstrapServers), 'orders')).brokers.includes(SHADOW_LEADER))
+        await this.#tellBrokers(b, 'what is left is plain Kafka, which needs neither engine nor sidecar')
+      }
     }
     tell.title('That is all: the same offsets, the same bytes, on a cluster that took over.')
+  }
+
+  /** Says which append mode the link came to. True for replica. @throws {Error} when it is not the one that these clusters allow */
+  async #tellMode (): Promise<boolean> {
+    const { stdout } = await this.#running().command('status', LINK, '--output', 'json')
+    const { append_mode: mode, append_mode_reason: reason } = statusSchema.parse(JSON.parse(stdout)).overview
+    const expected = this.#options.kafka ? 'replica' : 'produce'
+    if (mode !== expected) throw new Error(`append_mode auto came to ${mode}, not ${expected}: ${reason ?? 'nobody says why'}`)
+    this.#narrator.done(mode === 'replica'
+      ? 'append_mode auto came to replica: site B\'s own brokers fetch the bytes from the engine, as followers'
+      : `append_mode auto came to produce: ${reason ?? ''}`)
+    return mode === 'replica'
+  }
+
+  /** Shows whom the shadow cluster itself knows, and who leads orders. */
+  async #tellBrokers (cluster: DemoCluster, meaning: string): Promise<void> {
+    const { brokers, partitions } = await describeTopic(client(cluster.bootstrapServers), 'orders')
+    this.#narrator.output([
+      `brokers of site B: ${brokers.join(', ')}`,
+      ...partitions.map(({ leader, replicas }, partition) => `orders-${partition}: leader ${leader}, replicas ${replicas.join(', ')}`)
+    ].join('\n'))
+    this.#narrator.done(meaning)
   }
 
   /** Keeps everything running until the signal. */
@@ -253,7 +291,7 @@ function runYaml (shadow: DemoCluster): string {
   bootstrap_servers: [${shadow.bootstrapServers.map(server => `"${server}"`).join(', ')}]
 engine:
   session_timeout: 6s
-sidecar:
+${shadow.leaderAddress === null ? '' : `shadow_leader:\n  listen: "${shadow.leaderAddress}"\n`}sidecar:
   bootstrap_port: 0
   node_ids: "1-3"
 admin:
@@ -263,6 +301,7 @@ admin:
 
 function linkYaml (source: DemoCluster): string {
   return `name: ${LINK}
+append_mode: auto
 client_options:
   bootstrap_servers: [${source.bootstrapServers.map(server => `"${server}"`).join(', ')}]
 topic_metadata_sync_options:

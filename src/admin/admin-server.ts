@@ -2,6 +2,7 @@
  * The admin port: HTTP with JSON, for the command line and for probes. It has no authentication and is meant for this machine.
  *
  *   GET    /v1/links                     POST /v1/links[?dry_run]     body: the link's YAML document as JSON
+ *   POST   /v1/check                     body: the same; what a creation needs, line by line
  *   GET    /v1/links/:link               DELETE /v1/links/:link[?force]
  *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, or {} for all
  *   POST   /v1/links/:link/promote       the same

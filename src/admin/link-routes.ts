@@ -1,4 +1,4 @@
-/** The routes under /v1/links. */
+/** The routes under /v1/links, and /v1/check. */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -54,6 +54,11 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
     const link = await options.links().create(request.body, { dryRun })
     if (dryRun) return link
     return await reply.code(201).header('location', `/v1/links/${encodeURIComponent(link.name)}`).send(link)
+  })
+
+  app.post('/v1/check', async request => {
+    query(request, noParameters)
+    return await options.links().check(request.body)
   })
 
   app.post('/v1/links/:link/failover', async (request, reply) => {

@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { LinkStatus, PartitionStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
 const partition: z.ZodType<PartitionStatus> = z.object({
@@ -61,4 +61,11 @@ export const verifyReportSchema: z.ZodType<VerifyTopicReport> = z.object({
   bytes: z.number(),
   difference: z.string().nullable(),
   incomplete: z.string().nullable()
+})
+
+export const preflightLineSchema: z.ZodType<PreflightLine> = z.object({
+  name: z.string(),
+  verdict: z.enum(['ok', 'warning', 'failed']),
+  text: z.string(),
+  advice: z.string().nullable()
 })

@@ -78,6 +78,8 @@ engine:
 #   controllers: []
 #   # The listener by which the brokers reach each other, where they have several.
 #   inter_broker_listener: INTERNAL
+#   # How long a failover waits for a broker that does not have all records, and may yet. It is left out then, and joins when it can.
+#   follower_timeout: 10s
 
 # The sidecar is the address that clients have instead of the shadow cluster's.
 sidecar:

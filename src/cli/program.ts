@@ -1,5 +1,6 @@
 /** `kshadow`: its commands put together, and what becomes of their errors. */
 import { Command, CommanderError } from 'commander'
+import { addCheckCommand } from './commands/check.ts'
 import { addConfigCommand } from './commands/config.ts'
 import { addCreateCommand } from './commands/create.ts'
 import { addDeleteCommand } from './commands/delete.ts'
@@ -20,6 +21,7 @@ Examples:
   kshadow config generate --run > kshadow.yaml     a sample of the file for 'run', to edit
   kshadow config check kshadow.yaml                what is wrong with it, if anything
   kshadow run -c kshadow.yaml                      engine, sidecar and admin port
+  kshadow check -c link.yaml                       whether a link can work, and what to do where not
   kshadow create -c link.yaml                      a link, on a kshadow that runs
   kshadow status my-link --watch                   how far it is
   kshadow promote my-link --all                    the shadow takes over from a source that is alive
@@ -48,6 +50,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
     })
   addRunCommand(program, cli)
   addConfigCommand(program, cli)
+  addCheckCommand(program, cli)
   addCreateCommand(program, cli)
   addListCommand(program, cli)
   addDescribeCommand(program, cli)

@@ -34,6 +34,8 @@ export interface ShadowLeaderConfig {
   readonly controllers: readonly HostPort[]
   /** The listener by which the brokers reach each other; null where they have only one. */
   readonly interBrokerListener: string | null
+  /** How long a failover waits for a follower that does not have all of a partition, and may yet; 0 to leave it out at once. */
+  readonly followerTimeoutMs: number
 }
 
 export interface SidecarConfig {
@@ -123,7 +125,8 @@ const shadowLeader = z.strictObject({
   advertised: hostPort.optional(),
   broker_ids: z.preprocess(value => value ?? RUN_DEFAULTS.shadowLeaderIds, nodeIds),
   controllers: z.array(hostPort, { error: 'expected a list of host:port' }).default([]),
-  inter_broker_listener: z.string({ error: 'expected the name of a listener' }).regex(/^[A-Za-z0-9_-]{1,100}$/, { error: 'expected the name of a listener, such as INTERNAL' }).optional()
+  inter_broker_listener: z.string({ error: 'expected the name of a listener' }).regex(/^[A-Za-z0-9_-]{1,100}$/, { error: 'expected the name of a listener, such as INTERNAL' }).optional(),
+  follower_timeout: duration(0, 3_600_000).default(10_000)
 }, { error: 'expected a map with listen' }).transform((value, context): ShadowLeaderConfig => {
   if (value.advertised === undefined && isWildcard(value.listen.host)) {
     context.addIssue({ code: 'custom', path: ['advertised'], message: `expected the host:port that the shadow brokers reach this host at, because listen is ${formatHostPort(value.listen)}` })
@@ -133,7 +136,8 @@ const shadowLeader = z.strictObject({
     advertised: value.advertised ?? value.listen,
     brokerIds: value.broker_ids,
     controllers: value.controllers,
-    interBrokerListener: value.inter_broker_listener ?? null
+    interBrokerListener: value.inter_broker_listener ?? null,
+    followerTimeoutMs: value.follower_timeout
   }
 })
 

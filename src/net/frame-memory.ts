@@ -49,7 +49,13 @@ export class FrameMemory {
       return
     }
     this.#taken.delete(slice.buffer)
-    if (this.#freeBytes + memory.length > this.#maxFreeBytes) return
+    // Smaller pieces make room: those that are too small for what comes would keep out for good those that are not.
+    while (this.#freeBytes + memory.length > this.#maxFreeBytes) {
+      const [smallest] = this.#free
+      if (smallest === undefined || smallest.length >= memory.length) return
+      this.#free.shift()
+      this.#freeBytes -= smallest.length
+    }
     const index = this.#free.findIndex(({ length }) => length >= memory.length)
     this.#free.splice(index === -1 ? this.#free.length : index, 0, memory)
     this.#freeBytes += memory.length

@@ -18,7 +18,7 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import { decodeRecord, type AppendMode as AppendModeName, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
+import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
@@ -27,28 +27,25 @@ import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
 import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
-import { replicaPreflight, type PreflightLine } from './append/replica/replica-preflight.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
-import type { LinkService, LinkStatus, VerifyTopicReport } from './link-service.ts'
+import type { LinkService, LinkStatus, PreflightLine, VerifyTopicReport } from './link-service.ts'
+import type { PreflightScope } from './link/cluster-preflight.ts'
+import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import type { ShadowTopic } from './link/shadow-topic.ts'
-import { preflight } from './preflight.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
 
-const PREFLIGHT_TIMEOUT_MS = 10_000
-/** Within which the controllers must be found and the metadata log read. */
-const REPLICA_PREFLIGHT_MS = 6000
 const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 /** Memory that a link keeps for the next answers while nobody uses it. */
-const FETCH_MEMORY_BYTES = 24 * 1024 * 1024
+const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
 
 export interface EngineOptions {
-  readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'>
+  readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'> & { readonly sidecar: Pick<RunConfig['sidecar'], 'enabled' | 'nodeIds'> }
   /** To the shadow cluster; stays the caller's. */
   readonly cluster: Cluster
   readonly state: StateFollower
@@ -138,7 +135,8 @@ export class Engine implements LinkService {
       shadow: cluster,
       logger,
       now: this.#now,
-      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) }
+      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
+      liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
@@ -326,11 +324,9 @@ export class Engine implements LinkService {
   async #create (config: LinkConfig, dryRun: boolean): Promise<LinkStatus> {
     return await this.#change(async () => {
       const reign = this.#leading()
-      if (reign.links.has(config.name)) throw new ShadowError('CONFLICT', `a link named ${config.name} exists already`)
-      const signal = AbortSignal.any([this.#abort.signal, reign.lease.signal, AbortSignal.timeout(PREFLIGHT_TIMEOUT_MS)])
-      const { sourceClusterId } = await this.#preflight(config, signal)
-      const { appendMode, reason } = await this.#appendMode(reign, config, signal)
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason: reason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, highestProducerId: -1 }
+      const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
+      if (refusal !== null) throw refusal
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
@@ -338,30 +334,27 @@ export class Engine implements LinkService {
     })
   }
 
-  /** @throws {ShadowError} CONFLICT when the link wants append mode replica, and it is not possible */
-  async #appendMode (reign: Reign, { appendMode: wanted }: LinkConfig, signal: AbortSignal): Promise<{ readonly appendMode: AppendModeName, readonly reason: string | null }> {
-    if (wanted === 'produce') return { appendMode: 'produce', reason: null }
-    const failed = (await this.#replicaPreflight(reign, signal)).find(({ verdict }) => verdict === 'failed')
-    if (failed === undefined) return { appendMode: 'replica', reason: null }
-    const reason = `${failed.text}${failed.advice === null ? '' : ` (${failed.advice})`}`
-    if (wanted === 'replica') throw new ShadowError('CONFLICT', `append mode replica is not possible: ${reason}`)
-    return { appendMode: 'produce', reason }
+  async check (document: unknown): Promise<readonly PreflightLine[]> {
+    const reign = this.#leading()
+    return (await this.#preflight(reign, parseLinkDocument(document, 'link'), 'everything')).lines
   }
 
-  async #replicaPreflight (reign: Reign, signal: AbortSignal): Promise<PreflightLine[]> {
-    const { config: { shadowLeader: config }, state } = this.#options
-    const leader = config === null ? null : this.#shadowLeader(reign)
-    return await replicaPreflight({ leader, config, known: state.state?.shadowLeaders ?? new Map<number, never>(), signal: AbortSignal.any([signal, AbortSignal.timeout(REPLICA_PREFLIGHT_MS)]) })
-  }
-
-  async #preflight (config: LinkConfig, signal: AbortSignal): Promise<{ readonly sourceClusterId: string | null }> {
-    const { logger, cluster, dial } = this.#options
+  async #preflight (reign: Reign, config: LinkConfig, scope: PreflightScope): Promise<LinkPreflight> {
+    const { logger, cluster, state, dial, config: { shadowLeader, sidecar } } = this.#options
     const source = sourceCluster(config, `shadow-link-${config.name}-preflight`, { logger, now: this.#now, dial })
     try {
-      return await preflight(config, source, cluster, signal)
-    } catch (error) {
-      if (signal.aborted && !this.#abort.signal.aborted) throw new ShadowError('CLUSTER_UNAVAILABLE', `the clusters did not answer within ${PREFLIGHT_TIMEOUT_MS / 1000} s: ${messageOf(error)}`, { retriable: true, cause: error })
-      throw error
+      return await preflightLink(config, {
+        source,
+        shadow: cluster,
+        isNameTaken: reign.links.has(config.name),
+        ownerOf: topic => ownerOf(reign, topic, null),
+        shadowLeader,
+        leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
+        knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
+        sidecar,
+        scope,
+        signal: AbortSignal.any([this.#abort.signal, reign.lease.signal])
+      })
     } finally {
       await source.close()
     }
@@ -429,7 +422,7 @@ function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dia
   return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
 }
 
-function ownerOf (reign: Reign, topic: string, except: string): string | null {
+function ownerOf (reign: Reign, topic: string, except: string | null): string | null {
   for (const [name, { link }] of reign.links) {
     if (name !== except && link.topics.get(topic)?.record.owned === true) return name
   }

@@ -90,6 +90,17 @@ export interface VerifyTopicReport {
   readonly incomplete: string | null
 }
 
+/** One thing that was looked at before a link is created. */
+export interface PreflightLine {
+  readonly name: string
+  /** `warning`: it works, and somebody should know. */
+  readonly verdict: 'ok' | 'warning' | 'failed'
+  /** What was found. */
+  readonly text: string
+  /** What to do about it; null where nothing is to be done. */
+  readonly advice: string | null
+}
+
 export interface LinkService {
   /** All links, by name. */
   list (): Promise<readonly LinkStatus[]>
@@ -100,6 +111,11 @@ export interface LinkService {
    * @throws {ConfigError}, or {ShadowError} CONFLICT, CLUSTER_UNAVAILABLE, NOT_LEADER
    */
   create (document: unknown, options: { readonly dryRun: boolean }): Promise<LinkStatus>
+  /**
+   * Looks at all that a link from this document needs, and changes nothing. `create` refuses it when a line has failed.
+   * @throws {ConfigError}, or {ShadowError} NOT_LEADER
+   */
+  check (document: unknown): Promise<readonly PreflightLine[]>
   /** Starts the failover of one topic, or of all with null; returns at once. Repeating it is harmless. */
   failover (link: string, topic: string | null): Promise<LinkStatus>
   /**

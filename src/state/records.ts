@@ -68,10 +68,12 @@ export interface TopicRecord {
   /** Null before, and on clusters that have no topic ids. */
   readonly shadowTopicId: string | null
   readonly partitions: number
+  /** In append mode replica: how many real brokers are to hold each partition; null where that was not recorded. */
+  readonly replicationFactor: number | null
   /** The topic configs to set at failover: the source's. */
   readonly configs: Readonly<Record<string, string>>
   readonly fault: TopicFault | null
-  /** True once partitions may have been handed over to real leaders: there is no way back from there, also for a promotion. */
+  /** True once a promotion may have handed partitions over to real leaders: there is no way back from there. */
   readonly handingOver: boolean
   /** Where each partition ended when it was failed over. */
   readonly endOffsets: readonly number[] | null
@@ -125,6 +127,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   created: z.boolean(),
   shadowTopicId: z.string().nullable(),
   partitions: z.number().int().min(0),
+  replicationFactor: z.number().int().min(1).nullable().default(null),
   configs: z.record(z.string(), z.string()),
   fault: z.object({
     code: z.enum(FAULT_CODES),

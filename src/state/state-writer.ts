@@ -1,11 +1,13 @@
 /**
- * Writes records to the state topic on behalf of one engine. Batches carry a producer id and a sequence, so a batch that is
+ * Writes records to the state topic on behalf of one engine. What waits goes out as one batch: a failover of a thousand topics is
+ * a few of them. Batches carry a producer id and a sequence, so a batch that is
  * sent again after a lost answer is appended once, and an old one that arrives late is refused: a state never goes back.
  */
 import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
 import { initProducerId } from '../client/admin/init-producer-id.ts'
 import type { Cluster } from '../client/cluster.ts'
+import { Coalesced } from '../client/coalesced.ts'
 import { retry } from '../client/retry.ts'
 import { BrokerError, ShadowError } from '../errors.ts'
 import { encodeValue, headersOf, keyOf, type StateChange } from './records.ts'
@@ -13,45 +15,60 @@ import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 const APPEND_TIMEOUT_MS = 10_000
 
+/** Of keys and values; Kafka's own limit for a batch is 1 MiB (`max.message.bytes`). */
+const MOST_BATCH_BYTES = 512 * 1024
+
+/** What one record has beside its key and value: lengths, and the header with the epoch. */
+const RECORD_OVERHEAD_BYTES = 64
+
+interface StateRecord {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
 export class StateWriter {
   readonly #cluster: Cluster
   readonly #epoch: number
   readonly #signal: AbortSignal
   #producerId: number | null = null
   #sequence = 0
-  /** Writes go out one after the other. */
-  #last: Promise<unknown> = Promise.resolve()
+  /** Batches go out one after the other. */
+  readonly #batches: Coalesced<readonly StateRecord[], number>
 
   /** `epoch` is the engine's, `signal` ends its leadership. */
   constructor (cluster: Cluster, options: { readonly epoch: number, readonly signal: AbortSignal }) {
     this.#cluster = cluster
     this.#epoch = options.epoch
     this.#signal = options.signal
+    this.#batches = new Coalesced(writes => this.#write(writes), { most: MOST_BATCH_BYTES, weigh: sizeOf })
   }
 
   /**
-   * Appends changes as one batch; all are in the topic, in order, or none is.
+   * Appends changes in one batch, perhaps with those of others; all are in the topic, in order, or none is.
    * @returns the offset after the last of them
    * @throws {ShadowError} ABORTED when leadership ended; whether the batch was written is then for the next engine to read
    */
-  write (changes: readonly StateChange[]): Promise<number> {
-    const result = this.#last.then(() => this.#write(changes))
-    this.#last = result.catch(() => {})
-    return result
+  async write (changes: readonly StateChange[]): Promise<number> {
+    if (changes.length === 0) throw new ShadowError('INVARIANT', 'a batch of no changes')
+    return await this.#batches.request(changes.map(change => ({ key: Buffer.from(keyOf(change)), value: encodeValue(change, this.#epoch) })))
   }
 
-  async #write (changes: readonly StateChange[]): Promise<number> {
-    if (changes.length === 0) throw new ShadowError('INVARIANT', 'a batch of no changes')
-    const records = changes.map(change => ({ key: Buffer.from(keyOf(change)), value: encodeValue(change, this.#epoch) }))
+  /** Returns where each of the writes ends. */
+  async #write (writes: ReadonlyArray<readonly StateRecord[]>): Promise<number[]> {
+    const records = writes.flat()
     let batch: Buffer | null = null
     try {
-      const end = await retry(async () => {
+      const start = await retry(async () => {
         const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal: this.#signal })
         batch ??= await this.#build(records)
         return await this.#append(batch, leader.leaderId)
       }, { signal: this.#signal, baseMs: 100, maxMs: 2000 })
       this.#sequence += records.length
-      return end + records.length
+      let end = start
+      return writes.map(({ length }) => {
+        end += length
+        return end
+      })
     } catch (error) {
       // An earlier attempt may have been carried out: with its sequence, the next batch would be taken for it and dropped.
       this.#producerId = null
@@ -60,7 +77,7 @@ export class StateWriter {
     }
   }
 
-  async #build (records: ReadonlyArray<{ readonly key: Buffer, readonly value: Buffer | null }>): Promise<Buffer> {
+  async #build (records: readonly StateRecord[]): Promise<Buffer> {
     if (this.#producerId === null) {
       const view = await this.#cluster.view({ signal: this.#signal })
       const nodeId = [...view.brokers.keys()][0]
@@ -96,4 +113,8 @@ export class StateWriter {
     if (error.retriable) await this.#cluster.refresh({ signal: this.#signal })
     throw error
   }
+}
+
+function sizeOf (records: readonly StateRecord[]): number {
+  return records.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES, 0)
 }

@@ -55,6 +55,8 @@ export const FAULT_CODES = [
   'FOREIGN_WRITE',
   /** In append mode replica: a real broker leads a shadow partition. */
   'LEADERSHIP_LOST',
+  /** In append mode replica: a config that could make a real broker lead was changed, and cannot be set back. */
+  'SETTING_CHANGED',
   'SHADOW_TOPIC_GONE',
   /** The shadow cluster refuses a batch for good. */
   'APPEND_REFUSED',

@@ -74,6 +74,15 @@ test('a link is created from its document, and a dry run is told apart', async t
   t.same(links.calls.map(([verb, , dryRun]) => [verb, dryRun]), [['create', false], ['create', true], ['create', false]])
 })
 
+test('a document is checked line by line, and a wrong one refused', async t => {
+  const links = new FakeLinks()
+  links.lines = [{ name: 'source', verdict: 'failed', text: 'it is not there', advice: 'start it' }]
+  const { url } = await startAdmin(t, links)
+  t.same(await jsonOf(`${url}/v1/check`, post({ name: 'new', client_options: { bootstrap_servers: ['a:9092'] } })), { status: 200, body: links.lines })
+  t.match(await jsonOf(`${url}/v1/check`, post({ name: 'bad name' })), { status: 400, body: { code: 'CONFIG_INVALID' } })
+  t.match(await jsonOf(`${url}/v1/check?dry_run=true`, post({})), { status: 400, body: { problems: [{ key: 'dry_run', expected: 'unknown key' }] } })
+})
+
 test('an invalid document is answered with every problem by key, and no secret', async t => {
   const { url } = await startAdmin(t, new FakeLinks())
   const { status, body } = await jsonOf(`${url}/v1/links`, post({ name: 'bad name', client_options: { bootstrap_servers: [], password: 'hunter2' } }))

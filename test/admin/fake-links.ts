@@ -1,7 +1,7 @@
 /** An engine that only says what a test has it say. */
 import { ShadowError } from '../../src/errors.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import type { LinkService, LinkStatus, PartitionStatus, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import type { LinkService, LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
 export function partition (over: Partial<PartitionStatus> = {}): PartitionStatus {
   return {
@@ -67,6 +67,7 @@ export class FakeLinks implements LinkService {
   readonly calls: unknown[][] = []
   /** What the next call throws. */
   failure: Error | null = null
+  lines: PreflightLine[] = []
   reports: (signal: AbortSignal) => AsyncIterable<VerifyTopicReport> = async function * () {}
 
   constructor (...links: LinkStatus[]) {
@@ -96,6 +97,12 @@ export class FakeLinks implements LinkService {
   async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
     this.#record('create', document, dryRun)
     return link(parseLinkDocument(document, 'link').name, { topics: [] })
+  }
+
+  async check (document: unknown): Promise<PreflightLine[]> {
+    this.#record('check', document)
+    parseLinkDocument(document, 'link')
+    return this.lines
   }
 
   async failover (name: string, topic: string | null): Promise<LinkStatus> {

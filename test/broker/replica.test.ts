@@ -27,6 +27,10 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
 
   const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: 2000, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
   t.teardown(() => engine.stop())
+  const lines = await engine.engine.check(linkDocument('dr', source, ['orders']))
+  t.same(lines.filter(({ verdict }) => verdict === 'failed'), [])
+  t.match(lines.find(({ name }) => name === 'append mode'), { verdict: 'ok', text: /^auto comes to replica/ })
+  t.match(lines.find(({ name }) => name === 'advertised address'), { verdict: 'ok' })
   const { appendMode } = await engine.engine.create(linkDocument('dr', source, ['orders']), { dryRun: false })
   t.equal(appendMode, 'replica', 'auto finds that it is possible')
   await eventually('all is copied', async () => {
@@ -53,4 +57,16 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
   const { batches: first } = await fetchBatches(shadowClient, { topic: 'orders', topicId: view?.topicId ?? null, partition: 0, offset: 0, maxBytes: 1024, leader }, { signal })
   t.equal(first[0]?.baseOffset, 0)
   await eventually('the shadow leader has left the cluster', async () => ![...(await shadowClient.refresh({ signal })).brokers.keys()].includes(3000))
+
+  // A further link finds the cluster without a shadow leader, and gets one again.
+  await createSourceTopic(sourceClient, 'payments', PARTITIONS)
+  await engine.engine.create(linkDocument('planned', source, ['payments']), { dryRun: false })
+  const writing = runJava('kafkashadow.clients.WriteSamples', [source.bootstrap, 'payments', String(PARTITIONS)], { version: source.version, timeoutMs: 120_000 })
+  await eventually('payments is shadowed', async () => (await engine.topic('planned', 'payments'))?.partitions.every(({ activity }) => activity === 'copying') === true)
+  await engine.engine.promote('planned', null)
+  await writing
+  await eventually('payments is promoted, once nobody writes to its source any more', async () => (await engine.topic('planned', 'payments'))?.state === 'PROMOTED')
+  t.same(await endOffsets(shadowClient, 'payments'), await endOffsets(sourceClient, 'payments'))
+  t.same((await compareReplicas(source, shadow, 'payments')).differences, [])
+  await eventually('the shadow leader has left the cluster again', async () => ![...(await shadowClient.refresh({ signal: AbortSignal.timeout(10_000) })).brokers.keys()].includes(3000))
 })

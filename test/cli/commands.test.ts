@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { z } from 'zod'
 import { SignalError } from '../../src/cli/terminal.ts'
@@ -94,13 +96,14 @@ test('status shows what is known, and says where nothing is', async t => {
     code: 0,
     out: `OVERVIEW
 ========
-NAME      a
-UID       11111111-2222-4333-8444-555555555555
-STATE     ACTIVE
-SOURCE    reachable, last contact 40ms ago
-LAG       -
-COPIED    5.0 MiB
-BUFFERED  2.0 KiB
+NAME         a
+UID          11111111-2222-4333-8444-555555555555
+STATE        ACTIVE
+APPEND MODE  produce
+SOURCE       reachable, last contact 40ms ago
+LAG          -
+COPIED       5.0 MiB
+BUFFERED     2.0 KiB
 
 TASKS
 =====
@@ -134,6 +137,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       id: '11111111-2222-4333-8444-555555555555',
       state: 'ACTIVE',
       append_mode: 'produce',
+      append_mode_reason: null,
       created_at: '2026-01-02T03:00:00.000Z',
       source_cluster_id: 'source-cluster',
       source_reachable: true,
@@ -171,10 +175,10 @@ test('a status that is not of now says so first', async t => {
   const { run } = await kshadow(t, old, link('new', { source: { reachable: null, contactAgeMs: null, problem: null }, topics: [] }))
   const { out } = await run('status a')
   t.match(out, /^WARNING: last contact with the source 35s ago, what is shown of it is from then: connect ECONNREFUSED source:9092\n\n/)
-  t.match(out, /SOURCE {4}not reachable, last contact 35s ago\n/)
+  t.match(out, /SOURCE {7}not reachable, last contact 35s ago\n/)
   t.match(out, / {2}Partition 0: last contact with the source 36s ago, what is shown of it is from then; LEADER_NOT_AVAILABLE\n/)
   t.match((await run('status new')).out, /^WARNING: the source has not answered yet/)
-  t.match((await run('status new')).out, /SOURCE {4}unknown, last contact never\n/)
+  t.match((await run('status new')).out, /SOURCE {7}unknown, last contact never\n/)
   const list = await run('list')
   t.match(list.out, /WARNING: a: last contact with the source 35s ago/)
   t.match(JSON.parse((await run('status a -o --output json')).out), { overview: { warning: /^last contact with the source 35s ago/ } })
@@ -185,7 +189,7 @@ test('a link that was failed over does not wait for its source', async t => {
   const { run } = await kshadow(t, done)
   const { out } = await run('status a')
   t.notMatch(out, /WARNING|SOURCE|LAG-SECONDS/)
-  t.match(out, /STATE {5}FAILED_OVER/)
+  t.match(out, /STATE {8}FAILED_OVER/)
 })
 
 test('status shows the sections that are asked for', async t => {
@@ -221,6 +225,42 @@ test('watch shows the status again and again, and says when it cannot', async t 
   t.equal(outcome.out.match(/OVERVIEW/g)?.length, 2)
   t.match(outcome.err, /nothing is known at the moment: no broker answers\n$/)
   t.match(await run('status a --watch=soon'), { code: 2, err: /--watch: "soon": expected a duration/ })
+})
+
+test('status and describe say why auto did not come to replica', async t => {
+  const { run } = await kshadow(t, link('a', { appendModeReason: 'this kshadow has no shadow_leader section (add it)' }))
+  for (const command of ['status a -o', 'describe a -o']) {
+    t.match((await run(command)).out, /APPEND MODE +produce, not replica: this kshadow has no shadow_leader section \(add it\)\n/, command)
+    t.match(JSON.parse((await run(`${command} --output json`)).out), { overview: { append_mode: 'produce', append_mode_reason: /no shadow_leader section/ } }, command)
+  }
+})
+
+test('check shows every line, and what to do below it', async t => {
+  const { run, links } = await kshadow(t)
+  const file = join(t.testdir(), 'link.yaml')
+  await writeFile(file, 'name: dr\nclient_options: {bootstrap_servers: ["source:9092"]}\n')
+  links.lines = [
+    { name: 'source', verdict: 'ok', text: 'cluster x answers', advice: null },
+    { name: 'topic names', verdict: 'warning', text: 'orders\u001b[2J is taken', advice: 'exclude it' }
+  ]
+  t.same(await run(`check -c ${file}`), {
+    code: 0,
+    out: `CHECK        VERDICT  FOUND
+source       ok       cluster x answers
+topic names  warning  orders\\u001b[2J is taken
+                      to do: exclude it
+
+The link can be created: 1 ok, 1 to know of, 0 failed.
+`,
+    err: ''
+  })
+  links.lines = [{ name: 'source', verdict: 'failed', text: 'it is not there', advice: 'start it' }]
+  t.match(await run(`check -c ${file}`), { code: 1, out: /source +FAILED +it is not there\n +to do: start it\n\nThe link cannot be created: 0 ok, 0 to know of, 1 failed\.\n$/ })
+  const { code, out } = await run(`check -c ${file} --output json`)
+  t.equal(code, 1)
+  t.same(JSON.parse(out), [{ check: 'source', verdict: 'failed', found: 'it is not there', advice: 'start it' }])
+  t.match(links.calls, [['check', { name: 'dr', append_mode: 'auto' }], ['check'], ['check']])
+  t.match(await run('check'), { code: 2 })
 })
 
 test('watch without an interval does not take the link for one, and JSON is a line each', async t => {

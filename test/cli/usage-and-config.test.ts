@@ -9,7 +9,7 @@ import { startAdmin } from '../admin/start-admin.ts'
 import { PROJECT_ROOT } from '../support/project-root.ts'
 import { runCommand } from './run-command.ts'
 
-const VERBS = ['run', 'config', 'create', 'list', 'describe', 'status', 'promote', 'failover', 'verify', 'delete']
+const VERBS = ['run', 'config', 'check', 'create', 'list', 'describe', 'status', 'promote', 'failover', 'verify', 'delete']
 
 async function file (t: Test, text: string, name = 'file.yaml'): Promise<string> {
   const path = join(t.testdir(), name)

@@ -12,9 +12,9 @@ import { InitProducerId } from '../../protocol/messages/init-producer-id.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
-import { alterTopicConfigs } from '../../src/client/admin/alter-topic-configs.ts'
+import { alterConfigsOfTopics, alterTopicConfigs } from '../../src/client/admin/alter-topic-configs.ts'
 import { createPartitions } from '../../src/client/admin/create-partitions.ts'
-import { createTopic } from '../../src/client/admin/create-topic.ts'
+import { createTopic, createTopics } from '../../src/client/admin/create-topic.ts'
 import { deleteRecords } from '../../src/client/admin/delete-records.ts'
 import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { describeProducers } from '../../src/client/admin/describe-producers.ts'
@@ -22,7 +22,7 @@ import { describeTopicConfigs } from '../../src/client/admin/describe-topic-conf
 import { fetchBatches } from '../../src/client/admin/fetch-batches.ts'
 import { initProducerId } from '../../src/client/admin/init-producer-id.ts'
 import { listOffsets } from '../../src/client/admin/list-offsets.ts'
-import { Cluster } from '../../src/client/cluster.ts'
+import { Cluster, type PartitionView } from '../../src/client/cluster.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { ScriptedPeer, type PeerHandler, type ScriptedPeerOptions } from '../support/scripted-peer.ts'
 
@@ -201,6 +201,26 @@ test('topics are made by the controller, which is looked up once more when it is
   await t.rejects(createTopic(cluster, topic, { signal }), { code: 'BROKER_ERROR', message: 'CreateTopics new: UNKNOWN_SERVER_ERROR (the answer has no row for it)' })
 })
 
+test('many topics are made by one request, each of them or not', async t => {
+  const { peers: [peer], cluster } = await start(t)
+  peer.on(CreateTopics, ({ body }) => ({ topics: body.topics.filter(({ name }) => name !== 'lost').map(({ name }) => ({ name, errorCode: name === 'old' ? ErrorCodes.TOPIC_ALREADY_EXISTS : 0, errorMessage: null })) }))
+  const topics = ['new', 'old', 'lost'].map(name => ({ name, partitions: 2, replicationFactor: -1, assignments: [[1], [2]], configs: {} }))
+  t.match(await createTopics(cluster, topics, { signal }), [null, { wireCode: ErrorCodes.TOPIC_ALREADY_EXISTS }, { message: /the answer has no row for it/ }])
+  t.equal(peer.count(CreateTopics), 1)
+})
+
+test('a leader that is known from elsewhere is asked without looking at the metadata', async t => {
+  const { peers: [first, second], cluster } = await start(t)
+  await cluster.refresh({ signal })
+  const before = [first.count(Metadata), second.count(Metadata)]
+  second.on(DescribeProducers, ({ body }) => ({ throttleTimeMs: 0, topics: body.topics.map(({ name, partitionIndexes }) => ({ name, partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: partitionIndex === 0 ? 0 : ErrorCodes.NOT_LEADER_OR_FOLLOWER, errorMessage: null, activeProducers: [] })) })) }))
+  const leaderOf = ({ partition }: { readonly partition: number }): PartitionView | null => partition === 2 ? null : { partition, leaderId: 2, leaderEpoch: 1, replicas: [], isr: [], errorCode: 0 }
+  t.match(await describeProducers(cluster, [0, 1, 2].map(partition => ({ topic: 'a', partition })), { signal, leaderOf }), [
+    { errorCode: 0 }, { errorCode: ErrorCodes.NOT_LEADER_OR_FOLLOWER }, { errorCode: ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION }
+  ])
+  t.same([first.count(Metadata), second.count(Metadata)], before)
+})
+
 test('partitions are added and topics deleted, in old versions too', async t => {
   for (const maxVersion of [5, 6] as const) {
     const { peers: [peer], cluster } = await start(t, { versions: { DeleteTopics: [0, maxVersion] } })
@@ -259,6 +279,16 @@ test('configs are set and set back, all of them or none', async t => {
   await t.rejects(alterTopicConfigs(cluster, 'a', new Map([['x', '1'], ['y', null]]), { signal, validateOnly: true }), { code: 'BROKER_ERROR', wireCode: 40, message: 'IncrementalAlterConfigs a: INVALID_CONFIG (x is none)' })
   await alterTopicConfigs(cluster, 'a', new Map(), { signal })
   t.equal(peer.count(IncrementalAlterConfigs), 1)
+})
+
+test('configs of many topics are set by one request', async t => {
+  const { peers: [peer], cluster } = await start(t)
+  peer.on(IncrementalAlterConfigs, ({ body }) => {
+    t.same(body.resources.map(({ resourceName }) => resourceName), ['a', 'bad', 'lost'])
+    return { throttleTimeMs: 0, responses: body.resources.filter(({ resourceName }) => resourceName !== 'lost').map(({ resourceType, resourceName }) => ({ errorCode: resourceName === 'bad' ? ErrorCodes.INVALID_CONFIG : 0, errorMessage: null, resourceType, resourceName })) }
+  })
+  const rows = ['a', 'unchanged', 'bad', 'lost'].map(topic => ({ topic, changes: new Map(topic === 'unchanged' ? [] : [['x', '1']]) }))
+  t.match(await alterConfigsOfTopics(cluster, rows, { signal }), [null, null, { wireCode: ErrorCodes.INVALID_CONFIG }, { message: /the answer has no row for it/ }])
 })
 
 test('producer ids come from one broker, a bounded number at a time, until the first error', async t => {

@@ -41,6 +41,7 @@ test('every key is read', async t => {
   const config = parseRunYaml(`
 shadow_cluster: { bootstrap_servers: [shadow-1:9092, shadow-2:9092], connection_timeout_ms: 100 }
 engine: { enabled: true, max_buffered_bytes: 1048576, session_timeout: 1s, append_connections: 16 }
+shadow_leader: { listen: "0.0.0.0:19095", advertised: engine.example:80, broker_ids: 3000, controllers: [c-1:9093], inter_broker_listener: INTERNAL, follower_timeout: "0" }
 sidecar: { listen_host: 0.0.0.0, advertised_host: proxy.example, bootstrap_port: 0, node_ids: "1-3,100", max_frame_bytes: 1048576, stale_after: 1s, drain_timeout: "0" }
 admin: { listen: "[::]:0", advertised: admin.example:80, allow_remote: true }
 links: [${LINK}]
@@ -48,6 +49,14 @@ log_level: debug
 `, 'run.yaml')
   t.strictSame(config.shadowCluster, { bootstrapServers: [{ host: 'shadow-1', port: 9092 }, { host: 'shadow-2', port: 9092 }], connectionTimeoutMs: 100 })
   t.strictSame(config.engine, { enabled: true, maxBufferedBytes: 1048576, sessionTimeoutMs: 1000, appendConnections: 16 })
+  t.strictSame(config.shadowLeader, {
+    listen: { host: '0.0.0.0', port: 19095 },
+    advertised: { host: 'engine.example', port: 80 },
+    brokerIds: [{ first: 3000, last: 3000 }],
+    controllers: [{ host: 'c-1', port: 9093 }],
+    interBrokerListener: 'INTERNAL',
+    followerTimeoutMs: 0
+  })
   t.strictSame(config.sidecar, {
     enabled: true,
     listenHost: '0.0.0.0',

@@ -32,6 +32,18 @@ test('no more is kept than was allowed', async t => {
   t.equal(memory.take(1025 * KIB).length, 1025 * KIB)
 })
 
+test('small pieces make room for a larger one, and a small one keeps no larger one out', async t => {
+  const memory = new FrameMemory(2048 * KIB)
+  const [first, second, large] = [memory.take(512 * KIB), memory.take(512 * KIB), memory.take(1500 * KIB)]
+  memory.give(first)
+  memory.give(second)
+  memory.give(large)
+  t.equal(memory.freeBytes, 2048 * KIB)
+  t.equal(memory.take(1400 * KIB).buffer, large.buffer)
+  memory.give(memory.take(600 * KIB))
+  t.equal(memory.freeBytes, 1536 * KIB, 'one of the small ones is left')
+})
+
 test('memory that is given back twice is a defect; foreign and small memory is none of its business', async t => {
   const memory = new FrameMemory(4096 * KIB)
   const taken = memory.take(100 * KIB)

@@ -44,6 +44,7 @@ export class FakeLinkState implements LinkStateView {
       sourceTopicId: null,
       shadowTopicId: null,
       partitions: 1,
+      replicationFactor: null,
       configs: {},
       fault: null,
       endOffsets: null,

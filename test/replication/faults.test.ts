@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { test } from 'tap'
 import { Fetch } from '../../protocol/messages/fetch.ts'
+import { Metadata } from '../../protocol/messages/metadata.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
 import { LINK, oneBatch, ShadowPair, until } from '../support/shadow-pair.ts'
 
@@ -101,8 +102,8 @@ test('what goes wrong with a topic later stops it, and no other', async t => {
 
   const expected: Readonly<Record<string, { readonly code: string, readonly offset: number | null, readonly end: number }>> = {
     recreated: { code: 'SOURCE_TOPIC_RECREATED', offset: null, end: 10 },
-    truncated: { code: 'SOURCE_LOST_RECORDS', offset: 10, end: 10 },
-    rewritten: { code: 'SOURCE_LOST_RECORDS', offset: 10, end: 10 },
+    truncated: { code: 'SOURCE_LOST_RECORDS', offset: 6, end: 10 },
+    rewritten: { code: 'SOURCE_LOST_RECORDS', offset: 6, end: 10 },
     overtaken: { code: 'SOURCE_OVERTOOK', offset: 10, end: 10 },
     'foreign-idle': { code: 'FOREIGN_WRITE', offset: 10, end: 11 },
     'foreign-busy': { code: 'FOREIGN_WRITE', offset: 10, end: 13 }
@@ -150,4 +151,18 @@ test('a batch that was only damaged on the way is asked for again', async t => {
   await pair.untilSame('a')
   await pair.untilSame('b')
   t.equal(left.size, 0)
+})
+
+test('a shadow topic that brokers do not show for a moment is not taken for deleted', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'busy')
+  pair.write('busy', 0, 10)
+  const engine = pair.startEngine()
+  await pair.untilSame('busy')
+  let isHidden = true
+  pair.shadow.onRequest(Metadata, () => ({ transform: response => ({ ...response, topics: response.topics.filter(({ name }) => !isHidden || name !== 'busy') }) }))
+  await until('it is missed', async () => (await engine.topic('busy'))?.problem === 'the shadow cluster does not show the topic')
+  isHidden = false
+  await until('it is there again', async () => (await engine.topic('busy'))?.problem === null)
+  t.match(await engine.topic('busy'), { state: 'ACTIVE', fault: null })
 })

@@ -38,6 +38,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     created: true,
     shadowTopicId: null,
     partitions: 3,
+    replicationFactor: null,
     configs: { 'retention.ms': '1000' },
     fault: null,
     endOffsets: null,

@@ -70,6 +70,19 @@ test('the end of leadership ends a write that is tried again, and all after it',
   t.same(keys(), [])
 })
 
+test('what waits goes out as one batch, as long as it is no large one', async t => {
+  const { broker, writer } = await setUp(t)
+  let appends = 0
+  broker.onRequest(Produce, () => {
+    appends++
+    return 'pass'
+  })
+  t.same(await Promise.all(Array.from({ length: 500 }, (_, index) => writer.write([removal(`link-${index}`)]))), Array.from({ length: 500 }, (_, index) => index + 1))
+  t.equal(appends, 1)
+  await Promise.all(Array.from({ length: 3 }, (_, index) => writer.write([removal(`${index}${'x'.repeat(300_000)}`)])))
+  t.equal(appends, 4)
+})
+
 test('nothing is no change', async t => {
   const { writer } = await setUp(t)
   await t.rejects(writer.write([]), { code: 'INVARIANT' })

@@ -64,6 +64,12 @@ export interface BrokerEngineOptions {
   readonly shadowDial?: Dial
   /** Where the shadow's brokers fetch from; without it, links are in append mode produce. */
   readonly shadowLeader?: HostPort
+  /** What the brokers are told, where that is another address. */
+  readonly advertised?: HostPort
+  /** See ShadowLeaderConfig. */
+  readonly followerTimeoutMs?: number
+  /** The way to sources and to the shadow's controllers. */
+  readonly dial?: Dial
   readonly logger?: Logger
 }
 
@@ -85,20 +91,22 @@ export class BrokerEngine {
     return started
   }
 
-  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, logger = silentLogger }: BrokerEngineOptions) {
+  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = silentLogger }: BrokerEngineOptions) {
     const isUnreal = (nodeId: number): boolean => this.state.state?.shadowLeaders.has(nodeId) === true
     this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, isUnreal, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
       config: {
         engine: { enabled: true, maxBufferedBytes: 32 * 1024 * 1024, sessionTimeoutMs, appendConnections: 2 },
-        shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: shadowLeader, brokerIds: [{ first: 3000, last: 3009 }], controllers: [], interBrokerListener: null },
+        shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: advertised ?? shadowLeader, brokerIds: [{ first: 3000, last: 3009 }], controllers: [], interBrokerListener: null, followerTimeoutMs },
+        sidecar: { enabled: false, nodeIds: [] },
         admin: { enabled: false, listen: { host: '127.0.0.1', port: 0 }, advertised: { host: '127.0.0.1', port: 0 }, allowRemote: false },
         links: []
       },
       cluster: this.cluster,
       state: this.state,
-      logger
+      logger,
+      ...(dial === undefined ? {} : { dial })
     })
   }
 

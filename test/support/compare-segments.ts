@@ -1,22 +1,8 @@
-/**
- * Compares what two brokers have on disk for a partition, byte by byte. It knows the format of segment files in its own words, and
- * nothing of the product: the exactness of the copy is not proven with the code that made it.
- *
- *   0         8        12                     16             length + 12
- *   │ base    │ length │ partition            │ magic, CRC,  │ next batch
- *   │ offset  │        │ leader epoch         │ records ...  │
- *                      └─ each broker's own ──┘
- */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** Compares what two brokers have on disk for a partition, byte by byte but for what is each broker's own. */
+import { storedBatches, storedRecords, type StoredBatch, type StoredRecord } from './segment-files.ts'
 
-const LENGTH_AT = 8
-const OVERHEAD_BYTES = 12
 const EPOCH_AT = 12
 const EPOCH_END = 16
-const MAGIC_AT = 16
-const LAST_OFFSET_DELTA_AT = 23
-const HEADER_BYTES = 61
 const SHOWN_BYTES = 16
 
 export interface SegmentComparison {
@@ -31,65 +17,90 @@ export interface SegmentComparison {
   readonly difference: string | null
 }
 
-interface Batch {
-  readonly baseOffset: bigint
-  readonly bytes: Buffer
-}
-
 /**
  * Compares the batches of two partition folders; where segments begin and end is each broker's own affair. Both replicas must have written everything.
+ * What ends before `fromOffset`, where both logs start, is left out: when its segment is deleted is each broker's own affair too.
  * @throws {Error} for a file that is not whole batches.
  */
-export function compareSegments (folder: string, otherFolder: string): SegmentComparison {
-  const batches = readFolder(folder)
-  const others = readFolder(otherFolder)
+export function compareSegments (folder: string, otherFolder: string, fromOffset = 0): SegmentComparison {
+  const batches = storedBatches(folder)
+  const others = storedBatches(otherFolder)
   let count = 0
   let bytes = 0
   let startOffset: number | null = null
   let endOffset: number | null = null
   const result = (difference: string | null): SegmentComparison => ({ batches: count, bytes, startOffset, endOffset, difference })
   for (;;) {
-    const batch = next(batches)
-    const other = next(others)
+    const batch = next(batches, fromOffset)
+    const other = next(others, fromOffset)
     if (batch === null && other === null) return result(null)
     if (batch === null || other === null) {
       const more = batch ?? other
       return result(`${batch === null ? folder : otherFolder} ends before the batch at ${more?.baseOffset}`)
     }
-    const at = differenceOf(batch.bytes, other.bytes)
+    const at = differenceOf(batch, other)
     if (at !== null) return result(`the batches at ${batch.baseOffset} and ${other.baseOffset} differ at byte ${at}: ${shown(batch.bytes, at)} and ${shown(other.bytes, at)}`)
     count++
     bytes += batch.bytes.length
-    startOffset ??= Number(batch.baseOffset)
-    endOffset = Number(batch.baseOffset) + batch.bytes.readInt32BE(LAST_OFFSET_DELTA_AT) + 1
+    startOffset ??= batch.baseOffset
+    endOffset = batch.lastOffset + 1
   }
 }
 
-function next (batches: Generator<Batch, void>): Batch | null {
-  const result = batches.next()
-  return result.done === true ? null : result.value
+export interface CleanedComparison {
+  /** How many records are in both. */
+  readonly common: number
+  /** How many are in one of them only. */
+  readonly single: number
+  readonly difference: string | null
 }
 
-function * readFolder (folder: string): Generator<Batch, void> {
-  // The names are base offsets of 20 digits: in order of the alphabet, they are in order.
-  for (const name of readdirSync(folder).filter(file => file.endsWith('.log')).sort()) {
-    const file = join(folder, name)
-    const content = readFileSync(file)
-    for (let at = 0; at < content.length;) {
-      const bytes = content.subarray(at, at + OVERHEAD_BYTES + (at + OVERHEAD_BYTES <= content.length ? content.readInt32BE(at + LENGTH_AT) : HEADER_BYTES))
-      if (bytes.length < HEADER_BYTES || content.length - at < OVERHEAD_BYTES + content.readInt32BE(at + LENGTH_AT)) throw new Error(`${file} does not end with a whole batch: ${content.length - at} bytes are left`)
-      if (bytes.readInt8(MAGIC_AT) !== 2) throw new Error(`${file} has magic ${bytes.readInt8(MAGIC_AT)} at ${at}`)
-      yield { baseOffset: bytes.readBigInt64BE(0), bytes }
-      at += bytes.length
-    }
+/**
+ * Compares two replicas of a compacted partition that were cleaned apart: what both have is the same, and of every key both have
+ * the latest record, or no record any more where that deletes it.
+ */
+export function compareCleanedSegments (folder: string, otherFolder: string): CleanedComparison {
+  const [mine, theirs] = [recordsOf(folder), recordsOf(otherFolder)]
+  let common = 0
+  for (const [offset, record] of mine) {
+    const other = theirs.get(offset)
+    if (other === undefined) continue
+    if (other.text !== record.text) return { common, single: 0, difference: `the records at offset ${offset} differ` }
+    common++
+  }
+  const single = mine.size + theirs.size - 2 * common
+  const [latest, others] = [latestByKey(mine.values()), latestByKey(theirs.values())]
+  for (const key of new Set([...latest.keys(), ...others.keys()])) {
+    const [one, other] = [latest.get(key), others.get(key)]
+    if (one?.offset !== other?.offset) return { common, single, difference: `the latest record of key ${key} is at offset ${one?.offset ?? 'none'} and ${other?.offset ?? 'none'}` }
+  }
+  return { common, single, difference: null }
+}
+
+function recordsOf (folder: string): Map<number, StoredRecord> {
+  return new Map([...storedBatches(folder)].flatMap(batch => storedRecords(batch).map(record => [record.offset, record])))
+}
+
+function latestByKey (records: Iterable<StoredRecord>): Map<string, StoredRecord> {
+  const latest = new Map<string, StoredRecord>()
+  for (const record of records) if (record.key !== null) latest.set(record.key, record)
+  for (const [key, { isDeletion }] of latest) if (isDeletion) latest.delete(key)
+  return latest
+}
+
+function next (batches: Generator<StoredBatch, void>, fromOffset: number): StoredBatch | null {
+  for (;;) {
+    const result = batches.next()
+    if (result.done === true) return null
+    if (result.value.lastOffset >= fromOffset) return result.value
   }
 }
 
-/** Where two batches differ first; null when they are the same but for the epoch. */
-function differenceOf (left: Buffer, right: Buffer): number | null {
-  if (left.subarray(0, EPOCH_AT).equals(right.subarray(0, EPOCH_AT)) && left.subarray(EPOCH_END).equals(right.subarray(EPOCH_END))) return null
+/** Where two batches differ first; null when they are the same but for the epoch, which the older formats do not have. */
+function differenceOf ({ bytes: left, magic }: StoredBatch, { bytes: right }: StoredBatch): number | null {
+  if (left.subarray(0, EPOCH_AT).equals(right.subarray(0, EPOCH_AT)) && left.subarray(EPOCH_END).equals(right.subarray(EPOCH_END)) && (magic === 2 || left.equals(right))) return null
   for (let at = 0; at < left.length; at++) {
-    if ((at < EPOCH_AT || at >= EPOCH_END) && left[at] !== right[at]) return at
+    if ((magic < 2 || at < EPOCH_AT || at >= EPOCH_END) && left[at] !== right[at]) return at
   }
   return left.length
 }

@@ -142,7 +142,7 @@ export class ScriptedSource {
       }
       const key = `${target.topic}/${target.partition}`
       if (taken.has(key)) continue
-      if (this.budget.freeBytes === 0) {
+      if (this.budget.isShort) {
         this.budget.whenFreed(() => this.#schedule())
         break
       }

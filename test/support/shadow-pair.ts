@@ -51,6 +51,7 @@ export class RunningEngine {
       config: {
         engine: { enabled: true, maxBufferedBytes, sessionTimeoutMs, appendConnections: 2 },
         shadowLeader: null,
+        sidecar: { enabled: false, nodeIds: [] },
         admin: { enabled: true, listen: { host: '127.0.0.1', port: 1 }, advertised: { host: '127.0.0.1', port: 1 }, allowRemote: false },
         links
       },

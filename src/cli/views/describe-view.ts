@@ -3,6 +3,7 @@ import { formatDuration } from '../../config/duration.ts'
 import { linkDocument, parseLinkDocument, type LinkConfig } from '../../config/link-config.ts'
 import { formatHostPort } from '../../net/host-port.ts'
 import type { LinkStatus } from '../../replication/link-service.ts'
+import { formatAppendMode } from './append-mode.ts'
 import { printable } from './printable.ts'
 import { formatSection, formatTable } from './table.ts'
 
@@ -15,7 +16,7 @@ export interface DescribeSections {
 export function describeJson (link: LinkStatus, { overview, client, topics }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
-    ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
+    ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
     ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {})
   }
@@ -36,7 +37,7 @@ function configOf (link: LinkStatus): LinkConfig {
 }
 
 function overviewRows (link: LinkStatus): string {
-  return formatTable([['NAME', link.name], ['UID', link.uid], ['STATE', link.state], ['APPEND MODE', link.appendMode], ['CREATED AT', link.createdAt]])
+  return formatTable([['NAME', link.name], ['UID', link.uid], ['STATE', link.state], ['APPEND MODE', formatAppendMode(link)], ['CREATED AT', link.createdAt]])
 }
 
 function clientRows (link: LinkStatus, { clientOptions: client }: LinkConfig): string {

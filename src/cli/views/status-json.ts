@@ -22,6 +22,7 @@ export function overviewJson (link: LinkStatus): Record<string, unknown> {
     id: link.uid,
     state: link.state,
     append_mode: link.appendMode,
+    append_mode_reason: link.appendModeReason,
     created_at: link.createdAt,
     source_cluster_id: link.sourceClusterId,
     source_reachable: link.source.reachable,

@@ -1,6 +1,7 @@
 /** A link's status as text, laid out as `rpk shadow status` does (facts/redpanda-contract.md §9.3). */
 import type { LinkStatus, PartitionStatus, TopicStatus } from '../../replication/link-service.ts'
 import { isWritable } from '../../state/topic-state.ts'
+import { formatAppendMode } from './append-mode.ts'
 import { maxLagSeconds } from './lag.ts'
 import { printable } from './printable.ts'
 import { formatAgo, formatBytes, formatCount, formatLag, UNKNOWN } from './quantities.ts'
@@ -27,6 +28,7 @@ function overviewRows (link: LinkStatus): string {
     ['NAME', link.name],
     ['UID', link.uid],
     ['STATE', link.state],
+    ['APPEND MODE', formatAppendMode(link)],
     ...(isFollowing(link) ? [['SOURCE', `${source}, last contact ${contactAgeMs === null ? 'never' : formatAgo(contactAgeMs)}`], ['LAG', formatLag(maxLagSeconds(link))]] : []),
     ['COPIED', formatBytes(link.copiedBytes)],
     ['BUFFERED', formatBytes(link.bufferedBytes)]

@@ -2,7 +2,7 @@ import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { WriteTxnMarkers } from '../../../protocol/messages/write-txn-markers.ts'
 import { BrokerError } from '../../errors.ts'
 import type { Cluster } from '../cluster.ts'
-import { askLeaders, type PartitionRow } from './ask-leaders.ts'
+import { askLeaders, type AskLeadersOptions, type PartitionRow } from './ask-leaders.ts'
 import type { RowOutcome } from './error-row.ts'
 
 /** A transaction that is open in a partition, by what the partition's leader knows of its producer. */
@@ -21,7 +21,8 @@ const MAX_VERSION = 1
  * row, in their order; repeating one that succeeded writes a further marker, which changes nothing for readers.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function abortTransactions (cluster: Cluster, rows: readonly OpenTransaction[], { signal }: { readonly signal: AbortSignal }): Promise<ReadonlyArray<PartitionRow & RowOutcome>> {
+export async function abortTransactions (cluster: Cluster, rows: readonly OpenTransaction[], options: AskLeadersOptions): Promise<ReadonlyArray<PartitionRow & RowOutcome>> {
+  const { signal } = options
   const answers = await askLeaders<OpenTransaction, RowOutcome>(cluster, rows, {
     ask: async (nodeId, led) => {
       const { body } = await cluster.request(WriteTxnMarkers, {
@@ -40,6 +41,6 @@ export async function abortTransactions (cluster: Cluster, rows: readonly OpenTr
       }))))
     },
     failed: outcome => outcome
-  }, { signal })
+  }, options)
   return answers.map((answer, index) => ({ topic: rows[index]?.topic ?? '', partition: rows[index]?.partition ?? -1, ...answer }))
 }

@@ -24,6 +24,15 @@ export interface PartitionAnswer<A> {
   readonly answer: A
 }
 
+/** Who leads a partition, for those who know it from elsewhere than the cluster's Metadata; null where nobody knows. */
+export type LeaderLookup = (row: PartitionRow) => PartitionView | null
+
+export interface AskLeadersOptions {
+  readonly signal: AbortSignal
+  /** Default: the cluster's metadata, which is refreshed when it is old. */
+  readonly leaderOf?: LeaderLookup
+}
+
 export interface AskLeaders<R extends PartitionRow, A extends RowOutcome> {
   /** Sends one request. No partition is in it twice. */
   readonly ask: (nodeId: number, rows: ReadonlyArray<LedRow<R>>) => Promise<ReadonlyArray<PartitionAnswer<A>>>
@@ -33,14 +42,15 @@ export interface AskLeaders<R extends PartitionRow, A extends RowOutcome> {
 
 /**
  * The answers in the order of the rows, and one for every row: a broker that fails makes its own rows fail and no others.
- * Metadata is refreshed afterwards when an answer says that it is old; the answer is what it is all the same.
+ * Metadata that was used is refreshed afterwards when an answer says that it is old; the answer is what it is all the same.
  * @throws {ShadowError} ABORTED, or CLUSTER_UNAVAILABLE when there is no metadata at all
  */
-export async function askLeaders<R extends PartitionRow, A extends RowOutcome> (cluster: Cluster, rows: readonly R[], { ask, failed }: AskLeaders<R, A>, { signal }: { readonly signal: AbortSignal }): Promise<A[]> {
+export async function askLeaders<R extends PartitionRow, A extends RowOutcome> (cluster: Cluster, rows: readonly R[], { ask, failed }: AskLeaders<R, A>, { signal, leaderOf }: AskLeadersOptions): Promise<A[]> {
   if (rows.length === 0) return []
-  const view = await viewFor(cluster, rows, signal)
+  const view = leaderOf === undefined ? await viewFor(cluster, rows, signal) : null
+  const lookUp = leaderOf ?? (({ topic, partition }) => partitionOf(view?.topics.get(topic), partition))
   const answers = new Array<A | undefined>(rows.length)
-  const requests = groupByLeader(view, rows, (index, code, what) => {
+  const requests = groupByLeader(view, lookUp, rows, (index, code, what) => {
     answers[index] = failed({ errorCode: code, error: new BrokerError(code, what) })
   })
   await Promise.all(requests.map(async ({ nodeId, indexes, led }) => {
@@ -60,7 +70,7 @@ export async function askLeaders<R extends PartitionRow, A extends RowOutcome> (
     })
   }))
   const complete = answers.map(answer => answer ?? failed(failedRow(new ShadowError('INVARIANT', 'a row was not asked for'))))
-  if (complete.some(({ errorCode }) => meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH)) {
+  if (view !== null && complete.some(({ errorCode }) => meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH)) {
     // The answers do not depend on it; a failure shows where metadata is needed next.
     await cluster.refresh({ signal }).catch(() => {})
     throwIfAborted(signal)
@@ -82,14 +92,14 @@ interface LeaderRequest<R extends PartitionRow> {
 }
 
 /** One request for each leader; a further one for each repetition of a partition, which a broker would refuse within one. */
-function groupByLeader<R extends PartitionRow> (view: ClusterView, rows: readonly R[], refuse: (index: number, code: number, what: string) => void): Array<LeaderRequest<R>> {
+function groupByLeader<R extends PartitionRow> (view: ClusterView | null, leaderOf: LeaderLookup, rows: readonly R[], refuse: (index: number, code: number, what: string) => void): Array<LeaderRequest<R>> {
   const requests = new Map<string, LeaderRequest<R>>()
   const seen = new Map<string, number>()
   rows.forEach((row, index) => {
-    const topic = view.topics.get(row.topic)
-    const leader = partitionOf(topic, row.partition)
+    const leader = leaderOf(row)
     const name = `${row.topic}-${row.partition}`
     if (leader === null) {
+      const topic = view?.topics.get(row.topic)
       refuse(index, topic === undefined || topic.errorCode === ErrorCodes.NONE ? ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION : topic.errorCode, `Metadata ${name}`)
       return
     }

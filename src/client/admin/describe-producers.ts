@@ -1,7 +1,7 @@
 import { DescribeProducers } from '../../../protocol/messages/describe-producers.ts'
 import { BrokerError } from '../../errors.ts'
 import type { Cluster } from '../cluster.ts'
-import { askLeaders, byTopic, type PartitionRow } from './ask-leaders.ts'
+import { askLeaders, byTopic, type AskLeadersOptions, type PartitionRow } from './ask-leaders.ts'
 import type { RowOutcome } from './error-row.ts'
 
 export interface ProducerState {
@@ -23,7 +23,8 @@ export interface PartitionProducers extends PartitionRow, RowOutcome {
  * The producers that partitions know (KIP-664, brokers from 2.8 on); one answer for every row, in their order.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function describeProducers (cluster: Cluster, partitions: readonly PartitionRow[], { signal }: { readonly signal: AbortSignal }): Promise<readonly PartitionProducers[]> {
+export async function describeProducers (cluster: Cluster, partitions: readonly PartitionRow[], options: AskLeadersOptions): Promise<readonly PartitionProducers[]> {
+  const { signal } = options
   const answers = await askLeaders<PartitionRow, RowOutcome & { readonly producers: readonly ProducerState[] }>(cluster, partitions, {
     ask: async (nodeId, led) => {
       const { body } = await cluster.request(DescribeProducers, {
@@ -47,6 +48,6 @@ export async function describeProducers (cluster: Cluster, partitions: readonly 
       })))
     },
     failed: outcome => ({ ...outcome, producers: [] })
-  }, { signal })
+  }, options)
   return answers.map((answer, index) => ({ topic: partitions[index]?.topic ?? '', partition: partitions[index]?.partition ?? -1, ...answer }))
 }

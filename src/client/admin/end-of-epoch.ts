@@ -1,6 +1,6 @@
 import { OffsetForLeaderEpoch } from '../../../protocol/messages/offset-for-leader-epoch.ts'
 import type { Cluster } from '../cluster.ts'
-import { askLeaders, byTopic, type PartitionRow } from './ask-leaders.ts'
+import { askLeaders, byTopic, type AskLeadersOptions, type PartitionRow } from './ask-leaders.ts'
 import type { RowOutcome } from './error-row.ts'
 
 export interface EpochEnd extends PartitionRow, RowOutcome {
@@ -18,7 +18,8 @@ const CONSUMER_REPLICA_ID = -1
  * Where a leader epoch ends in the logs of partitions (KIP-279), by their leaders; one answer for every row, in their order.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function endOfEpoch (cluster: Cluster, rows: readonly PartitionRow[], leaderEpoch: number, { signal }: { readonly signal: AbortSignal }): Promise<readonly EpochEnd[]> {
+export async function endOfEpoch (cluster: Cluster, rows: readonly PartitionRow[], leaderEpoch: number, options: AskLeadersOptions): Promise<readonly EpochEnd[]> {
+  const { signal } = options
   const answers = await askLeaders<PartitionRow, Omit<EpochEnd, 'topic' | 'partition'>>(cluster, rows, {
     ask: async (nodeId, led) => {
       const { body } = await cluster.request(OffsetForLeaderEpoch, {
@@ -30,6 +31,6 @@ export async function endOfEpoch (cluster: Cluster, rows: readonly PartitionRow[
       })))
     },
     failed: outcome => ({ ...outcome, leaderEpoch: -1, endOffset: -1 })
-  }, { signal })
+  }, options)
   return answers.map((answer, index) => ({ topic: rows[index]?.topic ?? '', partition: rows[index]?.partition ?? -1, ...answer }))
 }

@@ -29,6 +29,8 @@ export interface ShadowCreation {
 export interface CreatedTopic {
   /** Null where the shadow cluster has no topic ids. */
   readonly topicId: string | null
+  /** See TopicRecord. */
+  readonly replicationFactor?: number
 }
 
 /** The topic when it is what this link would have made, and empty; in words why not otherwise. */
@@ -76,6 +78,8 @@ export interface AppendMode {
   failOver (topic: ShadowTopic, opening: Opening): Promise<void>
   /** The brokers whose replicas of a partition are the copy, each of which `verify` reads; null for the one that its leader shows. */
   replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null
+  /** How many topics are created, grown and compared with their sources at a time. */
+  readonly concurrentTopics: number
   /** How many topics are failed over at a time. */
   readonly concurrentFailovers: number
   /** How much fetched data is held at the moment. */

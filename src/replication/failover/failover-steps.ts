@@ -4,7 +4,7 @@ import { messageOf, ShadowError } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
 
-const RETRY = { baseMs: 100, maxMs: 2000 }
+const RETRY = { baseMs: 20, maxMs: 2000 }
 
 export class FailoverSteps {
   readonly #topic: ShadowTopic
@@ -41,9 +41,12 @@ export class FailoverSteps {
     return result
   }
 
-  log (logger: Logger): void {
+  /** Returns how long each step took, by its label, and all together. */
+  log (logger: Logger): Readonly<Record<string, number>> {
     const { link, topic } = this.#topic.record
-    logger.info({ link, topic, ...this.#tookMs, totalMs: Math.round(this.#options.now() - this.#startedAtMs) }, `topic ${topic} is ${this.#isPromotion ? 'promoted' : 'failed over'} and writable`)
+    const tookMs = { ...this.#tookMs, totalMs: Math.round(this.#options.now() - this.#startedAtMs) }
+    logger.info({ link, topic, ...tookMs }, `topic ${topic} is ${this.#isPromotion ? 'promoted' : 'failed over'} and writable`)
+    return tookMs
   }
 }
 

@@ -26,6 +26,8 @@ export interface BarrierOptions {
   readonly now: () => number
   /** Moves the controller's next block past an id, where that can be asked for; elsewhere it does nothing. */
   readonly skipBlocks?: (producerId: number, signal: AbortSignal) => Promise<void>
+  /** The brokers that are alive, where the metadata log tells; null where it does not: the cluster's metadata is then asked for, of all its topics. */
+  readonly liveBrokers?: () => readonly number[] | null
 }
 
 export class ProducerIdBarrier {
@@ -75,8 +77,11 @@ export class ProducerIdBarrier {
    * @throws {KafkaError} when that is not certain
    */
   async ensureNoted (signal: AbortSignal): Promise<void> {
+    if (this.#highestCopied < 0) return
     // Brokers may have joined, and what was handed out before says nothing about a broker that restarted with an old block.
-    await this.#options.shadow.refresh({ signal })
+    const { shadow, liveBrokers } = this.#options
+    const live = liveBrokers?.() ?? null
+    if (live === null || live.some(nodeId => shadow.lastView?.brokers.has(nodeId) !== true)) await shadow.refresh({ signal })
     this.#handedOut.clear()
     await this.#raise(this.#highestCopied, signal)
   }
@@ -101,10 +106,10 @@ export class ProducerIdBarrier {
   /** Uses up ids on every live broker until each is above `producerId`. */
   async #raise (producerId: number, signal: AbortSignal): Promise<void> {
     if (producerId < 0) return
-    const { brokers } = await this.#options.shadow.view({ signal })
-    if (brokers.size === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
-    if ([...brokers.keys()].some(nodeId => (this.#handedOut.get(nodeId) ?? -1) <= producerId)) await this.#options.skipBlocks?.(producerId, signal)
-    await Promise.all([...brokers.keys()].map(nodeId => this.#raiseBroker(nodeId, producerId, signal)))
+    const brokers = this.#options.liveBrokers?.() ?? [...(await this.#options.shadow.view({ signal })).brokers.keys()]
+    if (brokers.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
+    if (brokers.some(nodeId => (this.#handedOut.get(nodeId) ?? -1) <= producerId)) await this.#options.skipBlocks?.(producerId, signal)
+    await Promise.all(brokers.map(nodeId => this.#raiseBroker(nodeId, producerId, signal)))
   }
 
   async #raiseBroker (nodeId: number, producerId: number, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,14 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
-import { alterTopicConfigs } from '../../client/admin/alter-topic-configs.ts'
-import type { Cluster } from '../../client/cluster.ts'
 import { BrokerError } from '../../errors.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
 import { failoverConfigs } from '../link/topic-configs.ts'
 
+/** Null sets a config back to its default. */
+export type AlterConfigs = (topic: string, changes: ReadonlyMap<string, string | null>) => Promise<void>
+
 export interface RestoreOptions {
-  readonly shadow: Cluster
-  readonly signal: AbortSignal
+  /** Changes configs of a topic of the shadow cluster, all or none. @throws {BrokerError} what that has against it */
+  readonly alter: AlterConfigs
   /** The configs that the topic has because it is a shadow. */
   readonly shadowing: Readonly<Record<string, string>>
 }
@@ -16,28 +17,28 @@ export interface RestoreOptions {
  * Sets the source's configs. What the shadow cluster refuses goes back to its default, one by one, and is reported: a topic must
  * not keep forever what was only meant for shadowing.
  */
-export async function restoreConfigs (topic: ShadowTopic, { shadow, signal, shadowing }: RestoreOptions): Promise<Record<string, string>> {
+export async function restoreConfigs (topic: ShadowTopic, { alter, shadowing }: RestoreOptions): Promise<Record<string, string>> {
   const changes = failoverConfigs(topic.record.configs, shadowing)
   try {
-    await alterTopicConfigs(shadow, topic.topic, changes, { signal })
+    await alter(topic.topic, changes)
     return {}
   } catch (error) {
     if (!isRefusal(error)) throw error
   }
   const refused: Record<string, string> = {}
   for (const [name, value] of changes) {
-    const reason = await refusalOf(shadow, topic.topic, name, value, signal)
+    const reason = await refusalOf(alter, topic.topic, name, value)
     if (reason === null) continue
     refused[name] = `${value ?? 'the default'}: ${reason}`
-    if (value !== null) await refusalOf(shadow, topic.topic, name, null, signal)
+    if (value !== null) await refusalOf(alter, topic.topic, name, null)
   }
   return refused
 }
 
 /** Sets one config; the shadow cluster's reason if it refuses. */
-async function refusalOf (shadow: Cluster, topic: string, name: string, value: string | null, signal: AbortSignal): Promise<string | null> {
+async function refusalOf (alter: AlterConfigs, topic: string, name: string, value: string | null): Promise<string | null> {
   try {
-    await alterTopicConfigs(shadow, topic, new Map([[name, value]]), { signal })
+    await alter(topic, new Map([[name, value]]))
     return null
   } catch (error) {
     if (!isRefusal(error)) throw error

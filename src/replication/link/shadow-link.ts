@@ -41,7 +41,7 @@ export interface ShadowLinkOptions {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   /** The other link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
-  /** A topic has become writable. */
+  /** A topic has become writable, or nothing new is shadowed any more. */
   readonly onOpened: () => void
   readonly logger: Logger
   readonly now: () => number
@@ -323,6 +323,7 @@ export class ShadowLink implements TopicHost, AppendHost {
         await this.write([{ kind: 'link', name: this.name, value: this.#record }])
       }
       await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
+      this.#options.onOpened()
       return
     }
     await this.#failOver(this.#owned(name))
@@ -394,6 +395,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       this.#record = { ...this.#record, failedOverAt: wallClock().toISOString() }
       await this.write([{ kind: 'link', name: this.name, value: this.#record }])
       logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
+      this.#options.onOpened()
     } catch (error) {
       if (!isAborted(signal)) logger.warn({ link: this.name, err: error }, `the promotion of link ${this.name} could not go on: ${messageOf(error)}`)
     }

@@ -19,9 +19,10 @@ import { carriedConfigs, driftOf } from './topic-configs.ts'
 import type { AppendMode, CreatedTopic } from '../append/append-mode.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
-const CONCURRENT_TOPICS = 8
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
+/** A broker that was busy with something else may not show a topic that was just created for as long as its session lasts (9 s by default). */
+const GONE_AFTER_MS = 10_000
 
 /** What the link is to this task. */
 export interface TopicSyncHost {
@@ -58,8 +59,10 @@ export interface SyncResult {
 
 export class TopicSync {
   readonly #host: TopicSyncHost
-  #supported: ReadonlySet<string> | null = null
+  #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
+  /** Since when shadow topics are not shown, in milliseconds since 1970. */
+  readonly #missingSince = new Map<string, number>()
 
   constructor (host: TopicSyncHost) {
     this.#host = host
@@ -118,7 +121,7 @@ export class TopicSync {
         }
       }
     }
-    await Promise.all(Array.from({ length: CONCURRENT_TOPICS }, worker))
+    await Promise.all(Array.from({ length: Math.min(waiting.length, this.#host.mode.concurrentTopics) }, worker))
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
@@ -137,6 +140,7 @@ export class TopicSync {
       shadowTopicId: null,
       created: false,
       partitions: topic.partitions.length,
+      replicationFactor: null,
       configs: carriedConfigs(configs, options),
       fault: null,
       handingOver: false,
@@ -193,7 +197,7 @@ export class TopicSync {
         return
       } else throw error
     }
-    await topic.update({ created: true, shadowTopicId: created.topicId })
+    await topic.update({ created: true, shadowTopicId: created.topicId, replicationFactor: created.replicationFactor ?? null })
     topic.problem = null
     topic.copy(record.partitions)
   }
@@ -208,9 +212,11 @@ export class TopicSync {
     }
     const shadow = shadowView.topics.get(record.topic)
     if (shadow === undefined || shadow.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) {
-      if (await this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
+      if (this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
+      else topic.problem = 'the shadow cluster does not show the topic'
       return false
     }
+    this.#missingSince.delete(record.topic)
     if (shadow.topicId !== null && record.shadowTopicId !== null && shadow.topicId !== record.shadowTopicId) {
       this.#fault(topic, 'SHADOW_TOPIC_GONE', `the shadow topic was deleted and made anew: its id is ${shadow.topicId}, and was ${record.shadowTopicId}`)
       return false
@@ -229,13 +235,12 @@ export class TopicSync {
     return topic.isCopying
   }
 
-  /** A topic that one view lacks may only be missing in what one broker knows. */
-  async #isGone ({ topic }: TopicRecord): Promise<boolean> {
-    for (let view = 0; view < VIEWS_OF_A_DECREASE; view++) {
-      const { topics } = await this.#host.shadow.refresh({ signal: this.#host.signal })
-      if (topics.has(topic)) return false
-    }
-    return true
+  /** A topic that a view lacks may only be missing in what one broker knows by then. */
+  #isGone ({ topic }: TopicRecord): boolean {
+    const now = this.#host.wallClock().getTime()
+    const since = this.#missingSince.get(topic)
+    if (since === undefined) this.#missingSince.set(topic, now)
+    return since !== undefined && now - since >= GONE_AFTER_MS
   }
 
   async #followPartitions (topic: ShadowTopic, source: TopicView, shadow: TopicView): Promise<void> {
@@ -276,13 +281,19 @@ export class TopicSync {
     await alterTopicConfigs(shadow, name, drift, { signal })
   }
 
-  /** The names of topic configs that the shadow cluster knows. */
+  /** The names of topic configs that the shadow cluster knows. Many topics ask at once, and share one question. */
   async #supportedConfigs (): Promise<ReadonlySet<string>> {
-    if (this.#supported !== null) return this.#supported
+    this.#supported ??= this.#askSupported().catch((error: unknown) => {
+      this.#supported = null
+      throw error
+    })
+    return await this.#supported
+  }
+
+  async #askSupported (): Promise<ReadonlySet<string>> {
     const entries = (await describeTopicConfigs(this.#host.shadow, [STATE_TOPIC], { signal: this.#host.signal })).get(STATE_TOPIC)
     if (entries === undefined || entries instanceof BrokerError) throw entries ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${STATE_TOPIC}`)
-    this.#supported = new Set(entries.keys())
-    return this.#supported
+    return new Set(entries.keys())
   }
 
   /** What a topic's configs must be while it is a shadow. */

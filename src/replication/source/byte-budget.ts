@@ -1,3 +1,6 @@
+/** What an answer should have room for at the least, as a part of the limit: what is freed little by little would be filled by ever smaller ones. */
+const LEAST_SHARE = 1 / 16
+
 /** How many bytes of fetched data one link may hold. */
 export class ByteBudget {
   readonly limitBytes: number
@@ -17,6 +20,11 @@ export class ByteBudget {
     return Math.max(0, this.limitBytes - this.#usedBytes)
   }
 
+  /** True when too little is left to fetch anything. */
+  get isShort (): boolean {
+    return this.freeBytes < Math.max(1, Math.floor(this.limitBytes * LEAST_SHARE))
+  }
+
   /** May go past the limit: a broker answers with one whole batch, however large, and it has arrived by then. */
   take (bytes: number): void {
     this.#usedBytes += bytes
@@ -24,7 +32,7 @@ export class ByteBudget {
 
   give (bytes: number): void {
     this.#usedBytes -= bytes
-    if (this.freeBytes === 0) return
+    if (this.isShort) return
     const waiters = this.#waiters
     this.#waiters = []
     for (const wake of waiters) wake()
@@ -35,7 +43,7 @@ export class ByteBudget {
     return this.#waiters.length > 0
   }
 
-  /** Calls back once, when something has been given back. */
+  /** Calls back once, when enough has been given back. */
   whenFreed (wake: () => void): void {
     this.#waiters.push(wake)
     for (const reclaim of this.#reclaimers) reclaim()

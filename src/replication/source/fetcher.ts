@@ -3,7 +3,7 @@
  * that nobody waits for those who wait for data:
  *
  *   catch-up   partitions that are known to be behind: no waiting, large answers
- *   tail       partitions that are level: a long poll that any of them ends
+ *   tail       partitions that are level: a long poll that any of them ends, in a session (KIP-227)
  *   slow       partitions whose appends are slow: small answers, because a batch that waits keeps its whole answer in memory
  */
 import { ErrorCodes, errorName, meansStaleMetadata } from '../../../protocol/errors/codes.ts'
@@ -21,10 +21,9 @@ import { HeldBytes, type ByteBudget } from './byte-budget.ts'
 import type { FetchTarget } from './fetch-target.ts'
 import { Lanes, type Lane } from './lane.ts'
 import { knownLeader } from './leader.ts'
+import { SourceSession, type FetchedRow } from './source-session.ts'
 
 type LaneKind = 'catch-up' | 'tail' | 'slow'
-
-type FetchedRow = ResponseOf<typeof Fetch>['responses'][number]['partitions'][number]
 
 const LANES: readonly LaneKind[] = ['catch-up', 'tail', 'slow']
 
@@ -52,6 +51,9 @@ export interface FetcherOptions {
   readonly onTopicIdUnknown: (target: FetchTarget) => void
 }
 
+/** The session is over, or was another broker's: all is told again. */
+const SESSION_ERRORS: readonly number[] = [ErrorCodes.FETCH_SESSION_ID_NOT_FOUND, ErrorCodes.INVALID_FETCH_SESSION_EPOCH, ErrorCodes.FETCH_SESSION_TOPIC_ID_ERROR]
+
 interface Request {
   readonly targets: readonly FetchTarget[]
   /** What each target was asked for: it may move on before the answer comes. */
@@ -64,6 +66,7 @@ export class Fetcher {
   readonly #lanes = new Lanes<LaneKind, FetchTarget>(lane => this.#begin(lane))
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #attempts = new WeakMap<FetchTarget, number>()
+  readonly #sessions = new WeakMap<Lane<LaneKind, FetchTarget>, SourceSession>()
   #isRefreshing = false
 
   constructor (options: FetcherOptions) {
@@ -90,7 +93,7 @@ export class Fetcher {
   #begin (lane: Lane<LaneKind, FetchTarget>): Promise<void> | null {
     const { budget, signal } = this.#options
     if (signal.aborted) return null
-    if (budget.freeBytes === 0) {
+    if (budget.isShort) {
       // Nobody is asked to give up memory for those who have changed their mind.
       for (const target of lane.waiting) if (!target.wantsFetch(Infinity)) lane.waiting.delete(target)
       if (lane.waiting.size === 0) return null
@@ -124,6 +127,8 @@ export class Fetcher {
 
   async #send (lane: Lane<LaneKind, FetchTarget>, request: Request): Promise<void> {
     const { source, client, signal, budget, obstacle } = this.#options
+    const session = lane.kind === 'tail' ? this.#sessionOf(lane) : null
+    const isIncremental = session?.isKept === true
     let answer
     try {
       const reason = obstacle()
@@ -131,7 +136,7 @@ export class Fetcher {
         this.#failed(request, reason)
         return
       }
-      answer = await source.request(Fetch, version => this.#body(request, lane, version), lane.nodeId, {
+      answer = await source.request(Fetch, version => this.#body(request, lane, version, session), lane.nodeId, {
         purpose: 'fetch',
         lane: LANES.indexOf(lane.kind),
         signal,
@@ -139,24 +144,41 @@ export class Fetcher {
         // Ids are used for all topics of a request or for none.
         ...(request.targets.every(target => target.sourceTopicId !== null) ? {} : { maxVersion: EPOCH_VERSION })
       })
+    } catch (error) {
+      session?.lost()
+      throw error
     } finally {
       budget.give(request.maxBytes)
     }
     if (signal.aborted) return
     // Another cluster may have been seen meanwhile.
     const reason = obstacle()
+    const { errorCode } = answer.body
+    if (reason !== null || errorCode !== ErrorCodes.NONE) session?.lost()
     if (reason !== null) {
       this.#failed(request, reason)
       return
     }
-    if (answer.body.errorCode !== 0) {
-      this.#failed(request, `the source answered a fetch with ${errorName(answer.body.errorCode)}`)
+    if (isIncremental && SESSION_ERRORS.includes(errorCode)) {
+      for (const target of request.targets) target.fetching = false
+      for (const target of request.targets) this.wake(target)
       return
     }
-    this.#dispatch(request, answer.body)
+    if (errorCode !== ErrorCodes.NONE) {
+      this.#failed(request, `the source answered a fetch with ${errorName(errorCode)}`)
+      return
+    }
+    session?.answered(answer.body)
+    this.#dispatch(request, answer.body, session)
   }
 
-  #body (request: Request, lane: Lane<LaneKind, FetchTarget>, version: number): RequestInput<typeof Fetch> {
+  #sessionOf (lane: Lane<LaneKind, FetchTarget>): SourceSession {
+    let session = this.#sessions.get(lane)
+    if (session === undefined) this.#sessions.set(lane, session = new SourceSession())
+    return session
+  }
+
+  #body (request: Request, lane: Lane<LaneKind, FetchTarget>, version: number, session: SourceSession | null): RequestInput<typeof Fetch> {
     const { client } = this.#options
     const byTopic = new Map<string, Array<RequestInput<typeof Fetch>['topics'][number]['partitions'][number]>>()
     const ids = new Map<string, string>()
@@ -175,16 +197,17 @@ export class Fetcher {
         ...(version >= EPOCH_VERSION ? { lastFetchedEpoch: target.lastFetchedEpoch } : {})
       })
     })
+    const topics = [...byTopic].map(([topic, partitions]) => ({ topic, topicId: ids.get(topic) ?? ZERO_UUID, partitions }))
     return {
       maxWaitMs: lane.kind === 'catch-up' ? 0 : client.fetchWaitMaxMs,
       minBytes: lane.kind === 'catch-up' ? 1 : client.fetchMinBytes,
       maxBytes: request.maxBytes,
       isolationLevel: 0,
-      topics: [...byTopic].map(([topic, partitions]) => ({ topic, topicId: ids.get(topic) ?? ZERO_UUID, partitions }))
+      ...(session === null ? { topics } : session.ask(topics))
     }
   }
 
-  #dispatch (request: Request, body: ResponseOf<typeof Fetch>): void {
+  #dispatch (request: Request, body: ResponseOf<typeof Fetch>, session: SourceSession | null): void {
     const rows = new Map<string, FetchedRow>()
     let totalBytes = 0
     let inFrame: Buffer | null = null
@@ -202,7 +225,10 @@ export class Fetcher {
     const delayed = new Set<FetchTarget>()
     request.targets.forEach((target, index) => {
       target.fetching = false
-      const row = rows.get(`${target.topic}/${target.partition}`) ?? rows.get(`${target.sourceTopicId ?? ''}/${target.partition}`)
+      const topicId = target.sourceTopicId ?? ZERO_UUID
+      const told = rows.get(`${target.topic}/${target.partition}`) ?? rows.get(`${topicId}/${target.partition}`)
+      if (told !== undefined) session?.note(target.topic, topicId, told)
+      const row = told ?? session?.lastOf(target.topic, topicId, target.partition) ?? undefined
       if (row !== undefined && row.errorCode === ErrorCodes.NONE) {
         const from = request.offsets[index] ?? 0
         const before = target.nextOffset
@@ -233,11 +259,13 @@ export class Fetcher {
   #took (target: FetchTarget, fetchOffset: number, row: FetchedRow, held: HeldBytes): void {
     const { epoch, endOffset } = row.divergingEpoch
     if (endOffset >= 0n) {
+      // Of an epoch that the source does not know at all it tells where the one before ends, which may be further than we are.
+      const lostFrom = Math.min(Number(endOffset), fetchOffset)
       target.stopAhead(fetchOffset, {
         code: 'SOURCE_LOST_RECORDS',
-        reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from there on are gone from the source (unclean leader election)`,
+        reason: `the source has rewritten its log: its leader epoch ${epoch} ends at offset ${endOffset}, so the records that the shadow holds from offset ${lostFrom} on are gone from the source (unclean leader election)`,
         partition: target.partition,
-        offset: fetchOffset
+        offset: lostFrom
       })
       return
     }

@@ -9,7 +9,7 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets } from '../../client/
 import { replicaBounds } from '../../client/admin/replica-bounds.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { retry } from '../../client/retry.ts'
-import { BrokerError, messageOf } from '../../errors.ts'
+import { BrokerError, messageOf, ShadowError } from '../../errors.ts'
 import type { VerifyTopicReport } from '../link-service.ts'
 
 const FETCH_BYTES = 4 * 1024 * 1024
@@ -119,7 +119,7 @@ class BatchStream {
       this.#batches = await this.#fetch()
       batch = this.#batches.shift()
     }
-    if (batch === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `Fetch ${this.#options.topic}-${this.#options.partition}`, `no batch at offset ${this.#offset}`)
+    if (batch === undefined) throw new ShadowError('INVARIANT', 'no batch was fetched')
     this.#offset = batch.lastOffset + 1
     return batch
   }
@@ -134,16 +134,19 @@ class BatchStream {
         await cluster.refresh({ signal })
         throw new BrokerError(answer.errorCode, `Fetch ${topic}-${partition} at offset ${this.#offset}`)
       }
-      return answer.batches.filter(batch => batch.lastOffset >= this.#offset)
+      const batches = answer.batches.filter(batch => batch.lastOffset >= this.#offset)
+      // A follower shows its last records to consumers a moment after it has them.
+      if (batches.length === 0) throw new ShadowError('BROKER_ERROR', `broker ${leader.leaderId} shows no batch at offset ${this.#offset} of ${topic}-${partition}`, { retriable: true })
+      return batches
     }, { signal, ...RETRY })
   }
 }
 
-async function boundsOf ({ topic, partition, signal }: VerifyOptions, { cluster, topicId, brokerId }: VerifySide): Promise<{ readonly start: number, readonly end: number }> {
+async function boundsOf ({ topic, partition, signal }: VerifyOptions, { cluster, brokerId }: VerifySide): Promise<{ readonly start: number, readonly end: number }> {
   return await retry(async () => {
     if (brokerId !== null) {
-      const { logStartOffset, highWatermark } = await replicaBounds(cluster, { topic, topicId, partition, brokerId }, { signal })
-      return { start: logStartOffset, end: highWatermark }
+      const { logStartOffset, logEndOffset } = await replicaBounds(cluster, { topic, partition, brokerId }, { signal })
+      return { start: logStartOffset, end: logEndOffset }
     }
     const [end, start] = await listOffsets(cluster, [LATEST_TIMESTAMP, EARLIEST_TIMESTAMP].map(timestamp => ({ topic, partition, timestamp })), { signal })
     for (const row of [end, start]) {

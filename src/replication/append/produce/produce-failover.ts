@@ -9,6 +9,7 @@
  * In a failover the source is not asked for anything: it may be gone.
  */
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { BrokerError, ShadowError } from '../../../errors.ts'
@@ -63,7 +64,10 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
       return
     }
     topic.stop()
-    const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal, shadowing: await options.shadowingConfigs(topic) }))
+    const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
+      alter: (name, changes) => alterTopicConfigs(shadow, name, changes, { signal }),
+      shadowing: await options.shadowingConfigs(topic)
+    }))
     // Whether it was written must be known before anything else may become of the topic.
     await steps.run('record', () => topic.enter(opened, { created: true, endOffsets, refusedConfigs }), options.leadership)
   } else {

@@ -52,8 +52,10 @@ export interface ProduceModeOptions {
 
 /** Each asks the brokers for several things. */
 const CONCURRENT_FAILOVERS = 32
+const CONCURRENT_TOPICS = 8
 
 export class ProduceMode implements AppendMode {
+  readonly concurrentTopics = CONCURRENT_TOPICS
   readonly concurrentFailovers = CONCURRENT_FAILOVERS
   readonly #options: ProduceModeOptions
   readonly #topics = new WeakMap<ShadowTopic, ProducedTopic>()

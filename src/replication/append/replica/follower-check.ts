@@ -2,6 +2,9 @@
  * Compares the end of a follower's log with the source before the follower is served: what it holds was copied by an engine
  * before this one, and the source may have been rewritten since. The follower is read as a consumer reads it, up to its own high
  * watermark, which it learns from the empty answers it gets meanwhile.
+ *
+ * Its last batch is the source's, to the bit. Where the topic is compacted, either side may have cleaned by itself since: then what
+ * both still hold is compared (`compareCleaned`), further and further back, until there is something.
  */
 import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
@@ -12,6 +15,7 @@ import { backoffMs } from '../../../net/backoff.ts'
 import { sleep } from '../../../net/sleep.ts'
 import { knownLeader } from '../../source/leader.ts'
 import { isSameBatch, tellApart } from '../same-batch.ts'
+import { compareCleaned } from './compare-cleaned.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 
 const CONCURRENT_CHECKS = 32
@@ -75,40 +79,60 @@ export class FollowerCheck {
 
   /** A follower that moved without us is another check. */
   #isDue ({ partition, brokerId, fetchOffset }: Check): boolean {
-    return partition.isServed && partition.served?.followers.get(brokerId)?.fetchOffset === fetchOffset
+    return partition.isServed && partition.served?.isAwaitingAdmission(brokerId, fetchOffset) === true && partition.served.followers.get(brokerId)?.fetchOffset === fetchOffset
   }
 
   async #compare ({ partition, brokerId, fetchOffset }: Check): Promise<Verdict> {
-    const { source, shadow, obstacle } = this.#options
+    const { source, obstacle } = this.#options
     const { topic, served } = partition
     const position = served?.followers.get(brokerId)
     if (position !== undefined && position.lastFetchedEpoch > 0) {
       return { kind: 'different', offset: fetchOffset, reason: `broker ${brokerId} holds records that were written under leader epoch ${position.lastFetchedEpoch}: a real broker has led the partition` }
     }
-    const at = fetchOffset - 1
     const sourceLeader = knownLeader(source, topic.topic, partition.partition)
     if (sourceLeader === null) throw new Error('the source shows no leader for the partition')
-    const where = { topic: topic.topic, partition: partition.partition, offset: at, maxBytes: TAIL_BYTES }
-    const [mine, theirs] = await Promise.all([
-      this.#batchAt(shadow, { ...where, topicId: served?.topicId ?? null, leader: { leaderId: brokerId, leaderEpoch: -1 } }),
-      this.#batchAt(source, { ...where, topicId: topic.record.sourceTopicId, leader: sourceLeader })
-    ])
-    const reason = obstacle()
-    if (reason !== null) throw new Error(reason)
-    if (mine === null) throw new Error(`it does not show offset ${at} yet`)
-    // The source has compacted its last records before that: there is nothing left to compare.
-    if (theirs === null || theirs.baseOffset > at) return { kind: 'same', leaderEpoch: -1 }
-    if (isSameBatch(mine, theirs)) return { kind: 'same', leaderEpoch: theirs.magic === 2 ? theirs.partitionLeaderEpoch : -1 }
-    return { kind: 'different', offset: mine.baseOffset, reason: `source and broker ${brokerId} hold different batches before offset ${fetchOffset}: ${tellApart(mine, theirs)}` }
+    const isCompacted = topic.record.configs['cleanup.policy']?.includes('compact') === true
+    for (let back = 1; ; back *= 2) {
+      const at = Math.max(fetchOffset - back, served?.logStartOffset ?? 0)
+      const where = { topic: topic.topic, partition: partition.partition, offset: at, maxBytes: TAIL_BYTES }
+      const [mine, theirs] = await Promise.all([
+        this.#batchesAt(partition, this.#options.shadow, { ...where, topicId: served?.topicId ?? null, leader: { leaderId: brokerId, leaderEpoch: -1 } }),
+        this.#batchesAt(partition, source, { ...where, topicId: topic.record.sourceTopicId, leader: sourceLeader })
+      ])
+      const reason = obstacle()
+      if (reason !== null) throw new Error(reason)
+      const [last, same] = [mine[0], theirs[0]]
+      // A leader that does not know its high watermark yet shows nothing; but the end of a log is never cleaned away.
+      if (last === undefined) throw new Error(`the broker does not show offset ${at} yet`)
+      if (same === undefined) throw new Error(`the source does not show offset ${at}`)
+      if (!isCompacted) {
+        return isSameBatch(last, same)
+          ? { kind: 'same', leaderEpoch: epochAt(same, fetchOffset) }
+          : { kind: 'different', offset: last.baseOffset, reason: `source and broker ${brokerId} hold different batches before offset ${fetchOffset}: ${tellApart(last, same)}` }
+      }
+      const { matching, difference } = compareCleaned(mine, theirs.filter(batch => batch.baseOffset < fetchOffset))
+      if (difference !== null) return { kind: 'different', offset: difference.offset, reason: `source and broker ${brokerId} hold different records before offset ${fetchOffset}: ${difference.reason}` }
+      if (matching !== null) return { kind: 'same', leaderEpoch: epochAt(matching, fetchOffset) }
+      // All of it was cleaned away on one side or the other.
+      if (at <= (served?.logStartOffset ?? 0)) return { kind: 'same', leaderEpoch: -1 }
+    }
   }
 
-  /** The first batch that ends at the offset or later; null when there is none. */
-  async #batchAt (cluster: Cluster, request: Parameters<typeof fetchBatches>[1]): Promise<RecordBatch | null> {
-    const answer = await fetchBatches(cluster, request, { signal: this.#options.signal })
+  /** The batches from the one on that ends at the offset or later; none when it is not shown. */
+  async #batchesAt (partition: ReplicaPartition, cluster: Cluster, request: Parameters<typeof fetchBatches>[1]): Promise<readonly RecordBatch[]> {
+    const { signal, source } = this.#options
+    const answer = await fetchBatches(cluster, request, { signal })
     if (answer.errorCode !== ErrorCodes.NONE) {
-      await cluster.refresh({ signal: this.#options.signal })
+      // The source may have deleted it since it was asked for its bounds.
+      if (answer.errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE && cluster === source) partition.served?.missing(request.offset, `the source does not have offset ${request.offset}`)
+      await cluster.refresh({ signal })
       throw new Error(`broker ${request.leader.leaderId} answers ${errorName(answer.errorCode)}`)
     }
-    return answer.batches.find(batch => batch.lastOffset >= request.offset) ?? null
+    return answer.batches.filter(batch => batch.lastOffset >= request.offset)
   }
+}
+
+/** The source's leader epoch of the last batch before `offset`, if that is the one; of an earlier one it would say too little. */
+function epochAt (batch: RecordBatch, offset: number): number {
+  return batch.magic === 2 && batch.lastOffset === offset - 1 ? batch.partitionLeaderEpoch : -1
 }

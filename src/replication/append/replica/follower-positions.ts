@@ -35,6 +35,8 @@ export class FollowerPositions {
   readonly #now: () => number
   readonly #timeoutMs: number
   readonly #told = new Map<number, ToldPosition>()
+  /** Milliseconds since 1970 when each was first seen where it stands. */
+  readonly #movedAtMs = new Map<number, number>()
   readonly #waiters = new Set<Waiter>()
 
   /** A follower that was not heard of for `timeoutMs` counts as gone. */
@@ -48,6 +50,7 @@ export class FollowerPositions {
     const before = this.#told.get(position.brokerId)
     this.#told.set(position.brokerId, position)
     if (before?.fetchOffset === position.fetchOffset) return false
+    this.#movedAtMs.set(position.brokerId, this.#now())
     for (const waiter of [...this.#waiters]) if (waiter.isMet()) waiter.settle(null)
     return true
   }
@@ -55,6 +58,11 @@ export class FollowerPositions {
   /** Forgets those that have no replica any more. */
   keepOnly (brokerIds: readonly number[]): void {
     for (const brokerId of this.#told.keys()) if (!brokerIds.includes(brokerId)) this.#told.delete(brokerId)
+  }
+
+  /** How many have been heard of. */
+  get count (): number {
+    return this.#told.size
   }
 
   get all (): ReadonlyMap<number, FollowerPosition> {
@@ -75,6 +83,14 @@ export class FollowerPositions {
     const since = this.#now() - this.#timeoutMs
     const offsets: number[] = []
     for (const [brokerId, { fetchOffset, contact }] of this.#told) if (contact.atMs >= since && among.has(brokerId)) offsets.push(fetchOffset)
+    return offsets
+  }
+
+  /** The fetch offsets of those that `among` has and that were elsewhere within the last `withinMs`. */
+  movingAmong (among: ReadonlyMap<number, unknown>, withinMs: number): number[] {
+    const since = this.#now() - withinMs
+    const offsets: number[] = []
+    for (const [brokerId, { fetchOffset }] of this.#told) if ((this.#movedAtMs.get(brokerId) ?? 0) >= since && among.has(brokerId)) offsets.push(fetchOffset)
     return offsets
   }
 

@@ -3,30 +3,35 @@
  * which completes the move, and the first of them leads. It can be begun again at any point: every round looks at the metadata.
  *
  *   led by us, moving to others ──AlterPartition [us, targets]──▶ NEW_LEADER_ELECTED ──metadata shows it──▶ handed over
- *          ▲         │ refused: somebody died, or epochs are old
- *          └─────────┘ look again
+ *          ▲         │ refused: somebody died, or epochs are old     │
+ *          └─────────┘ look again                                    │ changed, and not complete: one that is being added is dead
+ *                                                                    ▼
+ *                                         we step aside, and the controller elects one of the targets
+ *
+ * A move cannot be completed, from Kafka 4.x on, without everybody that it adds. Then a target leads all the same, and the shadow
+ * leader stays in the replicas, out of the ISR, until the dead one is back or is taken out by an operator.
  */
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
-import { isHandedOver, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { isHandedOver, isLedByReal, sameBrokers, targetReplicas } from './partition-entry.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 
 const CONFIRM_MS = 3000
 const MOVED_MS = 5000
 
 /**
- * `targets`: the brokers that have all of it, the first of them to lead. Resolves with the entry of the partition that is led by
- * one of them and held by real brokers alone.
+ * `targets`: the brokers that have all of it, the first of them to lead. Resolves with the entry of the partition once one of them
+ * leads it, and nobody else can.
  * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) when it is not so yet: call again
  */
 export async function handOver (leader: ShadowLeader, topicId: string, topic: string, partition: number, targets: readonly number[]): Promise<PartitionEntry> {
   const { control, shadowIds } = leader
   const entry = entryOf(leader, topicId, topic, partition)
-  if (isHandedOver(entry, shadowIds)) return entry
+  if (isHandedOver(entry, shadowIds) || isLedByReal(entry, shadowIds)) return entry
   const name = `${topic}-${partition}`
   if (entry.leader !== leader.brokerId) {
     if (shadowIds.has(entry.leader) || entry.leader < 0) throw retriable(`${name} is led by ${entry.leader < 0 ? 'nobody' : `broker ${entry.leader}`}: waiting until the shadow leader leads it`)
-    // A real broker leads already: what is left is to take the shadow leader out of the replicas.
+    // A real broker leads already, and takes the shadow leader out of the ISR by itself, as one that does not follow.
     const real = targetReplicas(entry).filter(id => !shadowIds.has(id))
     await control.reassign(topic, partition, real.length > 0 ? real : targets)
     return await confirmed(leader, topicId, topic, partition, MOVED_MS)
@@ -42,7 +47,9 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
   const outcome = await control.setIsr(moving, [moving.leader, ...targets])
   switch (outcome.kind) {
     case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
-    case 'altered': throw retriable(`the ISR of ${name} was changed, and the move is not complete`)
+    case 'altered':
+      await leader.stepAside()
+      return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'refused':
     case 'unknown': {
       // The metadata that was used may be old, or the one that a lost answer made.
@@ -62,7 +69,7 @@ function entryOf (leader: ShadowLeader, topicId: string, topic: string, partitio
 async function confirmed (leader: ShadowLeader, topicId: string, topic: string, partition: number, timeoutMs: number): Promise<PartitionEntry> {
   return await leader.control.until(image => {
     const entry = image.partition(topicId, partition)
-    return entry !== null && isHandedOver(entry, leader.shadowIds) ? entry : undefined
+    return entry !== null && (isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds)) ? entry : undefined
   }, { what: `${topic}-${partition} with real brokers`, timeoutMs })
 }
 

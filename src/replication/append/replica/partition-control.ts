@@ -6,16 +6,16 @@ import { alterPartitionReassignments } from '../../../client/admin/alter-partiti
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import type { RowOutcome } from '../../../client/admin/error-row.ts'
 import type { Cluster } from '../../../client/cluster.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
 import { BrokerError, ShadowError } from '../../../errors.ts'
 import { alterPartition, type AlterPartitionOutcome, type PartitionAlteration } from '../../../kraft/commands/alter-partition.ts'
 import type { Controllers } from '../../../kraft/controllers.ts'
 import type { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
 import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { onAbort, throwIfAborted, abortedError } from '../../../net/abort.ts'
-import { Coalesced } from './coalesced.ts'
 
 /** Of partitions. The controller writes at most 10,000 records for one request, and answers nobody else meanwhile. */
-const MOST_PER_REQUEST = 500
+const MOST_PER_REQUEST = 1000
 const COMMAND_DEADLINE_MS = 5000
 
 export interface PartitionControlOptions {
@@ -35,8 +35,12 @@ export class PartitionControl {
   constructor (options: PartitionControlOptions) {
     const { controllers, cluster, broker, signal } = options
     this.#options = options
-    this.#isrs = new Coalesced(alterations => alterPartition(controllers, broker(), alterations, { signal, deadlineMs: COMMAND_DEADLINE_MS }), MOST_PER_REQUEST)
-    this.#reassignments = new Coalesced(rows => alterPartitionReassignments(cluster, rows, { signal }), MOST_PER_REQUEST)
+    this.#isrs = new Coalesced(alterations => alterPartition(controllers, broker(), alterations, { signal, deadlineMs: COMMAND_DEADLINE_MS }), { most: MOST_PER_REQUEST })
+    this.#reassignments = new Coalesced(async rows => {
+      // It goes out in nobody's name: nothing else would refuse it to an engine that was replaced.
+      broker()
+      return await alterPartitionReassignments(cluster, rows, { signal })
+    }, { most: MOST_PER_REQUEST })
   }
 
   /** The metadata, once nobody doubts it. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it is not known */

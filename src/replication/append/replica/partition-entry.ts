@@ -11,6 +11,11 @@ export function isHandedOver ({ replicas, leader }: PartitionEntry, shadowLeader
   return !replicas.some(id => shadowLeaders.has(id)) && !shadowLeaders.has(leader)
 }
 
+/** True when a real broker leads it, and none but real ones is to lead after it: it is writable, whatever the replicas are. */
+export function isLedByReal ({ isr, leader }: PartitionEntry, shadowLeaders: ReadonlySet<number>): boolean {
+  return leader >= 0 && !shadowLeaders.has(leader) && !isr.some(id => shadowLeaders.has(id))
+}
+
 /** The real brokers of a replica set that are alive. */
 export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: MetadataImage, shadowLeaders: ReadonlySet<number>): number[] {
   return replicas.filter(id => !shadowLeaders.has(id) && image.brokers.get(id)?.fenced === false)

@@ -33,6 +33,10 @@ export interface TailOwner {
   readonly limitOffset: number
   /** Where the followers that are alive stand. */
   readonly followerOffsets: readonly number[]
+  /** Where those of them stand that have just moved. */
+  readonly movingOffsets: readonly number[]
+  /** True while followers may still come that begin where the others began: nothing is let go of before it has to be. */
+  readonly isGathering: boolean
   /** Where those stand that will be answered when there is something, and of these, those whose request is here already. */
   readonly wantedOffsets: readonly number[]
   readonly awaitedOffsets: readonly number[]
@@ -142,7 +146,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
     }
     let surplus = needed.size - MAX_RUN_CHUNKS
     for (const chunk of [...this.#chunks]) {
-      if (!needed.has(chunk) || (surplus-- > 0 && this.#isPassedBySomebody(chunk) && !this.isAwaited(chunk))) this.#drop(chunk)
+      if ((!needed.has(chunk) && !this.#owner.isGathering) || (surplus-- > 0 && this.#isPassedBySomebody(chunk) && !this.#isAwaited(chunk))) this.#drop(chunk)
     }
     this.#readers = this.#readers.filter(reader => {
       if (ends.delete(reader.nextOffset)) return true
@@ -230,7 +234,25 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
     this.#heldBackFrom = Math.min(this.#heldBackFrom, chunk.heldBackFrom)
   }
 
-  isAwaited (chunk: TailChunk): boolean {
+  /**
+   * True when a follower that moves will come to the chunk without a gap: the one that is ahead then waits for memory. Without
+   * that, what the one behind needs next would be taken from it first, and every byte be read once for each of them.
+   */
+  isNeeded (chunk: TailChunk): boolean {
+    if (this.#isAwaited(chunk) || this.#owner.isGathering) return true
+    return this.#owner.movingOffsets.some(offset => offset < chunk.to && this.#isInRunOf(offset, chunk))
+  }
+
+  #isInRunOf (offset: number, wanted: TailChunk): boolean {
+    let end = offset
+    for (let index = this.#indexAt(offset), chunk = this.#chunks[index]; chunk !== undefined && chunk.from <= end; chunk = this.#chunks[++index]) {
+      if (chunk === wanted) return true
+      end = chunk.to
+    }
+    return false
+  }
+
+  #isAwaited (chunk: TailChunk): boolean {
     const limit = Math.min(chunk.to, chunk.heldBackFrom, this.#owner.limitOffset)
     return this.#owner.awaitedOffsets.some(offset => offset >= chunk.from && offset < limit)
   }

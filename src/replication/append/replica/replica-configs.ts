@@ -3,7 +3,7 @@
  * write what they are given, so that nothing has to be kept from stamping, recompressing or refusing a batch; and a compacted
  * topic stays compacted, because every replica cleans by itself, as in Kafka.
  */
-const SAFE: Readonly<Record<string, string>> = {
+export const GUARDED_CONFIGS: Readonly<Record<string, string>> = {
   // With more, replicas that leave the ISR may be elected later without having what we serve (KIP-966, facts/kafka-replica-mode.md §6.4).
   'min.insync.replicas': '1',
   // Nobody but us may lead.
@@ -17,5 +17,5 @@ const SAFE: Readonly<Record<string, string>> = {
 
 /** `supported` are the names that the shadow cluster knows. */
 export function replicaShadowingConfigs (carried: Readonly<Record<string, string>>, supported: ReadonlySet<string>): Record<string, string> {
-  return Object.fromEntries(Object.entries({ ...carried, ...SAFE }).filter(([name]) => supported.has(name)))
+  return Object.fromEntries(Object.entries({ ...carried, ...GUARDED_CONFIGS }).filter(([name]) => supported.has(name)))
 }

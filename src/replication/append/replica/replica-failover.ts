@@ -2,15 +2,11 @@
  * The failover of one topic in append mode replica, or the end of its promotion. It may be ended at any point, by a kill too, and begun again by whoever leads
  * then: every step looks at what is there.
  *
- *   freeze ──▶ followers at the end ──▶ producer-id barrier ──▶ hand over ──▶ end open transactions ──▶ topic configs ──▶ FAILED_OVER
+ *   freeze ──▶ followers at the end, producer-id barrier ──▶ hand over ──▶ where it ended, end open transactions ──▶ topic configs ──▶ FAILED_OVER
  *
  * The source is not asked for anything: it may be gone. Then the longest follower is the truth.
  */
-import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
-import { abortTransactions } from '../../../client/admin/abort-transactions.ts'
-import { describeProducers } from '../../../client/admin/describe-producers.ts'
-import { endOfEpoch } from '../../../client/admin/end-of-epoch.ts'
-import type { Cluster } from '../../../client/cluster.ts'
+import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { sleep } from '../../../net/sleep.ts'
@@ -21,19 +17,23 @@ import { restoreConfigs } from '../../failover/restore-configs.ts'
 import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
+import type { FailoverQuestions } from './failover-questions.ts'
+import type { FailoverTotals } from './failover-totals.ts'
 import { handOver } from './hand-over.ts'
-import { isHandedOver, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
-import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
+import type { ShadowPartition } from './shadow-partition.ts'
 
-/** How long a living follower that is not at the end is waited for; then it is left out, and joins again afterwards. */
-const FOLLOWER_WAIT_MS = 10_000
 const POLL_MS = 5
 
 export interface ReplicaFailoverOptions extends Opening {
   readonly leader: ShadowLeader
-  readonly shadow: Cluster
+  /** How long a follower is waited for that does not have all, and may yet; then it is left out, and joins again afterwards. */
+  readonly followerTimeoutMs: number
+  readonly questions: FailoverQuestions
+  readonly totals: FailoverTotals
   readonly barrier: ProducerIdBarrier
   readonly logger: Logger
   readonly now: () => number
@@ -47,7 +47,8 @@ export interface ReplicaFailoverOptions extends Opening {
 /** What a partition is handed over with. */
 interface Cut {
   readonly partition: number
-  readonly end: number
+  /** Null where a real broker leads already: its log says where the copy ended. */
+  readonly end: number | null
   /** The brokers that have all of it, the first of them to lead. */
   readonly targets: readonly number[]
   /** Those that are to hold it in the end. */
@@ -59,7 +60,7 @@ interface Cut {
  * @throws {ShadowError} ABORTED
  */
 export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<void> {
-  const { leader, shadow, barrier, logger, signal, leadership } = options
+  const { leader, questions, logger, totals, leadership } = options
   const steps = new FailoverSteps(topic, options)
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
@@ -70,29 +71,37 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
     steps.log(logger)
     return
   }
-  const cuts = await steps.run('followers', () => cutAll(topic, topicId, options))
-  await steps.run('producerIds', () => barrier.ensureNoted(signal))
+  // No producer id comes to the followers from here on that was not noted.
+  for (const partition of options.partitionsOf(topic)) partition.freeze()
+  const [cuts] = await Promise.all([
+    steps.run('followers', () => cutAll(topic, topicId, options)),
+    steps.run('producerIds', () => questions.ensureBarrier())
+  ])
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
-  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end))) {
+  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end ?? -1))) {
     topic.thaw()
     return
   }
-  // There is no way back from here on, and whoever goes on with it must know.
-  if (!topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
+  // There is no way back from here on, and whoever goes on with it must know. A topic that is FAILING_OVER says so already.
+  if (opened === 'PROMOTED' && !topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
   await steps.run('handOver', async () => {
     await Promise.all(cuts.map(async ({ partition, targets }) => {
       await handOver(leader, topicId, topic.topic, partition, targets)
       options.partitionsOf(topic)[partition]?.handedOver()
     }))
   }, leadership)
-  const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
-  await steps.run('transactions', () => endTransactions(shadow, partitions, barrier, leadership), leadership)
-  const endOffsets = await steps.run('endOffsets', () => endsOf(topic, cuts, options), leadership)
-  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, { shadow, signal: leadership, shadowing: await options.shadowingConfigs(topic) }), leadership)
-  await steps.run('replicas', () => completeReplicas(topic, topicId, cuts, leader), leadership)
+  const [endOffsets] = await Promise.all([
+    steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership),
+    steps.run('transactions', () => endTransactions(topic, options), leadership)
+  ])
+  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
+    alter: (name, changes) => questions.alterConfigs(name, changes),
+    shadowing: await options.shadowingConfigs(topic)
+  }), leadership)
+  await steps.run('replicas', () => giveBack(topic, topicId, cuts, leader), leadership)
   await steps.run('record', () => topic.enter(opened, { created: true, handingOver: false, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
-  steps.log(logger)
+  totals.add(topic.record.partitions, steps.log(logger))
 }
 
 /** Null for a topic that was claimed and never created; one of that name that somebody else made is none of ours. */
@@ -116,26 +125,35 @@ async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFail
   const cuts = await Promise.all(partitions.map(async partition => {
     const entry = leader.control.image.partition(topicId, partition.partition)
     if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic.topic}-${partition.partition}`, { retriable: true })
-    return isHandedOver(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
+    return isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
   }))
   return cuts.filter(found => found !== null)
 }
 
-/** Waits until the living followers are at the frozen end. Who is not there in time is left out; without anybody there, the longest is the truth. */
-async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal }: ReplicaFailoverOptions): Promise<Cut> {
+/**
+ * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
+ * who is not there in time is left out; without anybody there, the longest living one is the truth.
+ */
+async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal, followerTimeoutMs, logger }: ReplicaFailoverOptions): Promise<Cut> {
   const { served } = partition
   const name = `${partition.topic.topic}-${partition.partition}`
-  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
-  const deadlineMs = now() + FOLLOWER_WAIT_MS
   const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
+  if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
+  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
+  const deadlineMs = now() + followerTimeoutMs
   for (;;) {
     const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
     const known = living.filter(id => served.followers.has(id))
-    const end = Math.max(served.frozenEnd, ...known.map(id => served.followers.get(id)?.fetchOffset ?? 0))
+    const end = Math.max(served.frozenEnd, ...[...served.followers.values()].map(({ fetchOffset }) => fetchOffset))
     const there = known.filter(id => served.isCaughtUp(id, end))
-    if (living.length > 0 && there.length === living.length) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    const missing = wanted.filter(id => !there.includes(id))
+    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    if (there.length > 0 && missing.every(id => !living.includes(id) && served.followers.has(id))) return done
     if (now() >= deadlineMs) {
-      if (there.length > 0) return { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+      if (there.length > 0) {
+        logger.warn({ topic: partition.topic.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
+        return done
+      }
       if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
       // What was in our memory alone reached nobody, and nobody will get it any more.
       served.freeze(Math.max(...known.map(id => served.followers.get(id)?.fetchOffset ?? 0)))
@@ -145,49 +163,57 @@ async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader
   }
 }
 
+function toldOf (served: ShadowPartition, brokerId: number): string {
+  const position = served.followers.get(brokerId)
+  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
+}
+
 /** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
 function inOrder (replicas: readonly number[], some: readonly number[]): number[] {
   return [...replicas.filter(id => some.includes(id)), ...some.filter(id => !replicas.includes(id))]
 }
 
 /** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */
-async function endTransactions (shadow: Cluster, partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, barrier: ProducerIdBarrier, signal: AbortSignal): Promise<void> {
-  await shadow.refresh({ signal })
-  const states = await describeProducers(shadow, partitions, { signal })
-  const failed = states.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
-  if (failed !== undefined) throw new ShadowError('BROKER_ERROR', `the producers of ${failed.topic}-${failed.partition} cannot be read: ${failed.error?.message ?? errorName(failed.errorCode)}`, { retriable: true })
+async function endTransactions (topic: ShadowTopic, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
+  const states = await Promise.all(rowsOf(topic).map(row => questions.producersOf(row)))
   // An engine that died may not have noted all that it gave to followers.
-  const highest = Math.max(-1, ...states.flatMap(({ producers }) => producers.map(({ producerId }) => producerId)))
-  if (barrier.note(highest)) await barrier.ensureNoted(signal)
-  const open = states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => currentTxnStartOffset >= 0)
-    .map(({ producerId, producerEpoch, coordinatorEpoch }) => ({ topic, partition, producerId, producerEpoch, coordinatorEpoch })))
-  if (open.length === 0) return
-  const aborted = await abortTransactions(shadow, open, { signal })
-  const refused = aborted.find(({ errorCode }) => errorCode !== ErrorCodes.NONE)
-  if (refused !== undefined) throw new ShadowError('BROKER_ERROR', `an open transaction in ${refused.topic}-${refused.partition} could not be aborted: ${refused.error?.message ?? errorName(refused.errorCode)}`, { retriable: true })
+  let isHigher = false
+  for (const { producers } of states) for (const { producerId } of producers) if (barrier.note(producerId)) isHigher = true
+  if (isHigher) await questions.ensureBarrier()
+  await Promise.all(states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => currentTxnStartOffset >= 0)
+    .map(({ producerId, producerEpoch, coordinatorEpoch }) => questions.abort({ topic, partition, producerId, producerEpoch, coordinatorEpoch }))))
 }
 
 /** Where the copies ended: all that was copied has one leader epoch, which ends where the first real leader began. */
-async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], { shadow, leadership: signal }: ReplicaFailoverOptions): Promise<number[]> {
-  const rows = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
+async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], questions: FailoverQuestions): Promise<number[]> {
   const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
-  const ends: number[] = []
-  for (const { partition, errorCode, error, endOffset } of await endOfEpoch(shadow, rows, SERVED_LEADER_EPOCH, { signal })) {
-    if (errorCode !== ErrorCodes.NONE) throw new ShadowError('BROKER_ERROR', `the end of the copy of ${topic.topic}-${partition} cannot be read: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
-    const cutAt = expected.get(partition)
+  return await Promise.all(rowsOf(topic).map(async row => {
+    const { partition } = row
+    const { endOffset } = await questions.endOfCopy(row)
+    const cutAt = expected.get(partition) ?? null
     // Where nothing was copied, there is no such epoch.
     const end = endOffset < 0 ? cutAt ?? 0 : endOffset
-    if (cutAt !== undefined && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
-    ends[partition] = end
-  }
-  return ends
+    if (cutAt !== null && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
+    return end
+  }))
 }
 
-/** Replicas that were left out are given back; they join when they have caught up, which nobody waits for. */
-async function completeReplicas (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
-  await Promise.all(cuts.filter(({ targets, wanted }) => !sameBrokers(targets, wanted)).map(async ({ partition, wanted }) => {
-    const entry = leader.control.image.partition(topicId, partition)
-    if (entry === null || sameBrokers(targetReplicas(entry), wanted)) return
-    await leader.control.reassign(topic.topic, partition, wanted)
+function rowsOf ({ topic, record }: ShadowTopic): PartitionRow[] {
+  return Array.from({ length: record.partitions }, (_, partition) => ({ topic, partition }))
+}
+
+/**
+ * Replicas that were left out are given back; they join when they have caught up, which nobody waits for. An engine before this one
+ * may have left them out: the record says how many there are to be.
+ */
+async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], { control, shadowIds }: ShadowLeader): Promise<void> {
+  const { image } = control
+  await Promise.all(Array.from({ length: topic.record.partitions }, async (_, partition) => {
+    const entry = image.partition(topicId, partition)
+    if (entry === null) return
+    const preferred = cuts.find(cut => cut.partition === partition)?.wanted ?? []
+    const replicas = targetReplicas(entry).filter(id => !shadowIds.has(id))
+    const all = completeReplicas(replicas, { count: Math.max(preferred.length, topic.record.replicationFactor ?? 0), preferred, image, shadowLeaders: shadowIds })
+    if (!sameBrokers(all, replicas)) await control.reassign(topic.topic, partition, all)
   }))
 }

@@ -3,12 +3,15 @@
  * shadow partitions. Every byte is exact, whatever the source holds, and nobody can write to a shadow partition: it has no leader
  * but us. Position and state are the cluster's: the followers' fetch offsets, and the metadata log.
  */
-import type { Cluster } from '../../../client/cluster.ts'
+import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
+import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
+import type { Cluster, PartitionView } from '../../../client/cluster.ts'
 import type { LinkClientOptions } from '../../../config/link-config.ts'
-import { ShadowError } from '../../../errors.ts'
+import { messageOf, ShadowError } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
-import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { onAbort } from '../../../net/abort.ts'
+import { sleep } from '../../../net/sleep.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
@@ -18,6 +21,8 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { FailoverQuestions } from './failover-questions.ts'
+import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
 import { livingReplicas, targetReplicas } from './partition-entry.ts'
@@ -26,11 +31,15 @@ import { failOverReplica } from './replica-failover.ts'
 import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
 import { ReplicaTopics } from './replica-topics.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
+import { SettingsGuard } from './settings-guard.ts'
 import { SourceBoundsLookup } from './source-bounds.ts'
 import { TailMemory } from './tail-memory.ts'
 
-/** A follower cannot append more at once than a segment holds: Kafka's own default, which a shadow topic keeps unless its source says otherwise. */
-const DEFAULT_SEGMENT_BYTES = 1024 * 1024 * 1024
+/** What is changed about a topic within this time is looked at once. */
+const REPAIR_PAUSE_MS = 10
+
+/** Enough for creations to fill their requests. */
+const CONCURRENT_TOPICS = 1000
 
 export interface ReplicaModeOptions {
   readonly leader: ShadowLeader
@@ -53,6 +62,7 @@ export interface ReplicaModeOptions {
 export class ReplicaMode implements AppendMode {
   /** What is asked for many at once goes out together. */
   readonly concurrentFailovers = Infinity
+  readonly concurrentTopics = CONCURRENT_TOPICS
   readonly #options: ReplicaModeOptions
   readonly #budget: ByteBudget
   readonly #fetcher: Fetcher
@@ -60,7 +70,12 @@ export class ReplicaMode implements AppendMode {
   readonly #check: FollowerCheck
   readonly #topics: ReplicaTopics
   readonly #gate: ProducerIdGate
+  readonly #questions: FailoverQuestions
+  readonly #totals: FailoverTotals
   readonly #work: ReplicaWork
+  readonly #guard: SettingsGuard
+  /** True when something may have changed since the repair under way began. */
+  readonly #repairing = new Map<ShadowTopic, boolean>()
   /** By the name of the topic, in the order of their numbers. */
   readonly #partitions = new Map<string, ReplicaPartition[]>()
 
@@ -73,6 +88,9 @@ export class ReplicaMode implements AppendMode {
     this.#bounds = new SourceBoundsLookup({ source, signal, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
     this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })
+    this.#guard = new SettingsGuard({ metadata: leader.metadata, cluster: shadow, assertMayLead: () => leader.assertMayLead(), shadowingConfigs: record => host.shadowingConfigs(record), signal, logger: options.logger })
+    this.#questions = new FailoverQuestions({ shadow, barrier, leaderOf: row => leaderOf(leader.control.image, row), signal })
+    this.#totals = new FailoverTotals(options.logger, options.now)
     barrier.note(options.highestProducerId)
     this.#gate = new ProducerIdGate({
       highest: options.highestProducerId,
@@ -83,7 +101,6 @@ export class ReplicaMode implements AppendMode {
     const tailMemory = new TailMemory(this.#budget)
     this.#work = {
       memory: tailMemory,
-      maxServedBytes: DEFAULT_SEGMENT_BYTES,
       fetch: target => this.#fetcher.wake(target),
       sourceBounds: partition => this.#bounds.of(partition),
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
@@ -122,10 +139,10 @@ export class ReplicaMode implements AppendMode {
     return await this.#topics.adopt(creation)
   }
 
-  async grow ({ topic }: TopicRecord, count: number): Promise<void> {
+  async grow ({ topic, replicationFactor }: TopicRecord, count: number): Promise<void> {
     const { leader } = this.#options
     const first = leader.control.image.topicsByName.get(topic)?.partitions.get(0)
-    const factor = first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length
+    const factor = replicationFactor ?? (first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length)
     await this.#topics.grow(topic, count, Math.max(1, factor))
   }
 
@@ -146,15 +163,36 @@ export class ReplicaMode implements AppendMode {
     await Promise.resolve()
   }
 
-  async keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]> {
-    const { leader } = this.#options
-    leader.assertReady()
-    const problems: string[] = []
-    for (const topic of topics) {
-      const moved = await this.#topics.moveOn(topic.topic)
-      if (moved > 0) problems.push(`${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
+  async keepUp (): Promise<readonly string[]> {
+    this.#options.leader.assertReady()
+    for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
+    return await Promise.resolve([])
+  }
+
+  /** Undoes what somebody changed about a topic: the metadata shows it at once, and the upkeep tries again what failed. */
+  #repairSoon (topic: ShadowTopic): void {
+    const isUnderWay = this.#repairing.has(topic)
+    this.#repairing.set(topic, true)
+    if (isUnderWay) return
+    const { logger, signal } = this.#options
+    this.#repair(topic).catch((error: unknown) => {
+      if (!signal.aborted) logger.warn({ topic: topic.topic, err: error }, `what somebody changed about ${topic.topic} could not be undone yet: ${messageOf(error)}`)
+    }).finally(() => this.#repairing.delete(topic))
+  }
+
+  async #repair (topic: ShadowTopic): Promise<void> {
+    const { logger, signal } = this.#options
+    while (this.#repairing.get(topic) === true) {
+      await sleep(REPAIR_PAUSE_MS, signal)
+      this.#repairing.set(topic, false)
+      await this.#guard.check(topic)
+      const moved = await topic.exclusively(async () => topic.isShadowed ? await this.#topics.moveOn(topic.record) : 0)
+      if (moved > 0) logger.warn({ topic: topic.topic }, `${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
     }
-    return problems
+  }
+
+  #topicsOfPartitions (): ShadowTopic[] {
+    return [...this.#partitions.values()].flatMap(([first]) => first === undefined ? [] : [first.topic])
   }
 
   replicasOf ({ topic, record }: ShadowTopic, partition: number): readonly number[] | null {
@@ -168,11 +206,13 @@ export class ReplicaMode implements AppendMode {
   }
 
   async failOver (topic: ShadowTopic, opening: Opening): Promise<void> {
-    const { leader, shadow, barrier, logger, now, signal, host } = this.#options
+    const { leader, barrier, logger, now, signal, host } = this.#options
     this.#ensureAll(topic)
-    await failOverReplica(topic, {
+    await this.#totals.during(() => failOverReplica(topic, {
       leader,
-      shadow,
+      followerTimeoutMs: leader.followerTimeoutMs,
+      questions: this.#questions,
+      totals: this.#totals,
       barrier,
       logger,
       now,
@@ -181,7 +221,7 @@ export class ReplicaMode implements AppendMode {
       mayOpen: ends => opening.mayOpen(ends),
       partitionsOf: () => this.#ensureAll(topic),
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
-    })
+    }))
     if (!isWritable(topic.record.state)) return
     for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
     this.#partitions.delete(topic.topic)
@@ -212,6 +252,7 @@ export class ReplicaMode implements AppendMode {
 
   #connectAll (): void {
     for (const partition of this.#all()) this.#connect(partition)
+    for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
   }
 
   #onMetadata (delta: MetadataDelta): void {
@@ -220,6 +261,10 @@ export class ReplicaMode implements AppendMode {
       return
     }
     const { leader } = this.#options
+    for (const name of delta.topicConfigs) {
+      const topic = this.#partitions.get(name)?.[0]?.topic
+      if (topic !== undefined) this.#repairSoon(topic)
+    }
     for (const [topicId, changed] of delta.partitions) {
       const name = leader.metadata.image?.topics.get(topicId)?.name
       const partitions = name === undefined ? undefined : this.#partitions.get(name)
@@ -245,12 +290,24 @@ export class ReplicaMode implements AppendMode {
     const added = partition.setEntry(entry, brokerId)
     if (added !== null) leader.partitions.add(added)
     this.#checkLeader(topic, entry)
+    if (topic.isShadowed && targetReplicas(entry).some(id => leader.shadowIds.has(id))) this.#repairSoon(topic)
   }
 
-  /** Nobody but a failover of ours makes a real broker lead. */
-  #checkLeader (topic: ShadowTopic, { leader, partition }: PartitionEntry): void {
-    const isExpected = leader < 0 || this.#options.leader.shadowIds.has(leader) || !topic.isShadowed || topic.record.handingOver
-    if (isExpected) return
+  /** Nobody but a failover of ours makes a real broker lead, or lets it be the next to lead. */
+  #checkLeader (topic: ShadowTopic, { leader, partition, isr }: PartitionEntry): void {
+    if (!topic.isShadowed || topic.record.handingOver) return
+    const { shadowIds } = this.#options.leader
+    if (leader < 0 || shadowIds.has(leader)) {
+      const member = isr.find(id => !shadowIds.has(id))
+      if (member === undefined) return
+      topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${member} is in the ISR of partition ${partition} of the shadow topic, which nobody asked for: it may have led it, and may lead it when the shadow leader is away`, partition, offset: null })
+      return
+    }
     topic.fault({ code: 'LEADERSHIP_LOST', reason: `broker ${leader} leads partition ${partition} of the shadow topic, which nobody asked it to: it may have been written to`, partition, offset: null })
   }
+}
+
+function leaderOf (image: MetadataImage, { topic, partition }: PartitionRow): PartitionView | null {
+  const entry = image.topicsByName.get(topic)?.partitions.get(partition)
+  return entry === undefined ? null : { ...entry, leaderId: entry.leader, errorCode: ErrorCodes.NONE }
 }

@@ -18,8 +18,6 @@ import type { TailMemory } from './tail-memory.ts'
 
 export interface ReplicaWork {
   readonly memory: TailMemory
-  /** A follower's Fetch holds a segment at most. */
-  readonly maxServedBytes: number
   fetch (target: FetchTarget): void
   sourceBounds (partition: ReplicaPartition): Promise<SourceBounds>
   /** Has the source's bounds looked up, after `attempt` failures in a row. */
@@ -34,6 +32,9 @@ export interface ReplicaWork {
 
 /** How often the source may show an end below what a follower holds: a new leader of it learns its high watermark within moments. */
 const MAX_DOUBTS = 10
+
+/** Kafka's own default, which a shadow topic has unless the link carries its source's value over. */
+const DEFAULT_SEGMENT_BYTES = 1024 * 1024 * 1024
 
 const NOTHING_KNOWN = {
   sourceLogStartOffset: null, sourceLastStableOffset: null, sourceHighWatermark: null, shadowEndOffset: null, lagRecords: null, lagSeconds: null, sourceContactAgeMs: null
@@ -93,15 +94,16 @@ export class ReplicaPartition implements PartitionShadow {
       return null
     }
     this.#served?.stop()
-    const { memory, maxServedBytes } = this.#work
+    const { topic } = this
     const served = this.#served = new ShadowPartition({
-      topic: this.topic.topic,
+      topic: topic.topic,
       partition: this.partition,
       topicId: entry.topicId,
-      sourceTopicId: this.topic.record.sourceTopicId,
+      sourceTopicId: topic.record.sourceTopicId,
       metadata,
-      maxServedBytes,
-      memory,
+      // It may be changed at any time.
+      get maxServedBytes () { return Number(topic.record.configs['segment.bytes'] ?? DEFAULT_SEGMENT_BYTES) },
+      memory: this.#work.memory,
       now: () => Date.now(),
       fetch: target => this.#work.fetch(target),
       sourceBounds: () => this.#work.sourceBounds(this),

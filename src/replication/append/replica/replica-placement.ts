@@ -1,4 +1,5 @@
 /** Which real brokers hold a shadow partition. The controller would choose by itself, but it would also choose the shadow leader. */
+import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
 
 export interface PlaceableBroker {
   readonly id: number
@@ -31,4 +32,26 @@ export function placeReplicas (order: readonly number[], topic: string, partitio
   let start = 0
   for (let index = 0; index < topic.length; index++) start = (start * 31 + topic.charCodeAt(index)) >>> 0
   return Array.from({ length: Math.min(replicationFactor, order.length) }, (_, index) => order[(start + partition + index) % order.length] ?? -1)
+}
+
+/** The real brokers that are alive; all, if none is. */
+export function livingBrokers (image: MetadataImage, shadowLeaders: ReadonlySet<number>): PlaceableBroker[] {
+  const real = [...image.brokers.values()].filter(({ id }) => !shadowLeaders.has(id))
+  const alive = real.filter(({ fenced, inControlledShutdown }) => !fenced && !inControlledShutdown)
+  return alive.length > 0 ? alive : real
+}
+
+/**
+ * `replicas` and as many others as make `count`: at first from `preferred`, then those that are alive, then any. Fewer where there
+ * are no more brokers.
+ */
+export function completeReplicas (replicas: readonly number[], { count, preferred, image, shadowLeaders }: {
+  readonly count: number
+  readonly preferred: readonly number[]
+  readonly image: MetadataImage
+  readonly shadowLeaders: ReadonlySet<number>
+}): number[] {
+  const real = [...image.brokers.keys()].filter(id => !shadowLeaders.has(id))
+  const others = [...preferred, ...inRackOrder(livingBrokers(image, shadowLeaders)), ...real].filter(id => real.includes(id))
+  return [...new Set([...replicas, ...others])].slice(0, Math.max(count, replicas.length))
 }

@@ -5,18 +5,10 @@ import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
 import { interBrokerListener } from '../../../kraft/registered-brokers.ts'
 import { formatHostPort } from '../../../net/host-port.ts'
 import type { ShadowLeaderRecord } from '../../../state/records.ts'
+import type { PreflightLine } from '../../link-service.ts'
+import { advertisedLine } from './advertised-address.ts'
 import { chooseIdentity } from './shadow-identity.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
-
-export interface PreflightLine {
-  readonly name: string
-  /** `warning`: it works, and somebody should know. */
-  readonly verdict: 'ok' | 'warning' | 'failed'
-  /** What was found. */
-  readonly text: string
-  /** What to do about it; null where nothing is to be done. */
-  readonly advice: string | null
-}
 
 /** metadata.version of Kafka 3.9-IV0: the oldest release that this was tried with. */
 const OLDEST_METADATA_VERSION = 21
@@ -28,9 +20,11 @@ export interface ReplicaPreflightOptions {
   readonly leader: ShadowLeader | null
   readonly config: ShadowLeaderConfig | null
   readonly known: ReadonlyMap<number, ShadowLeaderRecord>
+  /** Within which the controllers must be found and the metadata log read. */
   readonly signal: AbortSignal
 }
 
+/** Without a shadow leader nothing is waited for. */
 export async function replicaPreflight ({ leader, config, known, signal }: ReplicaPreflightOptions): Promise<PreflightLine[]> {
   if (leader === null || config === null) {
     return [{ name: 'shadow leader', verdict: 'failed', text: 'this kshadow has no shadow_leader section', advice: 'add shadow_leader with listen (and advertised) to the file of kshadow run, where the shadow brokers can reach it' }]
@@ -47,7 +41,7 @@ export async function replicaPreflight ({ leader, config, known, signal }: Repli
     }]
   }
   const lines: PreflightLine[] = [{ name: 'controllers', verdict: 'ok', text: `controller ${leader.controllers.activeId ?? 'unknown'} is active, and its metadata log can be read (${image.topics.size} topics, ${image.brokers.size} brokers)`, advice: null }]
-  lines.push(versionLine(image), listenerLine(image, leader, config), identityLine(image, known, config), ...settingsLines(image), placementLine(image))
+  lines.push(versionLine(image), listenerLine(image, leader, config), await advertisedLine(leader, config), identityLine(image, known, config), rightsLine(leader), ...elrLines(image), placementLine(image))
   return lines
 }
 
@@ -57,7 +51,7 @@ function versionLine (image: MetadataImage): PreflightLine {
   return {
     name: 'metadata version',
     verdict: isOk ? 'ok' : 'failed',
-    text: `metadata.version is at level ${level}`,
+    text: `metadata.version is at level ${level} (21 is 3.9, 30 is 4.3)`,
     advice: isOk ? null : 'upgrade the shadow cluster to Apache Kafka 3.9 or newer, and its metadata.version with it (kafka-features.sh upgrade)'
   }
 }
@@ -82,16 +76,17 @@ function identityLine (image: MetadataImage, known: ReadonlyMap<number, ShadowLe
   }
 }
 
-/** What could make a shadow writable, and is overridden for every shadow topic. */
-function settingsLines (image: MetadataImage): PreflightLine[] {
-  const lines: PreflightLine[] = []
-  const all = image.brokerConfig(null)
-  if (all.get('unclean.leader.election.enable') === 'true') {
-    lines.push({ name: 'unclean elections', verdict: 'warning', text: 'the cluster allows them by default; every shadow topic is set to false while it is one', advice: 'do not set it for a shadow topic: the topic would be stopped' })
-  }
-  const elr = image.features.get('eligible.leader.replicas.version') ?? 0
-  if (elr > 0) lines.push({ name: 'eligible leader replicas', verdict: 'ok', text: 'on; every shadow topic has min.insync.replicas=1 while it is one, so that no follower becomes eligible', advice: null })
-  return lines
+/** No request tells whether another one would be allowed. */
+function rightsLine (leader: ShadowLeader): PreflightLine {
+  const text = leader.isReady
+    ? 'the shadow leader is registered, and its heartbeats are accepted'
+    : 'whether the controllers let it register (where the cluster has ACLs: CLUSTER_ACTION) is only known once it does: the first link in this mode shows it'
+  return { name: 'rights', verdict: 'ok', text, advice: null }
+}
+
+function elrLines (image: MetadataImage): PreflightLine[] {
+  if ((image.features.get('eligible.leader.replicas.version') ?? 0) === 0) return []
+  return [{ name: 'eligible leader replicas', verdict: 'ok', text: 'on; every shadow topic has min.insync.replicas=1 while it is one, so that no follower becomes eligible', advice: null }]
 }
 
 function placementLine (image: MetadataImage): PreflightLine {

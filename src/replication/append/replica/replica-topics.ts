@@ -5,18 +5,23 @@
  */
 import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
 import { createPartitions } from '../../../client/admin/create-partitions.ts'
-import { createTopic } from '../../../client/admin/create-topic.ts'
+import { createTopics, type NewTopic } from '../../../client/admin/create-topic.ts'
 import type { Cluster } from '../../../client/cluster.ts'
-import type { MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
+import type { BrokerError } from '../../../errors.ts'
+import type { PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { TopicRecord } from '../../../state/records.ts'
 import type { Adoption, CreatedTopic, ShadowCreation } from '../append-mode.ts'
 import { targetReplicas } from './partition-entry.ts'
-import { inRackOrder, placeReplicas } from './replica-placement.ts'
+import { inRackOrder, livingBrokers, placeReplicas } from './replica-placement.ts'
 import { whenReady, type ShadowLeader } from './shadow-leader.ts'
 
 const READY_MS = 10_000
 const SHOWN_MS = 10_000
 /** Where the shadow cluster's own default is to count, which no request tells for all brokers. */
 const DEFAULT_REPLICAS = 3
+/** Of records: the controller writes at most 10,000 for one request, and answers nobody else meanwhile. */
+const MOST_RECORDS = 5000
 
 export interface ReplicaTopicsOptions {
   readonly leader: ShadowLeader
@@ -26,17 +31,24 @@ export interface ReplicaTopicsOptions {
 
 export class ReplicaTopics {
   readonly #options: ReplicaTopicsOptions
+  readonly #creations: Coalesced<NewTopic, { readonly refusal: BrokerError | null }>
 
   constructor (options: ReplicaTopicsOptions) {
+    const { leader, cluster, signal } = options
     this.#options = options
+    this.#creations = new Coalesced(async topics => {
+      const refusals = await leader.uncordoned(() => createTopics(cluster, topics, { signal }))
+      return refusals.map(refusal => ({ refusal }))
+    }, { most: MOST_RECORDS, weigh: ({ partitions, configs }) => 1 + partitions + Object.keys(configs).length })
   }
 
   /** @throws {BrokerError} what the shadow cluster says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
   async create ({ record: { topic, partitions }, configs, replicationFactor }: ShadowCreation): Promise<CreatedTopic> {
-    const { leader, cluster, signal } = this.#options
+    const { leader, signal } = this.#options
     await whenReady(leader, signal, READY_MS, async () => {
       const { brokerId } = leader.assertReady()
-      await leader.uncordoned(() => createTopic(cluster, { name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) }, { signal }))
+      const { refusal } = await this.#creations.request({ name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) })
+      if (refusal !== null) throw refusal
     })
     return await this.#moved(topic, partitions, replicationFactor)
   }
@@ -64,11 +76,11 @@ export class ReplicaTopics {
   }
 
   /** Moves what nobody moves away from the shadow leader: somebody cancelled it, or an engine died before. Returns how many partitions. */
-  async moveOn (topic: string): Promise<number> {
+  async moveOn ({ topic, replicationFactor }: Pick<TopicRecord, 'topic' | 'replicationFactor'>): Promise<number> {
     const entry = this.#options.leader.control.image.topicsByName.get(topic)
     const stuck = [...entry?.partitions.values() ?? []].filter(partition => this.#isStuck(partition))
     if (entry === undefined || stuck.length === 0) return 0
-    const factor = Math.max(1, ...[...entry.partitions.values()].map(partition => targetReplicas(partition).filter(id => !this.#isShadow(id)).length))
+    const factor = replicationFactor ?? Math.max(1, ...[...entry.partitions.values()].map(partition => targetReplicas(partition).filter(id => !this.#isShadow(id)).length))
     await this.#move(topic, stuck, factor)
     return stuck.length
   }
@@ -76,25 +88,19 @@ export class ReplicaTopics {
   async #moved (topic: string, partitions: number, replicationFactor: number): Promise<CreatedTopic> {
     const { leader } = this.#options
     const found = await this.#shown(topic, partitions)
-    await this.#move(topic, [...found.partitions.values()].filter(entry => this.#isStuck(entry)), replicationFactor < 0 ? DEFAULT_REPLICAS : replicationFactor)
+    const factor = replicationFactor < 0 ? DEFAULT_REPLICAS : replicationFactor
+    await this.#move(topic, [...found.partitions.values()].filter(entry => this.#isStuck(entry)), factor)
     await leader.control.until(image => {
       const entries = [...image.topicsByName.get(topic)?.partitions.values() ?? []]
       return entries.length >= partitions && entries.every(entry => !this.#isStuck(entry)) ? true : undefined
     }, { what: `the replicas of ${topic} on real brokers`, timeoutMs: SHOWN_MS })
-    return { topicId: found.id }
+    return { topicId: found.id, replicationFactor: factor }
   }
 
   async #move (topic: string, entries: readonly PartitionEntry[], replicationFactor: number): Promise<void> {
     const { control } = this.#options.leader
-    const order = inRackOrder(this.#realBrokers(control.image))
+    const order = inRackOrder(livingBrokers(control.image, this.#options.leader.shadowIds))
     await Promise.all(entries.map(({ partition }) => control.reassign(topic, partition, placeReplicas(order, topic, partition, replicationFactor))))
-  }
-
-  /** Those that are alive; all, if none is. */
-  #realBrokers (image: MetadataImage): Array<{ readonly id: number, readonly rack: string | null }> {
-    const real = [...image.brokers.values()].filter(({ id }) => !this.#isShadow(id))
-    const alive = real.filter(({ fenced, inControlledShutdown }) => !fenced && !inControlledShutdown)
-    return alive.length > 0 ? alive : real
   }
 
   async #shown (topic: string, partitions: number): Promise<TopicEntry> {

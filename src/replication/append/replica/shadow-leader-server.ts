@@ -30,6 +30,8 @@ export interface ShadowLeaderServerOptions {
   /** Our own broker id on the shadow cluster. */
   readonly brokerId: number
   readonly partitions: ShadowPartitions
+  /** Asked before and after every request: when it says false, nothing is answered, and the connection ends. Default: always true. */
+  readonly mayServe?: () => boolean
   readonly logger: Logger
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -76,7 +78,7 @@ export class ShadowLeaderServer {
 
   /** Port 0: one that the system chooses. Rejects when the address cannot be listened on. */
   static async open (address: HostPort, options: ShadowLeaderServerOptions): Promise<ShadowLeaderServer> {
-    const { brokerId, partitions, now, random, logger } = options
+    const { brokerId, partitions, now, random, logger, mayServe = () => true } = options
     const sessions = new FetchSessions({ partitions, now, random })
     const fetch = new FetchHandler({ sessions, brokerId, maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES })
     const apis: OfferedApis<Endpoint> = new OfferedApis([
@@ -99,7 +101,12 @@ export class ShadowLeaderServer {
       logger,
       handle: async (frame, connection) => {
         const found = apis.find(frame)
-        return 'refusal' in found ? { chunks: found.refusal } : await found.offered.run(frame, found.apiVersion, connection)
+        const answer = !mayServe() ? null : 'refusal' in found ? { chunks: found.refusal } : await found.offered.run(frame, found.apiVersion, connection)
+        if (mayServe()) return answer
+        // Another engine may be the shadow leader by now, and know other things.
+        answer?.onSent?.()
+        connection.reset()
+        return null
       }
     })
     return new ShadowLeaderServer(listener, sessions)

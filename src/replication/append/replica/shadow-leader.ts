@@ -15,6 +15,7 @@ import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { BrokerLife } from '../../../kraft/broker-life.ts'
 import { allocateProducerIds } from '../../../kraft/commands/allocate-producer-ids.ts'
+import { fenceBroker } from '../../../kraft/commands/fence-broker.ts'
 import { unregisterBroker } from '../../../kraft/commands/unregister-broker.ts'
 import { Controllers } from '../../../kraft/controllers.ts'
 import { discoverControllers, knownControllers } from '../../../kraft/locate-controllers.ts'
@@ -39,6 +40,8 @@ const PLAINTEXT = 0
 const RETRY_MS = 1000
 const INTERNAL_TOPICS_MS = 15_000
 const UNREGISTER_MS = 10_000
+const ASIDE_GATHER_MS = 50
+const FENCE_MS = 5000
 const BLOCKS_AT_ONCE = 16
 
 export interface ShadowLeaderOptions {
@@ -70,8 +73,10 @@ export class ShadowLeader {
   #clients: ClientPassage | null = null
   #life: BrokerLife | null = null
   #problem: string | null = null
+  #asideTurn: Promise<void> | null = null
   #isReady = false
   #leading: Promise<void> | null = null
+  #leaving: Promise<void> = Promise.resolve()
 
   constructor (options: ShadowLeaderOptions) {
     const { config, cluster, dial, logger, now, signal } = options
@@ -85,6 +90,11 @@ export class ShadowLeader {
     })
     this.metadata = MetadataFollower.start(this.controllers, { logger, now })
     this.control = new PartitionControl({ controllers: this.controllers, metadata: this.metadata, cluster, broker: () => this.#broker(), signal })
+  }
+
+  /** See ShadowLeaderConfig. */
+  get followerTimeoutMs (): number {
+    return this.#options.config.followerTimeoutMs
   }
 
   /** Null before `lead` has found or made the identity. */
@@ -104,6 +114,11 @@ export class ShadowLeader {
     return this.#isReady && this.#life?.state === 'unfenced'
   }
 
+  /** True while followers can connect, whether it is registered or not. */
+  get isListening (): boolean {
+    return this.#server !== null
+  }
+
   /** Why it does not lead at the moment; null when it does. */
   get problem (): string | null {
     return this.metadata.problem ?? this.#life?.problem ?? this.#problem ?? (this.isReady || this.#leading === null ? null : `the shadow leader is ${this.#life?.state ?? 'starting'}`)
@@ -116,9 +131,9 @@ export class ShadowLeader {
     return () => { this.#readyListeners.delete(listener) }
   }
 
-  /** Begins to lead, if it has not begun. */
+  /** Begins to lead, if it has not begun: an `unregister` under way takes away who it was, and comes to its end first. */
   lead (): void {
-    this.#leading ??= this.#lead()
+    this.#leading ??= this.#leaving.then(() => this.#lead())
   }
 
   /** @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead */
@@ -132,6 +147,11 @@ export class ShadowLeader {
     const brokerEpoch = this.#life?.epoch ?? null
     if (this.#identity === null || brokerEpoch === null || !this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
     return { brokerId: this.#identity.brokerId, brokerEpoch }
+  }
+
+  /** For orders that do not name the broker's epoch: nobody would refuse those of an engine that was replaced. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
+  assertMayLead (): void {
+    if (!this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'another engine may lead by now', { retriable: true })
   }
 
   async #lead (): Promise<void> {
@@ -160,21 +180,22 @@ export class ShadowLeader {
     const listener = interBrokerListener(image, { brokerId, configured: config.interBrokerListener })
     if (listener.securityProtocol !== PLAINTEXT) throw new ShadowError('CONFLICT', `the brokers reach each other by listener ${listener.name}, which is not PLAINTEXT: TLS and SASL between brokers are not part of this version`)
     this.#clients ??= new ClientPassage({ target: () => this.#realBroker(listener.name), dial: this.#options.dial ?? dialTcp, logger })
-    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, clients: this.#clients, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
+    this.#server ??= await ShadowLeaderServer.open(config.listen, { brokerId, partitions: this.partitions, mayServe: mayLead, clients: this.#clients, logger, now: () => Date.now(), random: () => randomInt(2 ** 32) / 2 ** 32 })
     const { clusterId } = await cluster.view({ signal })
     if (clusterId === null) throw new ShadowError('CONFLICT', 'the shadow cluster does not tell its cluster id')
     const before = image.brokers.get(brokerId)
     if (before === undefined || before.fenced) await ensureInternalTopics(cluster, this.metadata, { signal, deadlineMs: INTERNAL_TOPICS_MS })
     const { host, port } = config.advertised
+    const known = before?.endpoints.get(listener.name)
+    const hasMoved = known !== undefined && (known.host !== host || known.port !== port)
+    if (before?.fenced === false && before.incarnationId === incarnationId && hasMoved) {
+      logger.info({ brokerId, from: formatHostPort(known), to: formatHostPort({ host, port }) }, 'the shadow leader has moved: followers are told by a change of leader epochs')
+      // Before the new address is registered: whoever dies in between leaves somebody who has to be unfenced, and no address that looks like the old one.
+      await fenceBroker(this.controllers, { brokerId, brokerEpoch: before.epoch, metadataOffset: this.metadata.appliedOffset }, { signal, mayFence: () => { this.assertMayLead() }, deadlineMs: FENCE_MS })
+    }
     this.#life ??= BrokerLife.start(this.controllers, this.metadata, {
       brokerId, clusterId, incarnationId, logDirId, endpoint: { ...listener, host, port }, mayHeartbeat: mayLead, logger, now
     })
-    const known = before?.endpoints.get(listener.name)
-    const hasMoved = known !== undefined && (known.host !== host || known.port !== port)
-    if (before?.fenced === false && hasMoved) {
-      logger.info({ brokerId, from: formatHostPort(known), to: formatHostPort({ host, port }) }, 'the shadow leader has moved: followers are told by a change of leader epochs')
-      await this.#life.fence({ signal })
-    }
     await this.#life.unfence({ signal })
     this.#life.setCordoned(true)
   }
@@ -197,6 +218,31 @@ export class ShadowLeader {
     return identity
   }
 
+  /**
+   * Gives up the leadership of everything for a moment: what has others in its ISR is led by one of them afterwards, and everything
+   * else by us again. All who ask meanwhile share one turn.
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead; ABORTED
+   */
+  async stepAside (): Promise<void> {
+    this.#asideTurn ??= this.#fenceAndUnfence().finally(() => { this.#asideTurn = null })
+    await this.#asideTurn
+  }
+
+  async #fenceAndUnfence (): Promise<void> {
+    const { signal, logger } = this.#options
+    this.assertReady()
+    const life = this.#life
+    if (life === null) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
+    // Those of the same turn of the failover go with it.
+    await sleep(ASIDE_GATHER_MS, signal)
+    logger.info({ brokerId: this.brokerId }, 'the shadow leader steps aside for a moment, so that real brokers lead what a dead one keeps from being moved')
+    try {
+      await life.fence({ signal })
+    } finally {
+      await life.unfence({ signal })
+    }
+  }
+
   /** Creates topics with replicas here, which a cordoned log directory does not let in everywhere (KAFKA-20832). */
   async uncordoned<T> (work: () => Promise<T>): Promise<T> {
     this.#life?.setCordoned(false)
@@ -205,6 +251,14 @@ export class ShadowLeader {
     } finally {
       this.#life?.setCordoned(true)
     }
+  }
+
+  /** The real brokers that are alive; null while the metadata log is not known. */
+  get liveBrokers (): readonly number[] | null {
+    const { image } = this.metadata
+    if (image === null) return null
+    const { shadowIds } = this
+    return [...image.brokers.values()].filter(({ id, fenced }) => !fenced && !shadowIds.has(id)).map(({ id }) => id)
   }
 
   /** See ProducerIdBarrier. */
@@ -222,32 +276,41 @@ export class ShadowLeader {
 
   /**
    * Leaves the cluster for good, with every id that engines have used: no topic is a shadow in this mode any more.
-   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while partitions are still held here
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while partitions are still held here, and while it begins to lead
    */
   async unregister (signal: AbortSignal): Promise<void> {
+    const left = this.#leaving.then(() => this.#unregister(signal))
+    this.#leaving = left.catch(() => {})
+    await left
+  }
+
+  async #unregister (signal: AbortSignal): Promise<void> {
     const { logger, write, state } = this.#options
     const image = await this.metadata.reached(0, signal)
     const held = [...image.topics.values()].flatMap(({ name, partitions }) => [...partitions.values()].filter(({ replicas }) => replicas.some(id => this.shadowIds.has(id))).map(({ partition }) => `${name}-${partition}`))
     if (held.length > 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow leader still holds ${held.length} partitions, among them ${held[0] ?? ''}`, { retriable: true })
+    if (this.#leading !== null && !this.#isReady) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader has just begun to lead', { retriable: true })
     this.#isReady = false
+    this.#leading = null
     const own = this.brokerId
-    await this.#life?.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
+    const life = this.#life
+    this.#life = null
+    await life?.stop({ unregister: { signal, deadlineMs: UNREGISTER_MS } })
     const others = [...(await state.reached(0, signal)).shadowLeaders.values()].filter(({ brokerId, incarnationId }) => brokerId !== own && image.brokers.get(brokerId)?.incarnationId === incarnationId)
     for (const { brokerId } of others) await unregisterBroker(this.controllers, brokerId, { signal, deadlineMs: UNREGISTER_MS })
     const ids = [...this.shadowIds]
     if (ids.length > 0) await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null })))
     this.#clients?.close()
     await this.#server?.close()
-    this.#life = null
     this.#server = null
     this.#identity = null
-    this.#leading = null
     logger.info({ brokerIds: ids }, 'the shadow leader was unregistered: nothing is left for it to lead')
   }
 
   /** After the signal: ends everything. The cluster notices when the session times out, unless another engine goes on before. */
   async stopped (): Promise<void> {
     this.#isReady = false
+    await this.#leaving
     await this.#leading
     await this.#life?.stop()
     this.#clients?.close()

@@ -45,13 +45,15 @@ export interface ShadowPartitionOptions {
   /** The id that the source topic had when it was pinned; null where the source has no topic ids. */
   readonly sourceTopicId: string | null
   readonly metadata: ShadowMetadata
-  /** `segment.bytes` of the shadow topic: a follower cannot append more at once. */
+  /** `segment.bytes` of the shadow topic, as it is at the moment: a follower cannot append more at once. */
   readonly maxServedBytes: number
   readonly memory: TailMemory
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** A follower that was not heard of for so long holds no memory. Default 10 s. */
   readonly followerTimeoutMs?: number
+  /** For so long after it is served first, what was fetched is kept for replicas that have not come yet. Default 2 s. */
+  readonly gatheringMs?: number
   /** Fetches for a target when there is a way to: `Fetcher.wake`. */
   readonly fetch: (target: FetchTarget) => void
   /** Asks the source where its log starts and ends (ListOffsets: its high watermark). */
@@ -106,6 +108,10 @@ const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 
 const DEFAULT_FOLLOWER_TIMEOUT_MS = 10_000
+/** A follower that has something to fetch moves on every time it asks; writing what it got may take a moment. */
+const MOVING_MS = 1000
+/** Followers of a new partition begin within moments of each other, and at the same place. */
+const DEFAULT_GATHERING_MS = 2000
 
 export class ShadowPartition implements TailOwner {
   readonly topicId: string
@@ -135,6 +141,7 @@ export class ShadowPartition implements TailOwner {
   #note: string | null = null
   #isLookingUp = false
   #servedBytes = 0
+  #gatheringUntilMs: number | null = null
 
   constructor (options: ShadowPartitionOptions) {
     this.#options = options
@@ -193,6 +200,11 @@ export class ShadowPartition implements TailOwner {
     return this.#source.end
   }
 
+  /** Where the source's log starts, as it was last seen. */
+  get logStartOffset (): number {
+    return this.#source.logStart
+  }
+
   get limitOffset (): number {
     if (!this.#isServing) return -1
     return Math.min(this.#frozenEnd, this.#doubt?.from ?? Infinity)
@@ -200,6 +212,15 @@ export class ShadowPartition implements TailOwner {
 
   get followerOffsets (): readonly number[] {
     return this.#isServing ? this.#followers.aliveAmong(this.#admitted).filter(offset => offset >= this.#logStart) : []
+  }
+
+  get movingOffsets (): readonly number[] {
+    return this.#isServing ? this.#followers.movingAmong(this.#admitted, MOVING_MS) : []
+  }
+
+  get isGathering (): boolean {
+    // We are a replica, too.
+    return this.#gatheringUntilMs !== null && this.#options.now() < this.#gatheringUntilMs && this.#followers.count < this.#metadata.replicas.length - 1
   }
 
   get wantedOffsets (): readonly number[] {
@@ -234,6 +255,7 @@ export class ShadowPartition implements TailOwner {
    */
   serve (bounds: SourceBounds): void {
     if (this.#phase === 'stopped') throw new ShadowError('CONFLICT', `${this.#name} is not led any more`)
+    this.#gatheringUntilMs ??= this.#options.now() + (this.#options.gatheringMs ?? DEFAULT_GATHERING_MS)
     if (this.#phase === 'locating') this.#phase = this.#frozenEnd === Infinity ? 'serving' : 'frozen'
     this.#source.restart(bounds)
     // What was read before may be gone from the source.
@@ -275,6 +297,11 @@ export class ShadowPartition implements TailOwner {
     this.#admitted.set(brokerId, verified)
     this.#tail.tend()
     this.#changed()
+  }
+
+  /** True while the follower, which stood at `fetchOffset` when it was told of, waits for `admitFollower`. */
+  isAwaitingAdmission (brokerId: number, fetchOffset: number): boolean {
+    return this.#isServing && this.#told.get(brokerId) === fetchOffset
   }
 
   /** The end that was fixed; -1 when none was. */
@@ -457,10 +484,19 @@ export class ShadowPartition implements TailOwner {
     return null
   }
 
-  /** An empty log agrees with every other one. */
+  /**
+   * An empty log agrees with every other one. One that ends before what was verified, or served and then asked on from, has lost its
+   * end: what is left is looked at again.
+   */
   #isAdmitted (brokerId: number, fetchOffset: number): boolean {
-    if (this.#admitted.has(brokerId)) return true
+    const served = this.#served.get(brokerId)
+    const verified = this.#admitted.get(brokerId)
+    if (verified !== undefined && served?.offset === fetchOffset) this.#admitted.set(brokerId, served)
+    if (verified !== undefined && fetchOffset >= verified.offset) return true
+    this.#admitted.delete(brokerId)
+    this.#served.delete(brokerId)
     if (fetchOffset <= this.#logStart) {
+      this.#told.delete(brokerId)
       this.#admitted.set(brokerId, { offset: fetchOffset, leaderEpoch: -1 })
       return true
     }
@@ -491,7 +527,7 @@ export class ShadowPartition implements TailOwner {
   // What the tail reports.
 
   epochBefore (offset: number): number {
-    return [...this.#served.values(), ...this.#admitted.values()].find(end => end.offset === offset)?.leaderEpoch ?? -1
+    return Math.max(-1, ...[...this.#served.values(), ...this.#admitted.values()].filter(end => end.offset === offset).map(({ leaderEpoch }) => leaderEpoch))
   }
 
   wake (reader: FetchTarget): void {

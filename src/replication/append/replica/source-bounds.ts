@@ -4,10 +4,10 @@
  */
 import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type ListedOffset } from '../../../client/admin/list-offsets.ts'
-import type { Cluster } from '../../../client/cluster.ts'
+import type { Cluster, TopicView } from '../../../client/cluster.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
-import { Coalesced } from './coalesced.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import type { SourceBounds } from './source-view.ts'
 
@@ -31,7 +31,7 @@ export class SourceBoundsLookup {
 
   constructor (options: SourceBoundsOptions) {
     this.#options = options
-    this.#questions = new Coalesced(partitions => this.#ask(partitions), MOST_PER_REQUEST)
+    this.#questions = new Coalesced(partitions => this.#ask(partitions), { most: MOST_PER_REQUEST })
     options.signal.addEventListener('abort', () => {
       for (const timer of this.#timers) clearTimeout(timer)
       this.#timers.clear()
@@ -65,12 +65,21 @@ export class SourceBoundsLookup {
       const ask = async (timestamp: number): Promise<readonly ListedOffset[]> => await listOffsets(source, partitions.map(({ topic, partition }) => ({ topic: topic.topic, partition, timestamp })), { signal })
       const starts = await ask(EARLIEST_TIMESTAMP)
       const ends = await ask(LATEST_TIMESTAMP)
+      // ListOffsets names topics: a topic that was made anew has bounds that would have followers throw away what they hold.
+      const { topics } = await source.refresh({ signal })
       const reason = obstacle()
-      return partitions.map((_, index) => reason ?? boundsOf(starts[index], ends[index]))
+      return partitions.map(({ topic: { topic, record } }, index) => reason ?? strangerOf(topics.get(topic), record.sourceTopicId) ?? boundsOf(starts[index], ends[index]))
     } catch (error) {
       return partitions.map(() => `the source cannot be asked where its logs end: ${messageOf(error)}`)
     }
   }
+}
+
+/** Why what answers to the name is not the topic that was pinned; null when it is, or where there are no topic ids. */
+function strangerOf (shown: TopicView | undefined, pinnedId: string | null): string | null {
+  if (shown === undefined) return 'the source does not show the topic'
+  if (pinnedId === null || shown.topicId === null || shown.topicId === pinnedId) return null
+  return `the source topic was deleted and made anew: its id is ${shown.topicId}, and was ${pinnedId}`
 }
 
 function boundsOf (start: ListedOffset | undefined, end: ListedOffset | undefined): Outcome {

@@ -1,15 +1,17 @@
 /**
  * The chunks of all partitions of a link, by the answer that they came in: memory goes back when an answer's last chunk has gone.
- * When somebody waits for memory, the answers that were needed longest ago go first. Those that a request waits for stay, and so
- * nobody's data is taken away between its arrival and its serving.
+ * When somebody waits for memory, the answers that were needed longest ago go first. Those that somebody is about to need stay: nobody's
+ * data is taken away between its arrival and its serving, and a follower that is ahead waits for the one behind it.
  */
 import type { ByteBudget, HeldBytes } from '../../source/byte-budget.ts'
 import type { TailChunk } from './tail-chunk.ts'
 
+const LOOK_AGAIN_MS = 250
+
 /** Whoever keeps chunks. */
 export interface ChunkHolder {
-  /** True when a request that is being answered waits for something in the chunk. */
-  isAwaited (chunk: TailChunk): boolean
+  /** True when a request that is being answered waits for something in the chunk, or a follower is about to come to it. */
+  isNeeded (chunk: TailChunk): boolean
   /** Lets go of the chunk: it must not be used any more. */
   evict (chunk: TailChunk): void
 }
@@ -25,19 +27,22 @@ export class TailMemory {
   /** Needed longest ago first. */
   readonly #answers = new Map<HeldBytes, Answer>()
   readonly #stop: () => void
+  #timer: NodeJS.Timeout | null = null
 
   constructor (budget: ByteBudget) {
     this.#budget = budget
     this.#stop = budget.onShort(() => this.#reclaim())
   }
 
-  /** True when nothing is left: nobody should fetch what nobody waits for. */
+  /** True when little is left: nobody should fetch what nobody waits for. */
   get isShort (): boolean {
-    return this.#budget.freeBytes === 0
+    return this.#budget.isShort
   }
 
   close (): void {
     this.#stop()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
   }
 
   add (chunk: TailChunk, holder: ChunkHolder): void {
@@ -75,11 +80,22 @@ export class TailMemory {
   }
 
   #reclaim (): void {
+    this.#evictUnneeded()
+    // Somebody who is about to need something may turn out not to come.
+    if (!this.isShort || this.#timer !== null) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.relax()
+    }, LOOK_AGAIN_MS)
+    this.#timer.unref()
+  }
+
+  #evictUnneeded (): void {
     for (const [, { chunks, sending }] of [...this.#answers]) {
       if (!this.isShort) return
-      let isAwaited = false
-      for (const [chunk, holder] of chunks) if (holder.isAwaited(chunk)) isAwaited = true
-      if (isAwaited) continue
+      let isNeeded = false
+      for (const [chunk, holder] of chunks) if (holder.isNeeded(chunk)) isNeeded = true
+      if (isNeeded) continue
       for (const [chunk, holder] of [...chunks]) holder.evict(chunk)
       // Its memory comes back when it has been sent.
       if (sending > 0) return

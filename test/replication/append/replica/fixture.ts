@@ -75,6 +75,7 @@ export class Shadow {
       onFollowerAhead: follower => { this.ahead.push(follower) },
       onProducerId: id => { this.producerIds.push(id) },
       mayServe: () => true,
+      gatheringMs: 0,
       ...options
     })
     this.partitions.add(shadow)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { catchUp, differenceOf, LEADER_EPOCH, Shadow } from './fixture.ts'
 
@@ -161,6 +162,64 @@ test('a budget of one batch and less: everybody gets everything', async t => {
       for (let index = 0; index < 3; index++) t.equal(differenceOf(follower.replica(index), shadow.source.log('orders', index)), null)
     }
   }
+})
+
+test('with little memory, a follower that is ahead waits for one that moves, so that all is read once', async t => {
+  const shadow = await Shadow.start(t, { answerBytes: 300, budgetBytes: 1000 })
+  for (let count = 0; count < 40; count++) shadow.log.append({ records: 3 })
+  shadow.serve()
+  const [first, second] = [await shadow.follower(1), await shadow.follower(2)]
+  // Both have asked before anything is read on.
+  await Promise.all([first.fetch({ maxWaitMs: 50 }), second.fetch({ maxWaitMs: 50 })])
+  const steps = async (follower: typeof first, pauseMs: number): Promise<void> => {
+    while (follower.replica().end < 120) {
+      await follower.fetch({ maxWaitMs: 100 })
+      await sleep(pauseMs)
+    }
+  }
+  await Promise.all([steps(first, 0), steps(second, 5)])
+  t.same([first, second].map(follower => differenceOf(follower.replica(), shadow.log)), [null, null])
+  const offsets = shadow.log.asked.map(({ offset }) => offset)
+  t.equal(new Set(offsets).size, offsets.length, 'no offset was asked for twice')
+})
+
+test('a follower that comes a moment later finds what the first one was given, for a while', async t => {
+  let nowMs = 1_000_000
+  const shadow = await Shadow.start(t, { answerBytes: 300, options: { gatheringMs: 2000, now: () => nowMs } })
+  for (let count = 0; count < 20; count++) shadow.log.append({ records: 3 })
+  shadow.serve()
+  const [first, second, late] = [await shadow.follower(1), await shadow.follower(2), await shadow.follower(4)]
+  await catchUp(first, 60)
+  nowMs += 1000
+  await catchUp(second, 60)
+  const offsets = shadow.log.asked.map(({ offset }) => offset).filter(offset => offset < 60)
+  t.equal(new Set(offsets).size, offsets.length, 'read once for both')
+  nowMs += 1001
+  await first.fetch()
+  shadow.log.append({ records: 3 })
+  shadow.source.changed()
+  await catchUp(first, 63)
+  await catchUp(second, 63)
+  await first.fetch()
+  await second.fetch()
+  t.equal(shadow.shadow().bufferedBytes, 0, 'after that, what nobody needs is let go')
+  await catchUp(late, 63)
+  t.equal(differenceOf(late.replica(), shadow.log), null)
+})
+
+test('a follower that does not move any more keeps nobody waiting', async t => {
+  let nowMs = 1_000_000
+  const shadow = await Shadow.start(t, { answerBytes: 300, budgetBytes: 1000, options: { now: () => nowMs } })
+  for (let count = 0; count < 40; count++) shadow.log.append({ records: 3 })
+  shadow.serve()
+  const [first, stuck] = [await shadow.follower(1), await shadow.follower(2)]
+  await Promise.all([first.fetch({ maxWaitMs: 50 }), stuck.fetch({ maxWaitMs: 50 })])
+  for (let round = 0; first.replica().end < 120; round++) {
+    if (round > 1000) throw new Error(`stuck at ${first.replica().end}`)
+    await first.fetch({ maxWaitMs: 5 })
+    nowMs += 50
+  }
+  t.equal(differenceOf(first.replica(), shadow.log), null)
 })
 
 test('frozen: up to the end and nothing beyond', async t => {

@@ -1,0 +1,96 @@
+/**
+ * What the failover of a topic asks of the shadow cluster once its partitions are handed over. What many topics ask at once goes
+ * out together; each answer is still for one partition or topic.
+ *
+ * Leaders come from the metadata log, which every broker applies in its own time: one that does not know yet that it leads a
+ * partition is asked again for that partition, and only for that.
+ */
+import { ErrorCodes, errorName, meansStaleMetadata } from '../../../../protocol/errors/codes.ts'
+import { abortTransactions, type OpenTransaction } from '../../../client/admin/abort-transactions.ts'
+import { alterConfigsOfTopics, type TopicConfigChanges } from '../../../client/admin/alter-topic-configs.ts'
+import type { LeaderLookup, PartitionRow } from '../../../client/admin/ask-leaders.ts'
+import { describeProducers, type PartitionProducers } from '../../../client/admin/describe-producers.ts'
+import { endOfEpoch, type EpochEnd } from '../../../client/admin/end-of-epoch.ts'
+import type { RowOutcome } from '../../../client/admin/error-row.ts'
+import type { Cluster } from '../../../client/cluster.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
+import { ShadowError, type BrokerError } from '../../../errors.ts'
+import { backoffMs } from '../../../net/backoff.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
+
+/** Of partitions. An answer must not keep those waiting who have theirs already. */
+const MOST_PARTITIONS = 500
+/** Of configs, each a record of the metadata log: the controller writes at most 10,000 for one request. */
+const MOST_CONFIGS = 5000
+const ASK_AGAIN = { baseMs: 20, maxMs: 200 }
+/** After so many attempts, about ten seconds, the topic's problem says what is the matter. */
+const MOST_ATTEMPTS = 100
+
+export interface FailoverQuestionsOptions {
+  readonly shadow: Cluster
+  readonly barrier: ProducerIdBarrier
+  /** As the metadata log has it. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while that is not known */
+  readonly leaderOf: LeaderLookup
+  readonly signal: AbortSignal
+}
+
+export class FailoverQuestions {
+  readonly #signal: AbortSignal
+  readonly #producers: Coalesced<PartitionRow, PartitionProducers>
+  readonly #aborts: Coalesced<OpenTransaction, PartitionRow & RowOutcome>
+  readonly #ends: Coalesced<PartitionRow, EpochEnd>
+  readonly #configs: Coalesced<TopicConfigChanges, { readonly refusal: BrokerError | null }>
+  readonly #barrier: Coalesced<null, true>
+
+  constructor ({ shadow, barrier, leaderOf, signal }: FailoverQuestionsOptions) {
+    const options = { signal, leaderOf }
+    this.#signal = signal
+    this.#producers = new Coalesced(rows => describeProducers(shadow, rows, options), { most: MOST_PARTITIONS })
+    this.#aborts = new Coalesced(rows => abortTransactions(shadow, rows, options), { most: MOST_PARTITIONS })
+    this.#ends = new Coalesced(rows => endOfEpoch(shadow, rows, SERVED_LEADER_EPOCH, options), { most: MOST_PARTITIONS })
+    this.#configs = new Coalesced(async rows => (await alterConfigsOfTopics(shadow, rows, { signal })).map(refusal => ({ refusal })), { most: MOST_CONFIGS, weigh: ({ changes }) => changes.size })
+    this.#barrier = new Coalesced(async waiting => {
+      await barrier.ensureNoted(signal)
+      return waiting.map(() => true)
+    }, { most: Infinity })
+  }
+
+  /** As `ProducerIdBarrier.ensureNoted`, for all ids that were noted before the call. */
+  async ensureBarrier (): Promise<void> {
+    await this.#barrier.request(null)
+  }
+
+  /** @throws {ShadowError} BROKER_ERROR (retriable) */
+  async producersOf (row: PartitionRow): Promise<PartitionProducers> {
+    return await this.#answered(this.#producers, row, 'the producers of it cannot be read')
+  }
+
+  /** @throws {ShadowError} BROKER_ERROR (retriable) */
+  async abort (transaction: OpenTransaction): Promise<void> {
+    await this.#answered(this.#aborts, transaction, 'an open transaction in it could not be aborted')
+  }
+
+  /** Where the copy of a partition ends: see `endOfEpoch`. @throws {ShadowError} BROKER_ERROR (retriable) */
+  async endOfCopy (row: PartitionRow): Promise<EpochEnd> {
+    return await this.#answered(this.#ends, row, 'the end of the copy cannot be read')
+  }
+
+  /** @throws {BrokerError} what the cluster has against it */
+  async alterConfigs (topic: string, changes: ReadonlyMap<string, string | null>): Promise<void> {
+    const { refusal } = await this.#configs.request({ topic, changes })
+    if (refusal !== null) throw refusal
+  }
+
+  async #answered<Row extends PartitionRow, A extends RowOutcome> (question: Coalesced<Row, A>, row: Row, problem: string): Promise<A> {
+    for (let failures = 0; ; failures++) {
+      const answer = await question.request(row)
+      const { errorCode, error } = answer
+      if (errorCode === ErrorCodes.NONE) return answer
+      const isEarly = meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH
+      if (!isEarly || failures >= MOST_ATTEMPTS) throw new ShadowError('BROKER_ERROR', `${row.topic}-${row.partition}: ${problem}: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
+      await sleep(backoffMs(failures, ASK_AGAIN), this.#signal)
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/** All that is looked at before a link is created: each finding is a line of its own, so that none hides another. */
+import type { Cluster } from '../../client/cluster.ts'
+import type { LinkConfig } from '../../config/link-config.ts'
+import { nodeIdIndex, nodeIds } from '../../config/node-ids.ts'
+import type { ShadowLeaderConfig, SidecarConfig } from '../../config/run-config.ts'
+import { ShadowError } from '../../errors.ts'
+import { throwIfAborted } from '../../net/abort.ts'
+import type { AppendMode, ShadowLeaderRecord } from '../../state/records.ts'
+import { replicaPreflight } from '../append/replica/replica-preflight.ts'
+import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
+import type { PreflightLine } from '../link-service.ts'
+import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
+import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
+import { checkTopics } from './topic-preflight.ts'
+
+const CLUSTER_MS = 10_000
+const REPLICA_MS = 6000
+const TOPICS_MS = 10_000
+
+export interface LinkPreflightOptions {
+  readonly source: Cluster
+  readonly shadow: Cluster
+  readonly isNameTaken: boolean
+  /** The name of the link that owns a topic of this name; null when none does. */
+  readonly ownerOf: (topic: string) => string | null
+  readonly shadowLeader: ShadowLeaderConfig | null
+  /** Null only where there is no `shadowLeader`. Asked only where the link may come to append mode replica. */
+  readonly leader: () => ShadowLeader | null
+  readonly knownLeaders: ReadonlyMap<number, ShadowLeaderRecord>
+  readonly sidecar: Pick<SidecarConfig, 'enabled' | 'nodeIds'>
+  readonly scope: PreflightScope
+  /** Ends when this engine no longer leads. */
+  readonly signal: AbortSignal
+}
+
+export interface LinkPreflight {
+  readonly lines: readonly PreflightLine[]
+  /** What a creation is refused with: that of the first line that failed. */
+  readonly refusal: ShadowError | null
+  readonly sourceClusterId: string | null
+  readonly appendMode: AppendMode
+  /** Why `auto` did not come to replica; null where it did, or was not asked. */
+  readonly appendModeReason: string | null
+}
+
+interface ModeChoice {
+  readonly appendMode: AppendMode
+  readonly reason: string | null
+  readonly findings: readonly PreflightFinding[]
+}
+
+/** @throws {ShadowError} ABORTED */
+export async function preflightLink (config: LinkConfig, options: LinkPreflightOptions): Promise<LinkPreflight> {
+  const { source, shadow, scope, signal } = options
+  const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  const name = nameFinding(config, options)
+  if (scope === 'creation' && name.error !== null) return { lines: [name], refusal: name.error, sourceClusterId: null, appendMode: 'produce', appendModeReason: null }
+  const [ofSource, ofShadow, mode] = await Promise.all([
+    checkSource(config, { cluster: source, scope, signal: within(CLUSTER_MS) }),
+    checkShadow({ cluster: shadow, scope, signal: within(CLUSTER_MS) }),
+    chooseMode(config, options, within(REPLICA_MS))
+  ])
+  throwIfAborted(signal)
+  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings]
+  if (scope === 'everything') {
+    if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
+    findings.push(...ofSource.view === null || ofShadow.view === null
+      ? [warning('topics', 'not looked at, because a cluster cannot be asked', 'give the command again when both answer')]
+      : await checkTopics({ config, source, sourceView: ofSource.view, shadowView: ofShadow.view, appendMode: mode.appendMode, ownerOf: options.ownerOf, signal: within(TOPICS_MS) }))
+    throwIfAborted(signal)
+  }
+  return {
+    lines: findings.map(({ name: line, verdict, text, advice }) => ({ name: line, verdict, text, advice })),
+    refusal: findings.find(({ error }) => error !== null)?.error ?? null,
+    sourceClusterId: ofSource.view?.clusterId ?? null,
+    appendMode: mode.appendMode,
+    appendModeReason: mode.reason
+  }
+}
+
+function nameFinding ({ name }: LinkConfig, { isNameTaken }: LinkPreflightOptions): PreflightFinding {
+  if (!isNameTaken) return ok('name', `no link is named ${name}`)
+  return failed('name', new ShadowError('CONFLICT', `a link named ${name} exists already`), 'choose another name; kshadow list shows the links')
+}
+
+async function chooseMode ({ appendMode: wanted }: LinkConfig, { shadowLeader, leader, knownLeaders }: LinkPreflightOptions, signal: AbortSignal): Promise<ModeChoice> {
+  const line = 'append mode'
+  if (wanted === 'produce') return { appendMode: 'produce', reason: null, findings: [ok(line, 'produce, as the link says')] }
+  const lines = await replicaPreflight({ leader: leader(), config: shadowLeader, known: knownLeaders, signal })
+  const first = lines.find(({ verdict }) => verdict === 'failed')
+  if (first === undefined) {
+    const text = wanted === 'auto' ? 'auto comes to replica: every byte is exact, and nobody can write to a shadow' : 'replica, as the link says'
+    return { appendMode: 'replica', reason: null, findings: [...lines.map(found => ({ ...found, error: null })), ok(line, text)] }
+  }
+  const reason = `${first.text}${first.advice === null ? '' : ` (${first.advice})`}`
+  if (wanted === 'replica') {
+    return {
+      appendMode: 'replica',
+      reason: null,
+      findings: lines.map(found => ({ ...found, error: found.verdict === 'failed' ? new ShadowError('CONFLICT', `append mode replica is not possible: ${found.text}${found.advice === null ? '' : ` (${found.advice})`}`) : null }))
+    }
+  }
+  // What keeps it from replica is no failure of a link that takes what there is.
+  const others = lines.map((found): PreflightFinding => ({ ...found, verdict: found.verdict === 'failed' ? 'warning' : found.verdict, error: null }))
+  return { appendMode: 'produce', reason, findings: [...others, warning(line, `auto comes to produce: ${first.text}`, 'produce carries what a producer can write; for all else mend what is said above, before the link is created: a link keeps its mode')] }
+}
+
+/** Clients of the sidecar of this process: which brokers they are never shown, and which ports nobody is sent to. */
+function sidecarFindings (brokerIds: readonly number[], { sidecar, shadowLeader }: LinkPreflightOptions): PreflightFinding[] {
+  if (!sidecar.enabled) return []
+  const name = 'sidecar'
+  const hidden = brokerIds.filter(id => nodeIdIndex(sidecar.nodeIds, id) === null)
+  const wasted = shadowLeader === null ? [] : [...nodeIds(shadowLeader.brokerIds)].filter(id => nodeIdIndex(sidecar.nodeIds, id) !== null)
+  const findings = [
+    ...(hidden.length === 0 ? [] : [warning(name, `brokers ${someOf(hidden.map(String))} are not in sidecar.node_ids: clients are never shown them`, 'add them to sidecar.node_ids')]),
+    ...(wasted.length === 0 ? [] : [warning(name, `sidecar.node_ids has ids that the shadow leader may take (${someOf(wasted.map(String))})`, 'leave them out of sidecar.node_ids, or give shadow_leader.broker_ids others: a real broker must never have one of them')])
+  ]
+  return findings.length > 0 ? findings : [ok(name, 'every shadow broker has a port')]
+}

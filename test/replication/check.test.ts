@@ -1,0 +1,62 @@
+/** `check` between embedded clusters: every problem is a line of its own, and nothing is changed by looking. */
+import { test } from 'tap'
+import { ShadowPair, until } from '../support/shadow-pair.ts'
+
+test('a link that can be created is said to be, and nothing is created', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'orders', 2)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  await pair.untilSame('orders', 2)
+  const lines = await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'produce' })
+  t.same(lines.map(({ name, verdict }) => [name, verdict]), [
+    ['name', 'ok'], ['source', 'ok'], ['source brokers', 'ok'], ['source versions', 'ok'],
+    ['shadow cluster', 'ok'], ['shadow brokers', 'ok'], ['shadow versions', 'ok'], ['min.insync.replicas', 'ok'], ['unclean elections', 'ok'],
+    ['two clusters', 'ok'], ['append mode', 'ok'], ['topics', 'ok'], ['topic names', 'warning'], ['replicas', 'ok'], ['exactness', 'ok']
+  ])
+  t.match(lines.find(({ name }) => name === 'topics'), { text: '1 are selected, with 2 partitions: orders' })
+  t.match(lines.find(({ name }) => name === 'topic names'), { text: '1 are taken on the shadow cluster: orders (link dr)' })
+  t.equal((await engine.list()).length, 1)
+})
+
+test('every problem has its line, and none hides another', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const bad = { ...pair.linkDocument({ host: '127.0.0.1', port: 1 }), append_mode: 'replica' }
+  const lines = await engine.check(bad)
+  t.same(lines.filter(({ verdict }) => verdict !== 'ok').map(({ name, verdict }) => [name, verdict]), [['name', 'failed'], ['source', 'failed'], ['shadow leader', 'failed'], ['topics', 'warning']])
+  for (const { verdict, advice } of lines) t.equal(advice === null, verdict === 'ok', 'there is advice where something is to be done')
+
+  const itself = { ...pair.linkDocument(pair.shadow.address), name: 'itself' }
+  t.match((await engine.check(itself)).find(({ name }) => name === 'two clusters'), { verdict: 'failed', text: /is the shadow cluster itself/ })
+  await t.rejects(engine.create(itself, { dryRun: true }), { code: 'CONFLICT', message: /is the shadow cluster itself/ })
+  await t.rejects(engine.create(bad, { dryRun: true }), { code: 'CONFLICT', message: 'a link named dr exists already' })
+  await t.rejects(engine.create({ ...bad, name: 'gone' }, { dryRun: true }), { code: 'CLUSTER_UNAVAILABLE', message: /^the source at 127\.0\.0\.1:1 cannot be reached/ })
+  await t.rejects(engine.create({ ...pair.linkDocument(), name: 'exact', append_mode: 'replica' }, { dryRun: true }), { code: 'CONFLICT', message: /^append mode replica is not possible: this kshadow has no shadow_leader section/ })
+  await t.rejects(engine.check({ name: 'dr' }), { code: 'CONFIG_INVALID' })
+})
+
+test('auto comes to produce without a shadow leader, and says why and what that cannot copy', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'stamped', 1, { 'message.timestamp.type': 'LogAppendTime' })
+  await pair.createTopic('source', 'latest', 1, { 'cleanup.policy': 'compact' })
+  await pair.createTopic('source', 'plain')
+  await pair.createTopic('shadow', 'plain')
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const lines = await engine.check({ ...pair.linkDocument(), name: 'another' })
+  t.match(lines.filter(({ name, verdict }) => name === 'exactness' && verdict === 'warning').map(({ text }) => text), [/LogAppendTime.*: stamped$/, /compacted.*: latest$/])
+  t.match(lines.find(({ name }) => name === 'shadow leader'), { verdict: 'warning' })
+  t.match(lines.find(({ name }) => name === 'append mode'), { verdict: 'warning', text: 'auto comes to produce: this kshadow has no shadow_leader section' })
+  t.notOk(lines.some(({ verdict }) => verdict === 'failed'))
+  t.match(await engine.status('dr'), { appendMode: 'produce', appendModeReason: /^this kshadow has no shadow_leader section \(add shadow_leader/ })
+})
+
+test('filters that select nothing are told', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const lines = await engine.check({ ...pair.linkDocument(), name: 'another', topic_metadata_sync_options: {} })
+  t.match(lines.find(({ name }) => name === 'topics'), { verdict: 'warning', text: /^the filters select none of the/ })
+})
