@@ -1,5 +1,5 @@
 /** What the sidecar does with the requests and answers of one API. */
-import { decodeRequest, decodeResponse, encodeResponse, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
 import type { Api, RequestOf, ResponseInput, ResponseOf } from '../../protocol/schema/api.ts'
 import { includesVersion } from '../../protocol/schema/version-range.ts'
 import type { NodePorts } from './node-ports.ts'
@@ -18,13 +18,15 @@ export interface OfferContext {
 /** What is done in place of passing a request on; frames are given to the session with their length word, and to `take` without. */
 export type Decision =
   | { readonly kind: 'answer', readonly frame: readonly Buffer[] }
+  /** The broker's answer is dealt with as that to the client's own request. */
+  | { readonly kind: 'amend', readonly frame: readonly Buffer[] }
   | {
     readonly kind: 'ask'
     readonly questions: ReadonlyArray<{ readonly frame: readonly Buffer[], readonly take: (answer: Buffer) => void }>
     /** False when `next` may ask more: the client's next requests must wait until then. */
     readonly isLast: boolean
     /** To be called once, when all questions are answered. */
-    readonly next: () => Decision
+    readonly next: () => Exclude<Decision, { readonly kind: 'amend' }>
   }
 
 export interface Judgement {
@@ -97,6 +99,7 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
       const { header, body } = decodeRequest(api, version, frame)
       const verdict = judge(body, { rules: context.rules, reads: context.reads, version })
       if (verdict === null) return null
+      if (verdict.kind === 'amend') return { decision: { kind: 'amend', frame: encodeRequest(api, version, header, verdict.body) }, isRefusal: false }
       return {
         decision: verdict.kind === 'answer'
           ? { kind: 'answer', frame: encodeResponse(api, version, { correlationId: header.correlationId }, verdict.body) }
@@ -134,9 +137,9 @@ function splitAsk<A extends Api> (api: A, { requests, merge }: Split<A>, clientV
 }
 
 /** The client's answer has the header of the broker's last one. */
-function askDecision<A extends Api> (ask: Ask<A>, header: RequestHeader, encode: (header: ResponseHeader, answer: ResponseInput<A>) => Buffer[]): Decision {
+function askDecision<A extends Api> (ask: Ask<A>, header: RequestHeader, encode: (header: ResponseHeader, answer: ResponseInput<A>) => Buffer[]): ReturnType<Extract<Decision, { readonly kind: 'ask' }>['next']> {
   let lastHeader: ResponseHeader = { correlationId: header.correlationId, unknownTags: [] }
-  const decide = (verdict: Answer<A> | Ask<A>): Decision => {
+  const decide = (verdict: Answer<A> | Ask<A>): ReturnType<typeof askDecision> => {
     if (verdict.kind === 'answer') return { kind: 'answer', frame: encode(lastHeader, verdict.body) }
     return {
       kind: 'ask',

@@ -19,6 +19,7 @@ import { Fetch } from '../../protocol/messages/fetch.ts'
 import { FindCoordinator } from '../../protocol/messages/find-coordinator.ts'
 import { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
+import { ListPartitionReassignments } from '../../protocol/messages/list-partition-reassignments.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
@@ -28,6 +29,7 @@ import { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.ts'
 import { rewriteDescribeCluster } from './addresses/describe-cluster.ts'
 import { rewriteDescribeTopicPartitions } from './addresses/describe-topic-partitions.ts'
 import { rewriteFindCoordinator } from './addresses/find-coordinator.ts'
+import { rewriteListPartitionReassignments } from './addresses/list-partition-reassignments.ts'
 import { rewriteMetadata } from './addresses/metadata.ts'
 import { ENDPOINTS_VERSION, rewriteProduce } from './addresses/produce.ts'
 import { apiVersionsOffer } from './api-versions.ts'
@@ -71,6 +73,7 @@ const SPECIAL: readonly Offer[] = [
   offer(DescribeQuorum, { maxVersion: 1 }),
   offer(DescribeCluster, { addresses: { minVersion: 0, rewrite: rewriteDescribeCluster } }),
   offer(DescribeTopicPartitions, { addresses: { minVersion: 0, rewrite: rewriteDescribeTopicPartitions } }),
+  offer(ListPartitionReassignments, { addresses: { minVersion: 0, rewrite: rewriteListPartitionReassignments } }),
   // After version 0, bytes without a header follow that nobody could judge.
   offer(SaslHandshake, { minVersion: 1, refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, mechanisms: [] }) }),
   offer(CreateTopics, { judge: judgeCreateTopics }),
@@ -102,7 +105,7 @@ const UNREAD: readonly Offer[] = [
  * here or above: a test asks for it, and knows which ones are not offered.
  */
 const HARMLESS: ReadonlySet<string> = new Set([
-  'DescribeProducers', 'DescribeLogDirs', 'DescribeConfigs', 'ListPartitionReassignments',
+  'DescribeProducers', 'DescribeLogDirs', 'DescribeConfigs',
   'OffsetCommit', 'OffsetFetch', 'OffsetDelete',
   'JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'ConsumerGroupHeartbeat',
   'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups', 'DeleteGroups',

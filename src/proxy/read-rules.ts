@@ -2,8 +2,8 @@
  * Which topics are read from followers, and which brokers are no real ones: in append mode replica, shadow topics are led by a broker
  * that only replicas talk to, or by nobody (DESIGN.md §4).
  *
- * Not to know is to change nothing: while the link state is unknown or stale, answers say what the broker says. Only that a broker id is
- * that of a shadow leader stays true, and clients are led there never.
+ * Not to know is to change nothing: while the link state is unknown, answers say what the broker says. What was known last goes on to
+ * count when it is stale, because to read harms nothing: where a real broker leads by now, its own answers say so, and are shown.
  */
 import type { WriteRules } from './write-rules.ts'
 
@@ -22,13 +22,11 @@ export class ReadRules {
 
   /** False when there can be no topic that is read from followers: no request needs to be looked into for one. */
   get isAnyReadFromFollowers (): boolean {
-    if (this.#rules.knowledge !== 'current') return false
     for (const link of this.#rules.state?.links.values() ?? []) if (link.appendMode === 'replica') return true
     return false
   }
 
   isReadFromFollowers (topic: string): boolean {
-    if (this.#rules.knowledge !== 'current') return false
     const isRead = this.#rules.state?.isReadFromFollowers(topic) === true
     if (!isRead) this.#shown.delete(topic)
     return isRead

@@ -344,14 +344,17 @@ export class Session {
     return false
   }
 
-  #carryOut ({ decision, isRefusal }: Judgement, { offer, correlationId, scan }: Request): void {
+  #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, scan }: Request): void {
     // To ask about a topic that must not be created is nothing that is refused.
     if (isRefusal && offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
     if (scan?.wantsAnswer === false) {
       if (decision.kind === 'ask') for (const { frame } of decision.questions) this.#toUpstream?.write(frame)
       this.#endAcks0()
     } else if (decision.kind === 'ask') this.#ask(decision, correlationId)
-    else this.#answer(correlationId, decision.frame)
+    else if (decision.kind === 'amend') {
+      this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      this.#toUpstream?.write(decision.frame)
+    } else this.#answer(correlationId, decision.frame)
   }
 
   /** Asks all questions of a round; the answer to the last one shows what comes next. Until then, none but the client's earlier answers come. */

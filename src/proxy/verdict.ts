@@ -11,6 +11,14 @@ export type Verdict<A extends Api> =
   | Split<A>
   /** Nothing is refused, but the broker would answer something else: it is asked other questions, and the client gets one answer. */
   | Ask<A>
+  /** The broker gets this in its place; what it answers is the client's. */
+  | Amend<A>
+
+export interface Amend<A extends Api> {
+  readonly kind: 'amend'
+  /** In the client's version. */
+  readonly body: RequestInput<A>
+}
 
 export interface Answer<A extends Api> {
   readonly kind: 'answer'

@@ -2,29 +2,25 @@
  * Real clients at a sidecar before real brokers: each is refused while its topic is a shadow, reads it all the same, and goes on by
  * itself after the failover. The brokers advertise a name that no client can resolve: one that was told of it could not go on.
  */
-import { Consumer, MessagesStreamModes, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import { Consumer, MessagesStreamModes, stringDeserializers } from '@platformatic/kafka'
 import { Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { parseNodeIds } from '../../src/config/node-ids.ts'
 import { messageOf } from '../../src/errors.ts'
 import { dialTcp, type Dial } from '../../src/net/dial.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
-import { sleep } from '../../src/net/sleep.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster, untilLevel } from '../support/broker-link.ts'
-import { JavaProgram, runJava } from '../support/java-tool.ts'
+import { javaWriter, kafkajsWriter, kcatWriter, platformaticWriter, startKcat, type Writer } from '../support/client-writers.ts'
+import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
-import { Program } from '../support/program.ts'
 import { sharedClusters, uniqueName } from '../support/shared-clusters.ts'
 
 tap.setTimeout(280_000)
 
 /** What the issue promises: writable again within so long after the failover. */
 const RECOVERY_MS = 5000
-const PAUSE_MS = 50
-/** kcat reads its input in pieces of some kilobytes. */
-const LINE = 'x'.repeat(1000)
 const RECORDS = 20
 const LINK = uniqueName('clients')
 const topicOf = (client: string): string => `${LINK}-${client}`
@@ -59,111 +55,12 @@ const sidecar = await Sidecar.start({
 tap.teardown(() => sidecar.stop())
 const bootstrap = formatHostPort(sidecar.bootstrap)
 
-/** A producer that goes on and on, whatever becomes of its records. */
-interface Writer {
-  readonly name: string
-  readonly topic: string
-  /** What the client itself calls the refusal. */
-  readonly refusal: RegExp
-  /** How many records it was told are written. */
-  acknowledged (): number
-  /** What it said of records that were not written. */
-  refusals (): string
-  stop (): Promise<void>
-}
-
 const writers: Writer[] = []
 tap.teardown(async () => { await Promise.all(writers.map(writer => writer.stop())) })
 
-async function javaWriter (name: string, settings: readonly string[]): Promise<Writer> {
-  const topic = topicOf(name)
-  const program = await JavaProgram.start('kafkashadow.clients.KeepProducing', [bootstrap, topic, ...settings])
-  return {
-    name,
-    topic,
-    refusal: /failed PolicyViolationException .*is a read-only shadow topic \(link 'clients-\w+', state ACTIVE\): it opens for writes after failover/,
-    acknowledged: () => program.stdout.match(/^ok /gm)?.length ?? 0,
-    refusals: () => program.stdout.split('\n').filter(line => line.startsWith('failed')).join('\n') + program.stderr,
-    stop: () => program.kill()
-  }
-}
-
-async function kcatWriter (): Promise<Writer> {
-  const topic = topicOf('kcat')
-  const program = await startKcat(['-P', '-b', bootstrap, '-t', topic, '-vvv', '-X', 'message.timeout.ms=10000'])
-  const timer = setInterval(() => program.write(`${LINE}\n`), PAUSE_MS)
-  return {
-    name: 'kcat',
-    topic,
-    refusal: /Delivery failed for message: Broker: Policy violation/,
-    acknowledged: () => program.output.match(/Message delivered to partition/g)?.length ?? 0,
-    refusals: () => program.output,
-    stop: async () => {
-      clearInterval(timer)
-      await program.kill()
-    }
-  }
-}
-
-/** @throws {Error} with what to install */
-async function startKcat (args: readonly string[]): Promise<Program> {
-  try {
-    return await Program.start('kcat', args)
-  } catch (error) {
-    throw new Error('kcat cannot be started: run node scripts/kcat.mjs, which installs it or says how', { cause: error })
-  }
-}
-
-/** A loop around one producer object of a Node client. */
-function nodeWriter (name: string, refusal: RegExp, { send, close }: { readonly send: (topic: string) => Promise<unknown>, readonly close: () => Promise<void> }): Writer {
-  const topic = topicOf(name)
-  let acknowledged = 0
-  let refusals = ''
-  const end = new AbortController()
-  const loop = (async () => {
-    while (!end.signal.aborted) {
-      try {
-        await send(topic)
-        acknowledged++
-      } catch (error) {
-        refusals += `${describe(error)}\n`
-      }
-      await sleep(PAUSE_MS)
-    }
-  })()
-  return {
-    name,
-    topic,
-    refusal,
-    acknowledged: () => acknowledged,
-    refusals: () => refusals,
-    stop: async () => {
-      end.abort()
-      await loop
-      await close()
-    }
-  }
-}
-
-function describe (error: unknown): string {
-  const type = typeof error === 'object' && error !== null && 'type' in error ? String(error.type) : ''
-  const cause = error instanceof Error && error.cause !== undefined ? describe(error.cause) : ''
-  const inner = error instanceof AggregateError ? error.errors.map(describe).join('; ') : ''
-  return `${type} ${messageOf(error)} ${cause} ${inner}`
-}
+const writerOf = (name: string): { readonly name: string, readonly bootstrap: string, readonly topic: string } => ({ name, bootstrap, topic: topicOf(name) })
 
 const kafka = new Kafka({ clientId: 'kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 2, initialRetryTime: 50 } })
-
-async function kafkajsWriter (name: string, idempotent: boolean): Promise<Writer> {
-  const producer = kafka.producer({ idempotent })
-  await producer.connect()
-  return nodeWriter(name, /POLICY_VIOLATION .*polic/, { send: topic => producer.send({ topic, messages: [{ value: 'by kafkajs' }] }), close: () => producer.disconnect() })
-}
-
-function platformaticWriter (): Writer {
-  const producer = new Producer({ clientId: 'platformatic', bootstrapBrokers: [bootstrap], serializers: stringSerializers, retries: 1 })
-  return nodeWriter('platformatic', /POLICY_VIOLATION|policy/i, { send: topic => producer.send({ messages: [{ topic, value: 'by platformatic' }] }), close: () => new Promise<void>(resolve => { producer.close(true, () => resolve()) }) })
-}
 
 const NAMES = ['java', 'java-plain', 'kcat', 'kafkajs', 'kafkajs-idempotent', 'platformatic', 'acks0', 'transaction', 'admin', 'later']
 
@@ -186,12 +83,12 @@ const COPIED = [RECORDS / 2, RECORDS / 2]
 
 test('every producer is told in its own words that the topic is read-only', async t => {
   writers.push(
-    await javaWriter('java', []),
-    await javaWriter('java-plain', ['enable.idempotence=false', 'acks=1', 'compression.type=gzip']),
-    await kcatWriter(),
-    await kafkajsWriter('kafkajs', false),
-    await kafkajsWriter('kafkajs-idempotent', true),
-    platformaticWriter()
+    await javaWriter(writerOf('java'), []),
+    await javaWriter(writerOf('java-plain'), ['enable.idempotence=false', 'acks=1', 'compression.type=gzip']),
+    await kcatWriter(writerOf('kcat')),
+    await kafkajsWriter(writerOf('kafkajs'), kafka, { idempotent: false }),
+    await kafkajsWriter(writerOf('kafkajs-idempotent'), kafka, { idempotent: true }),
+    platformaticWriter(writerOf('platformatic'))
   )
   for (const writer of writers) {
     await eventually(`${writer.name} is refused: ${writer.refusal}`, () => writer.refusal.test(writer.refusals())).catch((error: unknown) => t.fail(`${messageOf(error)}: ${writer.refusals().slice(0, 2000)}`))
@@ -201,12 +98,12 @@ test('every producer is told in its own words that the topic is read-only', asyn
 })
 
 test('a producer that wants no answer, and one with transactions, write nothing', async t => {
-  const silent = await javaWriter('acks0', ['acks=0', 'enable.idempotence=false'])
+  const silent = await javaWriter(writerOf('acks0'), ['acks=0', 'enable.idempotence=false'])
   writers.push(silent)
   await eventually('records without an answer were refused', () => sidecar.status().counters.refusedAcks0 > 2)
   t.same(await endOffsets(shadowClient, silent.topic), COPIED)
 
-  const transactional = await javaWriter('transaction', [`transactional.id=${LINK}`])
+  const transactional = await javaWriter(writerOf('transaction'), [`transactional.id=${LINK}`])
   await eventually('the transaction was refused', () => /^failed /m.test(transactional.refusals()))
   t.equal(transactional.acknowledged(), 0)
   t.match(transactional.refusals(), /policy|PolicyViolation/i)

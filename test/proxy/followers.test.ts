@@ -7,6 +7,7 @@ import { Fetch } from '../../protocol/messages/fetch.ts'
 import { FindCoordinator } from '../../protocol/messages/find-coordinator.ts'
 import { Heartbeat } from '../../protocol/messages/heartbeat.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
+import { ListPartitionReassignments } from '../../protocol/messages/list-partition-reassignments.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
@@ -121,11 +122,38 @@ test('topics that are not read from followers, and states that are not known, st
   t.strictSame(await rows('free', leaderless), [[LEADER_NOT_AVAILABLE, -1, [LEADER, 1], [LEADER, 1]]])
   t.strictSame(await rows('free', { ...row, leaderId: LEADER }), [[LEADER_NOT_AVAILABLE, -1, [LEADER, 1], [LEADER, 1]]], 'clients are not led there')
   t.strictSame(await rows('ro', leaderless), [[0, 1, [1], [1]]])
-  links.age = 60_000
-  t.strictSame(await rows('ro', leaderless), [[LEADER_NOT_AVAILABLE, -1, [LEADER, 1], [LEADER, 1]]], 'stale')
-  links.age = 0
   links.link('ro', 'produce')
   t.strictSame(await rows('ro', leaderless), [[LEADER_NOT_AVAILABLE, -1, [LEADER, 1], [LEADER, 1]]], 'a link in mode produce')
+})
+
+test('what was known last counts for readers when it is stale; a real leader is shown, and nothing is written', async t => {
+  const { client, broker, links, sidecar } = await startReplica(t)
+  const socket = await client()
+  const leaderOf = async (leaderId: number): Promise<unknown> => {
+    broker.answer = answerWith(Metadata, () => metadata([{ leaderId, errorCode: leaderId < 0 ? LEADER_NOT_AVAILABLE : 0 }], [1, 2, LEADER]))
+    return (await socket.request(Metadata, 12, { topics: null })).topics[0]?.partitions[0]?.leaderId
+  }
+  const readsAndWrites = async (): Promise<void> => {
+    t.strictSame([await leaderOf(LEADER), await leaderOf(-1), await leaderOf(2)], [1, 1, 2])
+    broker.answer = follower()
+    const offsets = await socket.request(ListOffsets, 7, offsetsOf([-1n], 1))
+    t.match(offsets.topics[0]?.partitions, [{ errorCode: 0, offset: 80n }])
+    const epochs = await socket.request(OffsetForLeaderEpoch, 4, { replicaId: -1, topics: [{ topic: 'ro', partitions: [{ partition: 0, leaderEpoch: 0 }] }] })
+    t.match(epochs.topics[0]?.partitions, [{ errorCode: 0, endOffset: LOG_END }])
+    broker.answer = answerWith(Fetch, () => fetchAnswer())
+    t.match((await socket.request(Fetch, 10, fetch('ro'))).responses[0]?.partitions, [{ errorCode: 0 }])
+    t.equal(broker.requests.at(-1)?.version, 11)
+    const { responses } = await socket.request(Produce, 12, { acks: 1, timeoutMs: 1, topicData: [{ name: 'ro', partitionData: [{ index: 0, records: null }] }] })
+    t.match(responses[0]?.partitionResponses, [{ errorCode: ErrorCodes.POLICY_VIOLATION }])
+  }
+  await readsAndWrites()
+  links.age = 60_000
+  t.strictSame(sidecar.status().reasons, ['link_state_stale'])
+  await readsAndWrites()
+  // The state topic is read anew.
+  links.state = null
+  links.age = Infinity
+  await readsAndWrites()
 })
 
 test('DescribeCluster, FindCoordinator and Produce say nothing of a shadow leader', async t => {
@@ -164,6 +192,17 @@ test('DescribeTopicPartitions shows the same leaders as Metadata', async t => {
   }
   t.strictSame(await ask('ro'), { ...partition, leaderId: 2, replicaNodes: [1, 2], isrNodes: [2], eligibleLeaderReplicas: [] })
   t.strictSame(await ask('free'), partition)
+})
+
+test('ListPartitionReassignments says nothing of what is on its way from the shadow leader', async t => {
+  const { client, broker, links } = await startReplica(t)
+  const socket = await client()
+  const partitions = [{ partitionIndex: 0, replicas: [LEADER, 1, 2], addingReplicas: [1, 2], removingReplicas: [LEADER] }]
+  broker.answer = answerWith(ListPartitionReassignments, () => ({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, topics: ['ro', 'free'].map(name => ({ name, partitions })) }))
+  const topics = async (): Promise<string[]> => (await socket.request(ListPartitionReassignments, 0, { topics: null })).topics.map(({ name }) => name)
+  t.strictSame(await topics(), ['free'])
+  links.topic('ro', 'FAILED_OVER')
+  t.strictSame(await topics(), ['ro', 'free'])
 })
 
 test('no client is led to a shadow leader, not even at a port of its id', async t => {
@@ -241,6 +280,23 @@ test('Fetch of old versions with a session: every request that goes on with one 
   t.strictSame(broker.requests.map(({ version }) => version), [11, 11, 11, 7, 11, 11, 11, 10])
 })
 
+test('Fetch: a leader epoch that the client believes its last record to be of is not said to a follower', async t => {
+  const { client, broker } = await startReplica(t)
+  broker.answer = emptyAnswer
+  const socket = await client()
+  for (const version of versions(Fetch, 12, 15)) {
+    const topic = version === 12 ? { topic: 'ro' } : { topicId: 'AAAAAAAAAAAAAAAAAAAAAg' }
+    const row = { partition: 3, currentLeaderEpoch: 4, fetchOffset: 7n, partitionMaxBytes: 1000 }
+    const forgottenTopicsData = [{ ...topic, partitions: [9] }]
+    const request = (lastFetchedEpoch: number): RequestInput<typeof Fetch> => ({ ...fetch(null, { sessionId: 5, sessionEpoch: 6 }), rackId: 'r', forgottenTopicsData, topics: [{ ...topic, partitions: [{ ...row, lastFetchedEpoch }, { ...row, partition: 4 }] }] })
+    socket.send(socket.encode(Fetch, version, request(4)))
+    const answer = await socket.next()
+    t.equal(answer.length, 4, 'the answer is not read')
+    t.match(readFetch(broker.requests.at(-1)), request(-1), `v${version}`)
+    t.equal(broker.requests.at(-1)?.version, version)
+  }
+})
+
 test('everything else goes to the broker byte for byte', async t => {
   const { client, broker, links } = await startReplica(t)
   broker.answer = emptyAnswer
@@ -261,7 +317,7 @@ test('everything else goes to the broker byte for byte', async t => {
   for (const replicaId of [-2, 1]) await passes(socket.encode(ListOffsets, 6, offsets('ro', replicaId)), `ListOffsets of replica ${replicaId}`)
   for (const version of versions(OffsetForLeaderEpoch)) await passes(socket.encode(OffsetForLeaderEpoch, version, epochs('free')), `OffsetForLeaderEpoch v${version}`)
   await passes(socket.encode(OffsetForLeaderEpoch, 4, epochs('ro', 1)), 'OffsetForLeaderEpoch of a replica')
-  for (const change of [() => { links.age = 60_000 }, () => { links.age = 0; links.topic('ro', 'FAILED_OVER') }, () => { links.topic('ro', 'ACTIVE'); links.link('ro', 'produce') }]) {
+  for (const change of [() => { links.topic('ro', 'FAILED_OVER') }, () => { links.topic('ro', 'ACTIVE'); links.link('ro', 'produce') }]) {
     change()
     await passes(socket.encode(Fetch, 10, fetch('ro')), 'Fetch')
     await passes(socket.encode(ListOffsets, 6, offsets('ro')), 'ListOffsets')

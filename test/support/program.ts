@@ -7,8 +7,9 @@ import { Workspace } from './workspace.ts'
 export class Program {
   readonly #workspace: Workspace
   readonly #process: ChildProcess
-  /** stdout and stderr, as they came. */
+  /** stdout and stderr, as they came: a line of the one may be in the middle of a line of the other. */
   output = ''
+  stdout = ''
 
   /** @throws when there is no such program */
   static async start (command: string, args: readonly string[]): Promise<Program> {
@@ -25,6 +26,7 @@ export class Program {
     this.#workspace = workspace
     this.#process = child
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { this.output += chunk.toString('utf8') })
+    child.stdout?.on('data', (chunk: Buffer) => { this.stdout += chunk.toString('utf8') })
     child.stdin?.on('error', () => {})
   }
 

@@ -3,7 +3,7 @@ import { Fetch } from '../../../protocol/messages/fetch.ts'
 import type { RequestOf, ResponseInput, ResponseOf } from '../../../protocol/schema/api.ts'
 import type { ReadRules } from '../read-rules.ts'
 import { question } from '../question.ts'
-import type { Judge } from '../verdict.ts'
+import type { Judge, Verdict } from '../verdict.ts'
 
 /** The first version that a follower answers (KIP-392). */
 export const FOLLOWER_FETCH_VERSION = 11
@@ -15,16 +15,21 @@ const LAST_WITHOUT_STORAGE_ERROR = 5
 /** An answer that is put in an older version is held here as a whole: it may hold no more than so much, and one batch. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
-/** Clients that speak a version that followers answer need nothing of this. */
+/** The first version in which a client can say of which leader epoch the last record is that it has. */
+const LAST_EPOCH_VERSION = 12
+const UNKNOWN_EPOCH = -1
+
+/** In version 11 a client cannot say what a follower does not understand. */
 export function isFetchJudged (version: number, reads: ReadRules): boolean {
-  return version >= FIRST_VERSION && version < FOLLOWER_FETCH_VERSION && reads.isAnyReadFromFollowers
+  return version >= FIRST_VERSION && version !== FOLLOWER_FETCH_VERSION && reads.isAnyReadFromFollowers
 }
 
 /**
  * Asks for topics that are read from followers in the version that followers answer. A request that goes on with a session need not name
- * what it is about: all of them are asked so.
+ * what it is about: all of them are asked so. In newer versions, see withoutLastEpochs.
  */
 export const judgeFetch: Judge<typeof Fetch> = (body, { reads, version }) => {
+  if (version >= LAST_EPOCH_VERSION) return withoutLastEpochs(body)
   if (!continuesSession(body) && !body.topics.some(({ topic }) => reads.isReadFromFollowers(topic))) return null
   let answer: ResponseOf<typeof Fetch> | null = null
   return {
@@ -36,6 +41,17 @@ export const judgeFetch: Judge<typeof Fetch> = (body, { reads, version }) => {
       return { kind: 'answer', body: inOlderVersion(answer, version) }
     }
   }
+}
+
+/**
+ * @platformatic/kafka says that its last record is of the epoch of the present leader, which a leader takes for true. Followers know the
+ * epochs of their records alone, 0 in append mode replica, and call any other offset out of range. What is not said is not compared; other
+ * clients never say it. Topics that have ids are not told apart.
+ */
+function withoutLastEpochs (body: RequestOf<typeof Fetch>): Verdict<typeof Fetch> | null {
+  const isReplica = body.replicaId >= 0 || body.replicaState.replicaId >= 0
+  if (isReplica || body.topics.every(({ partitions }) => partitions.every(({ lastFetchedEpoch }) => lastFetchedEpoch === UNKNOWN_EPOCH))) return null
+  return { kind: 'amend', body: { ...body, topics: body.topics.map(topic => ({ ...topic, partitions: topic.partitions.map(row => ({ ...row, lastFetchedEpoch: UNKNOWN_EPOCH })) })) } }
 }
 
 function continuesSession ({ sessionId, sessionEpoch }: RequestOf<typeof Fetch>): boolean {
