@@ -8,7 +8,8 @@ import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { Fetch } from '../../../../protocol/messages/fetch.ts'
 import type { RequestOf } from '../../../../protocol/schema/api.ts'
 import type { FollowerContact } from './follower-positions.ts'
-import type { FetchLook, PartitionWatcher, ShadowPartition } from './shadow-partition.ts'
+import type { FetchLook, PartitionWatcher } from './follower-fetch.ts'
+import type { ShadowPartition } from './shadow-partition.ts'
 import type { ShadowPartitions } from './shadow-partitions.ts'
 
 export type FetchRequestBody = RequestOf<typeof Fetch>

@@ -20,8 +20,11 @@ import { messageOf, ShadowError } from '../../../errors.ts'
 import type { TopicFault } from '../../../state/topic-state.ts'
 import type { PartitionStatus } from '../../link-service.ts'
 import type { FetchTarget } from '../../source/fetch-target.ts'
-import { FollowerPositions, type FollowerPosition, type ToldPosition } from './follower-positions.ts'
+import { FollowerAdmission, type VerifiedEnd } from './follower-admission.ts'
+import type { FetchLook, FollowerFetch, OffsetLook, PartitionWatcher } from './follower-fetch.ts'
+import { FollowerPositions, type FollowerPosition } from './follower-positions.ts'
 import { PartitionTail, SERVED_LEADER_EPOCH, type Found, type TailOwner } from './partition-tail.ts'
+import { ShownWatermark } from './shown-watermark.ts'
 import { SourceView, type SourceBounds } from './source-view.ts'
 import type { TailMemory } from './tail-memory.ts'
 
@@ -73,35 +76,6 @@ export interface ShadowPartitionOptions {
   readonly mayServe: (producerId: number) => boolean
 }
 
-/** A row of a follower's Fetch. */
-export interface FollowerFetch extends ToldPosition {
-  readonly currentLeaderEpoch: number
-  /** Where the follower's own log starts. */
-  readonly logStartOffset: number
-}
-
-export type FetchLook =
-  | { readonly kind: 'error', readonly errorCode: number, readonly leaderEpoch: number | null }
-  | { readonly kind: 'diverging', readonly epoch: number, readonly endOffset: number, readonly highWatermark: number, readonly logStartOffset: number }
-  | { readonly kind: 'data', readonly found: Found | null, readonly highWatermark: number, readonly logStartOffset: number }
-
-export type OffsetLook = { readonly errorCode: number } | { readonly errorCode: 0, readonly offset: number, readonly leaderEpoch: number }
-
-/** Somebody who wants to know when there may be something new to tell a follower. */
-export interface PartitionWatcher {
-  readonly fetchOffset: number
-  /** True while a request is being answered that this partition is part of. */
-  readonly isWaiting: boolean
-  changed (): void
-}
-
-/** Where a follower's log ends and the source's log was verified to be the same up to there, and what wrote the last batch. */
-export interface VerifiedEnd {
-  readonly offset: number
-  /** The source's leader epoch of the last batch before it; -1 when not known. */
-  readonly leaderEpoch: number
-}
-
 const LATEST = -1
 const EARLIEST = -2
 const EARLIEST_LOCAL = -4
@@ -120,22 +94,14 @@ export class ShadowPartition implements TailOwner {
   readonly #followers: FollowerPositions
   readonly #source: SourceView
   readonly #watchers = new Set<PartitionWatcher>()
-  /** What each follower was served last: once it asks from there on, the source's leader epoch before its position is known. */
-  readonly #served = new Map<number, VerifiedEnd>()
-  /** The followers whose logs are the source's, and where that was found out. */
-  readonly #admitted = new Map<number, VerifiedEnd>()
-  /** Where each of the others stood when it was told of. */
-  readonly #told = new Map<number, number>()
+  readonly #admission: FollowerAdmission
+  readonly #shown = new ShownWatermark()
   #phase: ShadowPhase = 'locating'
   #metadata: ShadowMetadata
   #frozenEnd = Infinity
   /** Set when a follower holds more than the source: what is served ends here until somebody has looked into it. */
   #doubt: { readonly from: number, readonly brokerId: number, readonly fetchOffset: number } | null = null
   #rollBack: number | null = null
-  /** Up to where consumers were shown what followers have. */
-  #shown = 0
-  /** The high watermark that each follower was told last: one that is told a lower one goes back to it. */
-  readonly #toldWatermarks = new Map<number, number>()
   #fault: TopicFault | null = null
   #problem: string | null = null
   #note: string | null = null
@@ -149,6 +115,7 @@ export class ShadowPartition implements TailOwner {
     this.#metadata = options.metadata
     this.#source = new SourceView(options.now)
     this.#followers = new FollowerPositions(options.now, options.followerTimeoutMs ?? DEFAULT_FOLLOWER_TIMEOUT_MS)
+    this.#admission = new FollowerAdmission((brokerId, fetchOffset) => options.onFollower(brokerId, fetchOffset))
     this.#tail = new PartitionTail(this)
   }
 
@@ -211,11 +178,11 @@ export class ShadowPartition implements TailOwner {
   }
 
   get followerOffsets (): readonly number[] {
-    return this.#isServing ? this.#followers.aliveAmong(this.#admitted).filter(offset => offset >= this.#logStart) : []
+    return this.#isServing ? this.#followers.aliveAmong(this.#admission.admitted).filter(offset => offset >= this.#logStart) : []
   }
 
   get movingOffsets (): readonly number[] {
-    return this.#isServing ? this.#followers.movingAmong(this.#admitted, MOVING_MS) : []
+    return this.#isServing ? this.#followers.movingAmong(this.#admission.admitted, MOVING_MS) : []
   }
 
   get isGathering (): boolean {
@@ -260,7 +227,7 @@ export class ShadowPartition implements TailOwner {
     this.#source.restart(bounds)
     // What was read before may be gone from the source.
     this.#tail.clear()
-    this.#served.clear()
+    this.#admission.forgetServed()
     this.#doubt = null
     this.#rollBack = null
     this.#problem = null
@@ -292,16 +259,14 @@ export class ShadowPartition implements TailOwner {
 
   /** A follower's log, where it stood when it was told of, is the source's. */
   admitFollower (brokerId: number, verified: VerifiedEnd): void {
-    if (this.#told.get(brokerId) !== verified.offset) return
-    this.#told.delete(brokerId)
-    this.#admitted.set(brokerId, verified)
+    if (!this.#admission.admit(brokerId, verified)) return
     this.#tail.tend()
     this.#changed()
   }
 
   /** True while the follower, which stood at `fetchOffset` when it was told of, waits for `admitFollower`. */
   isAwaitingAdmission (brokerId: number, fetchOffset: number): boolean {
-    return this.#isServing && this.#told.get(brokerId) === fetchOffset
+    return this.#isServing && this.#admission.isAwaiting(brokerId, fetchOffset)
   }
 
   /** The end that was fixed; -1 when none was. */
@@ -324,11 +289,8 @@ export class ShadowPartition implements TailOwner {
     this.#phase = 'locating'
     this.#rollBack = offset
     this.#frozenEnd = Infinity
-    this.#served.clear()
-    this.#admitted.clear()
-    this.#told.clear()
-    this.#toldWatermarks.clear()
-    this.#shown = 0
+    this.#admission.forgetAll()
+    this.#shown.forget()
     this.#tail.clear()
     this.#changed()
     return this.#followers.when(brokerIds, fetchOffset => fetchOffset <= offset, signal)
@@ -381,12 +343,11 @@ export class ShadowPartition implements TailOwner {
       return this.#error(ErrorCodes.OFFSET_OUT_OF_RANGE)
     }
     if (fetchOffset > this.sourceEnd && this.#phase === 'serving') this.#doubtFollower(brokerId, fetchOffset)
-    if (!this.#isAdmitted(brokerId, fetchOffset)) return this.#data(brokerId, fetchOffset, null)
+    if (!this.#admission.ask(brokerId, fetchOffset, this.#logStart)) return this.#data(brokerId, fetchOffset, null)
     if (hasMoved) {
       this.#noteLevel()
       this.#tail.tend()
-      const shown = this.#shown
-      if (this.#shownEnd() > shown) this.#changed()
+      if (this.#advanceShown()) this.#changed()
     }
     const most = Math.min(maxBytes, this.#options.maxServedBytes)
     const found = this.#tail.find(fetchOffset, { maxBytes: most, atLeastOne })
@@ -403,7 +364,7 @@ export class ShadowPartition implements TailOwner {
   /** Something of `look` is sent: its memory is kept until the returned function is called, once. */
   serveFound (brokerId: number, { chunk, slice }: Found): () => void {
     this.#servedBytes += slice.bytes.length
-    this.#served.set(brokerId, { offset: slice.nextOffset, leaderEpoch: slice.lastEpoch })
+    this.#admission.serve(brokerId, { offset: slice.nextOffset, leaderEpoch: slice.lastEpoch })
     return this.memory.serve(chunk)
   }
 
@@ -448,22 +409,14 @@ export class ShadowPartition implements TailOwner {
   /** A follower throws when its log would have to start behind its high watermark, and takes any high watermark that is not. */
   #data (brokerId: number, fetchOffset: number, found: Found | null): FetchLook {
     const logStartOffset = Math.min(this.#logStart, fetchOffset)
-    // A follower shows at least what it had when it came: all of it was committed on the source, and it is compared by that.
-    const shown = this.#isServing && this.#admitted.has(brokerId) ? this.#shownEnd() : fetchOffset
-    const highWatermark = Math.max(Math.min(shown, this.#frozenEnd), logStartOffset, this.#toldWatermarks.get(brokerId) ?? fetchOffset)
-    this.#toldWatermarks.set(brokerId, highWatermark)
+    const isCompared = this.#isServing && this.#admission.admitted.has(brokerId)
+    if (isCompared) this.#advanceShown()
+    const highWatermark = this.#shown.tell(brokerId, { fetchOffset, isCompared, limit: this.#frozenEnd, logStart: logStartOffset })
     return { kind: 'data', found, highWatermark, logStartOffset }
   }
 
-  /**
-   * As in Kafka, consumers are shown what all followers have that are alive: one that is moved to another follower must find there
-   * what it has read. It does not go back.
-   */
-  #shownEnd (): number {
-    const behind = this.#followers.aliveAmong(this.#admitted)
-    const end = Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity, ...behind)
-    if (behind.length > 0 && end > this.#shown) this.#shown = end
-    return this.#shown
+  #advanceShown (): boolean {
+    return this.#shown.advance(Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity), this.#followers.aliveAmong(this.#admission.admitted))
   }
 
   #rollBackRow ({ lastFetchedEpoch }: FollowerFetch, endOffset: number): FetchLook {
@@ -482,28 +435,6 @@ export class ShadowPartition implements TailOwner {
       return { code: 'APPEND_REFUSED', reason: `the batch at offset ${fetchOffset} has ${slice.bytes.length} bytes, and a segment of the shadow topic holds ${this.#options.maxServedBytes}`, ...where }
     }
     return null
-  }
-
-  /**
-   * An empty log agrees with every other one. One that ends before what was verified, or served and then asked on from, has lost its
-   * end: what is left is looked at again.
-   */
-  #isAdmitted (brokerId: number, fetchOffset: number): boolean {
-    const served = this.#served.get(brokerId)
-    const verified = this.#admitted.get(brokerId)
-    if (verified !== undefined && served?.offset === fetchOffset) this.#admitted.set(brokerId, served)
-    if (verified !== undefined && fetchOffset >= verified.offset) return true
-    this.#admitted.delete(brokerId)
-    this.#served.delete(brokerId)
-    if (fetchOffset <= this.#logStart) {
-      this.#told.delete(brokerId)
-      this.#admitted.set(brokerId, { offset: fetchOffset, leaderEpoch: -1 })
-      return true
-    }
-    if (this.#told.get(brokerId) === fetchOffset) return false
-    this.#told.set(brokerId, fetchOffset)
-    this.#options.onFollower(brokerId, fetchOffset)
-    return false
   }
 
   #doubtFollower (brokerId: number, fetchOffset: number): void {
@@ -527,7 +458,7 @@ export class ShadowPartition implements TailOwner {
   // What the tail reports.
 
   epochBefore (offset: number): number {
-    return Math.max(-1, ...[...this.#served.values(), ...this.#admitted.values()].filter(end => end.offset === offset).map(({ leaderEpoch }) => leaderEpoch))
+    return this.#admission.epochBefore(offset)
   }
 
   wake (reader: FetchTarget): void {

@@ -11,7 +11,7 @@ import type { ServerConnection } from '../../../../net/server/server-connection.
 import type { FetchRequestBody, FetchSession, SessionPartition } from '../fetch-session.ts'
 import type { FetchSessions } from '../fetch-sessions.ts'
 import type { Found } from '../partition-tail.ts'
-import type { FetchLook } from '../shadow-partition.ts'
+import type { FetchLook } from '../follower-fetch.ts'
 import type { TailMemory } from '../tail-memory.ts'
 
 type Response = ResponseInput<typeof Fetch>

@@ -3,7 +3,8 @@ import { ErrorCodes } from '../../../../../protocol/errors/codes.ts'
 import type { ListOffsets } from '../../../../../protocol/messages/list-offsets.ts'
 import type { OffsetForLeaderEpoch } from '../../../../../protocol/messages/offset-for-leader-epoch.ts'
 import type { RequestOf, ResponseInput } from '../../../../../protocol/schema/api.ts'
-import type { OffsetLook, ShadowPartition } from '../shadow-partition.ts'
+import type { OffsetLook } from '../follower-fetch.ts'
+import type { ShadowPartition } from '../shadow-partition.ts'
 import type { ShadowPartitions } from '../shadow-partitions.ts'
 
 export function listOffsets (partitions: ShadowPartitions, body: RequestOf<typeof ListOffsets>): ResponseInput<typeof ListOffsets> {
