@@ -164,7 +164,8 @@ export class ReplicaMode implements AppendMode {
   }
 
   async keepUp (): Promise<readonly string[]> {
-    this.#options.leader.assertReady()
+    // Where nothing is a shadow any more, there need not be a shadow leader.
+    if (this.#partitions.size > 0) this.#options.leader.assertReady()
     for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
     return await Promise.resolve([])
   }

@@ -72,7 +72,8 @@ export class ReplicaPartition implements PartitionShadow {
 
   /** True while followers are to be given what the source has. */
   get isServed (): boolean {
-    return this.#isActive && !this.#isStopped && this.#served?.phase === 'serving'
+    // A failover waits for followers that have not been compared yet, too.
+    return this.#isActive && !this.#isStopped && (this.#served?.phase === 'serving' || this.#served?.phase === 'frozen')
   }
 
   get shadowEndOffset (): number | null {
