@@ -3,7 +3,7 @@ import { BrokerHeartbeat } from '../../protocol/messages/broker-heartbeat.ts'
 import { BrokerRegistration } from '../../protocol/messages/broker-registration.ts'
 import type { RequestInput, ResponseOf } from '../../protocol/schema/api.ts'
 import { BrokerError, messageOf, ShadowError } from '../errors.ts'
-import { abortedError, isAborted, onAbort, throwIfAborted } from '../net/abort.ts'
+import { abortedError, abortedWithin, isAborted, onAbort, throwIfAborted } from '../net/abort.ts'
 import { sleep } from '../net/sleep.ts'
 import type { Logger } from '../observability/logger.ts'
 import { clusterFeatures, featureRanges } from './broker-features.ts'
@@ -248,7 +248,7 @@ export class BrokerLife {
     this.#epoch = this.#lastEpoch = brokerEpoch
     this.#changed()
     // The controller unfences nobody whose metadata does not have the registration.
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(CATCH_UP_MS)])
+    const limit = abortedWithin(signal, CATCH_UP_MS)
     await this.#metadata.reached(Number(brokerEpoch), limit).catch(() => {})
   }
 
@@ -318,8 +318,8 @@ export class BrokerLife {
     this.#wantShutDown = true
     this.#set('shutting-down')
     this.#hurry()
-    const limit = AbortSignal.timeout(SHUT_DOWN_MS)
-    await this.#until(() => this.#isShutDownGranted, AbortSignal.any([signal, limit])).catch((error: unknown) => {
+    const limit = abortedWithin(signal, SHUT_DOWN_MS)
+    await this.#until(() => this.#isShutDownGranted, limit).catch((error: unknown) => {
       throwIfAborted(signal)
       if (!limit.aborted) throw error
       this.#options.logger.warn({ brokerId: this.#options.brokerId }, 'the controller has not agreed that this broker ends; it ends all the same')

@@ -4,7 +4,7 @@ import type { LinkConfig } from '../../config/link-config.ts'
 import { nodeIdIndex, nodeIds } from '../../config/node-ids.ts'
 import type { ShadowLeaderConfig, SidecarConfig } from '../../config/run-config.ts'
 import { ShadowError } from '../../errors.ts'
-import { throwIfAborted } from '../../net/abort.ts'
+import { abortedWithin, throwIfAborted } from '../../net/abort.ts'
 import type { AppendMode, ShadowLeaderRecord } from '../../state/records.ts'
 import { replicaPreflight } from '../append/replica/replica-preflight.ts'
 import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
@@ -52,7 +52,7 @@ interface ModeChoice {
 /** @throws {ShadowError} ABORTED */
 export async function preflightLink (config: LinkConfig, options: LinkPreflightOptions): Promise<LinkPreflight> {
   const { source, shadow, scope, signal } = options
-  const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  const within = (ms: number): AbortSignal => abortedWithin(signal, ms)
   const name = nameFinding(config, options)
   if (scope === 'creation' && name.error !== null) return { lines: [name], refusal: name.error, sourceClusterId: null, appendMode: 'produce', appendModeReason: null }
   const [ofSource, ofShadow, mode] = await Promise.all([

@@ -9,7 +9,7 @@
 import { messageOf } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
 import type { PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
-import { isAborted, onAbort } from '../../../net/abort.ts'
+import { abortedWithin, isAborted, onAbort } from '../../../net/abort.ts'
 import { backoffMs } from '../../../net/backoff.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
@@ -110,7 +110,7 @@ export class Eviction {
     try {
       if (targetReplicas(entry).includes(brokerId)) await leader.control.reassign(topic, partition, targets)
       const living = livingReplicas({ replicas: targets }, image, leader.shadowIds)
-      await empty.served.whenAt(living.length > 0 ? living : targets, 0, AbortSignal.any([this.#options.signal, AbortSignal.timeout(FOLLOWER_WAIT_MS)]))
+      await empty.served.whenAt(living.length > 0 ? living : targets, 0, abortedWithin(this.#options.signal, FOLLOWER_WAIT_MS))
       await handOver(leader, topicId, topic, partition, living.length > 0 ? living : targets)
       return true
     } finally {
