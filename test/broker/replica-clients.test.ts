@@ -390,7 +390,12 @@ test('transactional ids that were used on the source work after the failover, an
   const transaction = await producer.transaction()
   await transaction.send({ topic: PAYMENTS, messages: [{ value: 'payment after' }] })
   await transaction.commit()
-  const read = await kcatReads(t, ['-C', '-t', PAYMENTS, '-o', 'beginning', '-e', '-X', 'isolation.level=read_committed'])
+  // A coordinator writes its markers after it has answered.
+  let read: string[] = []
+  await eventually('the transaction can be read', async () => {
+    read = await kcatReads(t, ['-C', '-t', PAYMENTS, '-o', 'beginning', '-e', '-X', 'isolation.level=read_committed'])
+    return read.includes('payment after')
+  })
   t.same(read.filter(value => value.startsWith('payment')), [...committed, 'payment after'])
   t.ok(read.some(value => value.startsWith('value ')), 'the Java producer with the id that was refused has written, too')
 })
