@@ -5,7 +5,7 @@
  *   npm test -- test/net test/cli       these folders and files only
  *   npm test -- --fast                  everything but test/broker and test/conformance: needs no Java
  *   npm test -- --lint                  eslint first, as one more test
- *   npm run test:matrix                 test/matrix: slow proofs between more releases of Kafka, which are not part of the rest
+ *   npm run test:matrix                 test/matrix: slow proofs, and proofs between more releases of Kafka, which are not part of the rest
  *   npm test -- --deadline-minutes 18   all is over by then: what has not ended has failed
  */
 import { spawnSync } from 'node:child_process'

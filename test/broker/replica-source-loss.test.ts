@@ -42,6 +42,7 @@ function shadowBytes (topic: string): string[] {
 
 async function untilCopied (engine: BrokerEngine, topic: string, end: number): Promise<void> {
   await eventually(`${topic} is copied up to ${end}`, async () => (await engine.topic('dr', topic))?.partitions[0]?.shadowEndOffset === end)
+  await eventually(`every replica of ${topic} has it`, async () => new Set(shadowBytes(topic)).size === 1)
 }
 
 async function untilFaulted (engine: BrokerEngine, topic: string): Promise<void> {
