@@ -17,6 +17,7 @@ import type { Logger } from '../observability/logger.ts'
 import { isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
+import { Waiters } from '../net/waiters.ts'
 import { LinkState } from './link-state.ts'
 import { epochOf, type StateChange } from './records.ts'
 import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
@@ -42,7 +43,7 @@ export class StateFollower implements LinkStateView {
   readonly #abort = new AbortController()
   readonly #listeners = new Set<(change: StateChange) => void>()
   readonly #fencedListeners = new Set<(key: string) => void>()
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters = new Waiters()
   #reading = new LinkState()
   #shown: LinkState | null = null
   #position = 0
@@ -90,26 +91,20 @@ export class StateFollower implements LinkStateView {
 
   /**
    * Waits until all records before `offset` have been applied.
-   * @throws {ShadowError} ABORTED
+   * @throws {ShadowError} ABORTED, also when the follower is stopped
    */
   async reached (offset: number, signal: AbortSignal): Promise<LinkState> {
     for (;;) {
       throwIfAborted(signal)
+      throwIfAborted(this.#abort.signal)
       if (this.#shown !== null && this.#position >= offset) return this.#shown
-      await new Promise<void>(resolve => {
-        const wake = (): void => {
-          this.#waiters.delete(wake)
-          signal.removeEventListener('abort', wake)
-          resolve()
-        }
-        this.#waiters.add(wake)
-        signal.addEventListener('abort', wake)
-      })
+      await this.#waiters.next(signal)
     }
   }
 
   async stop (): Promise<void> {
     this.#abort.abort()
+    this.#waiters.wake()
     await this.#finished
   }
 
@@ -191,7 +186,7 @@ export class StateFollower implements LinkStateView {
   #reachedEnd (): void {
     this.#atEndMs = this.#now()
     this.#shown = this.#reading
-    for (const wake of [...this.#waiters]) wake()
+    this.#waiters.wake()
   }
 
   #startOver (reason: string): void {

@@ -51,6 +51,17 @@ function unlink (name: string): StateChange {
   return { kind: 'link', name, value: null }
 }
 
+test('who waits for more is told when the follower is stopped', async t => {
+  const { follow, write } = await setUp(t)
+  const follower = follow()
+  const end = write(1, link('one', 'u1'))
+  await follower.reached(end, signal)
+  const waiting = t.rejects(follower.reached(end + 1, signal), { code: 'ABORTED' })
+  await follower.stop()
+  await waiting
+  await t.rejects(follower.reached(end, signal), { code: 'ABORTED' }, 'nothing that it shows is kept up to date any more')
+})
+
 test('shows nothing before the end was reached once, then all of it, then every change', async t => {
   const { follow, write } = await setUp(t)
   write(1, engine(1, 'a'), link('one', 'u1'))

@@ -4,10 +4,10 @@
  */
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES, readBatches, RecordBatch } from '../../../protocol/records/record-batch.ts'
+import { Waiters } from '../../net/waiters.ts'
 import { LeaderEpochs, type EpochEnd } from './leader-epochs.ts'
 import { ProducerState, type AbortedTransaction, type Producer } from './producer-state.ts'
 import type { Segment, SegmentStorage } from './segment.ts'
-import { Waiters } from './waiters.ts'
 
 const NO_PRODUCER_ID = -1
 

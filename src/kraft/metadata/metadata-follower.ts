@@ -3,9 +3,10 @@ import { DecodeError } from '../../../protocol/errors/protocol-errors.ts'
 import { Fetch } from '../../../protocol/messages/fetch.ts'
 import type { ResponseOf } from '../../../protocol/schema/api.ts'
 import { BrokerError, messageOf } from '../../errors.ts'
-import { abortedError, isAborted, onAbort, throwIfAborted } from '../../net/abort.ts'
+import { isAborted, throwIfAborted } from '../../net/abort.ts'
 import { backoffMs } from '../../net/backoff.ts'
 import { sleep } from '../../net/sleep.ts'
+import { Waiters } from '../../net/waiters.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { Controllers } from '../controllers.ts'
 import { METADATA_PARTITION, METADATA_TOPIC, METADATA_TOPIC_ID } from '../metadata-topic.ts'
@@ -49,7 +50,7 @@ export class MetadataFollower {
   readonly #now: () => number
   readonly #abort = new AbortController()
   readonly #listeners = new Set<(delta: MetadataDelta) => void>()
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters = new Waiters()
   #reader = new LogReader()
   #isKnown = false
   #highWatermark = -1
@@ -116,33 +117,14 @@ export class MetadataFollower {
       throwIfAborted(signal)
       throwIfAborted(this.#abort.signal)
       if (this.image !== null && this.appliedOffset >= offset) return this.image
-      await this.#nextStep(signal)
+      await this.#waiters.next(signal)
     }
   }
 
   async stop (): Promise<void> {
     this.#abort.abort()
-    this.#wake()
+    this.#waiters.wake()
     await this.#finished
-  }
-
-  #nextStep (signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const wake = (): void => {
-        this.#waiters.delete(wake)
-        stop()
-        resolve()
-      }
-      const stop = onAbort(signal, () => {
-        this.#waiters.delete(wake)
-        reject(abortedError(signal))
-      })
-      this.#waiters.add(wake)
-    })
-  }
-
-  #wake (): void {
-    for (const wake of [...this.#waiters]) wake()
   }
 
   async #run (): Promise<void> {
@@ -218,7 +200,7 @@ export class MetadataFollower {
       }
     }
     if (this.#isKnown && !delta.isEmpty) this.#tell(delta)
-    else this.#wake()
+    else this.#waiters.wake()
     if (!hasMoved) await sleep(COMMIT_WAIT_MS, signal)
   }
 
@@ -235,7 +217,7 @@ export class MetadataFollower {
 
   #tell (delta: MetadataDelta): void {
     for (const listener of this.#listeners) listener(delta)
-    this.#wake()
+    this.#waiters.wake()
   }
 }
 
