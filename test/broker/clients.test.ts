@@ -5,7 +5,6 @@
 import { Consumer, MessagesStreamModes, stringDeserializers } from '@platformatic/kafka'
 import { Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
-import { parseNodeIds } from '../../src/config/node-ids.ts'
 import { messageOf } from '../../src/errors.ts'
 import { dialTcp, type Dial } from '../../src/net/dial.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
@@ -16,6 +15,7 @@ import { javaWriter, kafkajsWriter, kcatWriter, platformaticWriter, startKcat, t
 import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { sharedClusters, uniqueName } from '../support/shared-clusters.ts'
+import { sidecarConfig } from '../support/sidecar-config.ts'
 
 tap.setTimeout(280_000)
 
@@ -36,16 +36,7 @@ tap.teardown(async () => { await Promise.all([sourceClient.close(), shadowClient
 const engine = await BrokerEngine.start(shadow, { shadowDial: dialBroker })
 tap.teardown(() => engine.stop())
 const sidecar = await Sidecar.start({
-  config: {
-    enabled: true,
-    listenHost: '127.0.0.1',
-    advertisedHost: '127.0.0.1',
-    bootstrapPort: 0,
-    nodeIds: parseNodeIds('0-3') ?? [],
-    maxFrameBytes: 100 * 1024 * 1024,
-    staleAfterMs: 15_000,
-    drainTimeoutMs: 1000
-  },
+  config: sidecarConfig(0, 3),
   cluster: engine.cluster,
   connectionTimeoutMs: 5000,
   state: engine.state,

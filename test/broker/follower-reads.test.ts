@@ -18,7 +18,6 @@ import type { ResponseOf } from '../../protocol/schema/api.ts'
 import { askController } from '../../src/client/admin/ask-controller.ts'
 import { checkAnswer } from '../../src/client/admin/check-answer.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import { parseNodeIds } from '../../src/config/node-ids.ts'
 import { dialTcp, type Dial } from '../../src/net/dial.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
@@ -33,6 +32,7 @@ import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { Program } from '../support/program.ts'
 import { RawClient } from '../support/raw-client.ts'
+import { sidecarConfig } from '../support/sidecar-config.ts'
 
 tap.setTimeout(280_000)
 
@@ -64,16 +64,7 @@ tap.teardown(async () => {
   await admin.close()
 })
 const sidecar = await Sidecar.start({
-  config: {
-    enabled: true,
-    listenHost: '127.0.0.1',
-    advertisedHost: '127.0.0.1',
-    bootstrapPort: 0,
-    nodeIds: parseNodeIds('1-3') ?? [],
-    maxFrameBytes: 100 * 1024 * 1024,
-    staleAfterMs: 15_000,
-    drainTimeoutMs: 1000
-  },
+  config: sidecarConfig(1, 3),
   cluster: admin,
   connectionTimeoutMs: 5000,
   state,

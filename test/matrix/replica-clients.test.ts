@@ -5,7 +5,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { Cluster } from '../../src/client/cluster.ts'
-import { parseNodeIds } from '../../src/config/node-ids.ts'
 import { messageOf } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
@@ -19,6 +18,7 @@ import { EngineProcess } from '../support/engine-process.ts'
 import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { takePorts } from '../support/port-block.ts'
+import { sidecarConfig } from '../support/sidecar-config.ts'
 
 tap.setTimeout(290_000)
 
@@ -49,16 +49,7 @@ const [sourceClient, shadowClient] = [testCluster(source), testCluster(shadow)]
 const sidecarClient = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'sidecar', logger: silentLogger, isUnreal: nodeId => state.state?.shadowLeaders.has(nodeId) === true })
 const state = StateFollower.start(sidecarClient, { logger: silentLogger })
 const sidecar = await Sidecar.start({
-  config: {
-    enabled: true,
-    listenHost: '127.0.0.1',
-    advertisedHost: '127.0.0.1',
-    bootstrapPort: 0,
-    nodeIds: parseNodeIds('1-2') ?? [],
-    maxFrameBytes: 100 * 1024 * 1024,
-    staleAfterMs: 15_000,
-    drainTimeoutMs: 1000
-  },
+  config: sidecarConfig(1, 2),
   cluster: sidecarClient,
   connectionTimeoutMs: 5000,
   state,
