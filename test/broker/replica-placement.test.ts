@@ -3,11 +3,8 @@ import tap, { test } from 'tap'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { createTopic } from '../../src/client/admin/create-topic.ts'
-import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
-import { formatHostPort } from '../../src/net/host-port.ts'
-import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
-import { KafkaCluster } from '../support/kafka-cluster.ts'
-import { takePorts } from '../support/port-block.ts'
+import { endOffsets, eventually, linkDocument } from '../support/broker-link.ts'
+import { replicaScene } from '../support/replica-scene.ts'
 
 tap.setTimeout(200_000)
 
@@ -15,18 +12,7 @@ const SHADOW_LEADER = 3000
 
 test('topics that others create are moved off the shadow leader, and work', async t => {
   // The oldest release: it knows no way to be told that a broker wants no replicas.
-  const shadow = await KafkaCluster.start({ version: '3.9', brokers: 2, name: 'placement', config: { 'group.min.session.timeout.ms': '1000' } })
-  t.teardown(() => shadow.stop())
-  const source = await EmbeddedBroker.start()
-  t.teardown(() => source.stop())
-  const ports = await takePorts(1)
-  t.teardown(() => ports.release())
-  const sourceCluster = { bootstrapServers: [source.address], bootstrap: formatHostPort(source.address), partitionDir: () => '' }
-  const [sourceClient, client] = [testCluster(sourceCluster), testCluster(shadow)]
-  t.teardown(async () => { await Promise.all([sourceClient.close(), client.close()]) })
-  await createSourceTopic(sourceClient, 'orders', 1)
-  const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: 2000, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
-  t.teardown(() => engine.stop())
+  const { sourceCluster, client, engine } = await replicaScene(t, { version: '3.9', name: 'placement', topic: 'orders', partitions: 1 })
   await engine.engine.create(linkDocument('dr', sourceCluster, ['orders']), { dryRun: false })
   await eventually('orders is shadowed', async () => (await engine.topic('dr', 'orders'))?.partitions[0]?.activity === 'copying')
 

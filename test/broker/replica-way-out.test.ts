@@ -4,12 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import tap, { test } from 'tap'
-import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
-import { formatHostPort } from '../../src/net/host-port.ts'
-import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
-import { KafkaCluster } from '../support/kafka-cluster.ts'
+import { endOffsets, eventually, linkDocument } from '../support/broker-link.ts'
 import { classPath, QUICK_START } from '../support/kafka-jars.ts'
-import { takePorts } from '../support/port-block.ts'
+import { replicaScene } from '../support/replica-scene.ts'
 import { oneBatch } from '../support/shadow-pair.ts'
 
 tap.setTimeout(250_000)
@@ -18,20 +15,9 @@ const SHADOW_LEADER = 3000
 const TOOL_MS = 60_000
 
 test('a shadow whose engine is gone for good is opened with the tools of Kafka', async t => {
-  const shadow = await KafkaCluster.start({ version: '4.3', brokers: 2, name: 'way-out', config: { 'group.min.session.timeout.ms': '1000' } })
-  t.teardown(() => shadow.stop())
-  const source = await EmbeddedBroker.start()
-  t.teardown(() => source.stop())
-  const ports = await takePorts(1)
-  t.teardown(() => ports.release())
-  const sourceCluster = { bootstrapServers: [source.address], bootstrap: formatHostPort(source.address), partitionDir: () => '' }
-  const [sourceClient, client] = [testCluster(sourceCluster), testCluster(shadow)]
-  t.teardown(async () => { await Promise.all([sourceClient.close(), client.close()]) })
-  await createSourceTopic(sourceClient, 'orders', 2)
+  const { source, sourceCluster, shadow, client, engine } = await replicaScene(t, { version: '4.3', name: 'way-out', topic: 'orders', partitions: 2 })
   for (const partition of [0, 1]) source.log('orders', partition).append(oneBatch({ records: [{ timestamp: 1, value: Buffer.from('x') }, { timestamp: 2, value: Buffer.from('y') }] }))
 
-  const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: 2000, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
-  t.teardown(() => engine.stop())
   // The source has one broker; the shadow is to have two replicas.
   const document = {
     ...linkDocument('dr', sourceCluster, []),

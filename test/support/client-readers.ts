@@ -24,6 +24,7 @@ interface ReaderOptions {
 /** Java consumers, each in the group of its name, in one process. */
 export class JavaReaders {
   readonly #program: JavaProgram
+  #isToEnd = false
 
   private constructor (program: JavaProgram) {
     this.#program = program
@@ -38,7 +39,9 @@ export class JavaReaders {
     return {
       name,
       records: () => this.#said(name, 'record').map(([partition, offset, ...value]) => ({ partition: Number(partition), offset: Number(offset), value: value.join(' ') })),
-      problems: () => this.#said(name, 'failed').map(words => words.join(' ')).join('; '),
+      problems: () => !this.#program.isRunning && !this.#isToEnd
+        ? this.#program.error('ended before it was told to').message
+        : this.#said(name, 'failed').map(words => words.join(' ')).join('; '),
       stop: () => this.#program.kill()
     }
   }
@@ -50,6 +53,7 @@ export class JavaReaders {
 
   /** Ends all of them in good order. Returns what each has committed, by partition. */
   async end (): Promise<(name: string) => Map<number, number>> {
+    this.#isToEnd = true
     this.#program.end()
     await this.#program.finished(CLOSE_MS)
     return name => new Map(this.#said(name, 'committed').map(([partition, offset]) => [Number(partition), Number(offset)]))
