@@ -127,6 +127,7 @@ export class Cluster {
 
   /** What the last refresh that succeeded brought, however old; null before the first. */
   get lastView (): ClusterView | null {
+    if (this.#view !== null && this.#showsUnreal(this.#view)) this.#adopt(this.#view)
     return this.#view
   }
 
@@ -140,7 +141,7 @@ export class Cluster {
    * @throws {ShadowError} as refresh does
    */
   async view ({ signal }: Signal): Promise<ClusterView> {
-    const view = this.#view
+    const view = this.lastView
     if (view !== null && this.#now() - view.atMs < (this.#options.metadataMaxAgeMs ?? DEFAULT_METADATA_MAX_AGE_MS)) return view
     return await this.refresh({ signal })
   }
@@ -172,7 +173,7 @@ export class Cluster {
           allowAutoTopicCreation: version < 4
         }), { nodeId, broker }, { signal, timeoutMs, purpose: METADATA_PURPOSE })
         if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
-        return this.#adopt(this.#withRealBrokers(clusterView(body, atMs)))
+        return this.#adopt(clusterView(body, atMs))
       } catch (error) {
         throwIfAborted(signal)
         reasons.push(error instanceof BrokerError ? `${formatHostPort(broker.address)}: ${messageOf(error)}` : messageOf(error))
@@ -181,17 +182,26 @@ export class Cluster {
     throw this.#unavailable(reasons)
   }
 
+  /** Which nodes are not real may be learned after the view that shows them. */
+  #showsUnreal ({ brokers, controllerId }: ClusterView): boolean {
+    const { isUnreal } = this.#options
+    if (isUnreal === undefined) return false
+    if (isUnreal(controllerId)) return true
+    for (const nodeId of brokers.keys()) if (isUnreal(nodeId)) return true
+    return false
+  }
+
   /** Any broker passes requests on to the controller, so that another one can stand for one that is not real. */
   #withRealBrokers (view: ClusterView): ClusterView {
     const { isUnreal } = this.#options
-    if (isUnreal === undefined) return view
+    if (isUnreal === undefined || !this.#showsUnreal(view)) return view
     const brokers = new Map([...view.brokers].filter(([nodeId]) => !isUnreal(nodeId)))
-    if (brokers.size === view.brokers.size && !isUnreal(view.controllerId)) return view
     const [first] = brokers.keys()
     return { ...view, brokers, controllerId: isUnreal(view.controllerId) ? first ?? -1 : view.controllerId }
   }
 
-  #adopt (view: ClusterView): ClusterView {
+  #adopt (shown: ClusterView): ClusterView {
+    const view = this.#withRealBrokers(shown)
     for (const [nodeId, broker] of this.#brokers) {
       const now = view.brokers.get(nodeId)
       if (now?.host === broker.address.host && now.port === broker.address.port) continue
@@ -266,7 +276,7 @@ export class Cluster {
 
   async #candidate (target: number | 'controller', signal: AbortSignal): Promise<Candidate> {
     // Addresses that are old are better than none: only who knows none has to wait for metadata.
-    let view = this.#view ?? await this.refresh({ signal })
+    let view = this.lastView ?? await this.refresh({ signal })
     if (target === 'controller' && view.controllerId < 0) view = await this.refresh({ signal })
     const nodeId = target === 'controller' ? view.controllerId : target
     const broker = this.#brokers.get(nodeId)
@@ -278,7 +288,8 @@ export class Cluster {
   /** All brokers, the most promising first: connected ones, then those whose last dial did not just fail, then the rest; bootstrap servers last. */
   #candidates (): Candidate[] {
     const rank = ({ isConnected, isBackingOff }: Broker): number => isConnected ? 0 : isBackingOff ? 2 : 1
-    const ranked = [...this.#brokers].map(([nodeId, broker]) => ({ candidate: { nodeId, broker }, rank: rank(broker), order: this.#random() }))
+    const real = [...this.#brokers].filter(([nodeId]) => this.#options.isUnreal?.(nodeId) !== true)
+    const ranked = real.map(([nodeId, broker]) => ({ candidate: { nodeId, broker }, rank: rank(broker), order: this.#random() }))
     ranked.sort((a, b) => a.rank - b.rank || a.order - b.order)
     return [...ranked.map(({ candidate }) => candidate), ...this.#bootstrap.map(broker => ({ nodeId: UNKNOWN_NODE, broker }))]
   }

@@ -111,11 +111,13 @@ export class Engine implements LinkService {
 
   async #run (): Promise<void> {
     const { signal } = this.#abort
-    const { cluster, logger, config } = this.#options
+    const { cluster, state, logger, config } = this.#options
     while (!signal.aborted) {
       try {
         await ensureStateTopic(cluster, signal)
         this.#problem = null
+        // It says which nodes are shadow leaders: the election would ask one for the coordinator, and wait long where that one hangs.
+        await state.reached(0, signal)
         await runElection(cluster, { groupId: ENGINE_GROUP, sessionTimeoutMs: config.engine.sessionTimeoutMs, lead: lease => this.#lead(lease) }, { signal, logger, now: this.#now })
       } catch (error) {
         if (isAborted(signal)) return

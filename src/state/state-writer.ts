@@ -60,7 +60,7 @@ export class StateWriter {
     try {
       const start = await retry(async () => {
         const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal: this.#signal })
-        batch ??= await this.#build(records)
+        batch ??= await this.#build(records, leader.leaderId)
         return await this.#append(batch, leader.leaderId)
       }, { signal: this.#signal, baseMs: 100, maxMs: 2000 })
       this.#sequence += records.length
@@ -77,12 +77,10 @@ export class StateWriter {
     }
   }
 
-  async #build (records: readonly StateRecord[]): Promise<Buffer> {
+  /** The producer id is asked of the leader: other nodes may be down, or no brokers, and what is written has to go through it anyway. */
+  async #build (records: readonly StateRecord[], leaderId: number): Promise<Buffer> {
     if (this.#producerId === null) {
-      const view = await this.#cluster.view({ signal: this.#signal })
-      const nodeId = [...view.brokers.keys()][0]
-      if (nodeId === undefined) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
-      const [producerId] = await initProducerId(this.#cluster, nodeId, { count: 1 }, { signal: this.#signal })
+      const [producerId] = await initProducerId(this.#cluster, leaderId, { count: 1 }, { signal: this.#signal })
       this.#producerId = producerId ?? null
     }
     const timestamp = Date.now()

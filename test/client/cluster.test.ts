@@ -199,6 +199,22 @@ test('any broker means one that is connected, or the next that can be reached', 
   t.match(await settledError(() => cluster.request(Heartbeat, HEARTBEAT, 'any', { signal })), { code: 'CLUSTER_UNAVAILABLE', retriable: true })
 })
 
+test('a node that turns out to be no real broker is asked for nothing more, however young the view that shows it', async t => {
+  const unreal = new Set<number>()
+  const { peers, cluster } = await startCluster(t, 3, { now: () => 0, isUnreal: nodeId => unreal.has(nodeId) })
+  t.same([...(await cluster.view({ signal })).brokers.keys()], [1, 2, 3])
+  for (let asked = 0; asked < 20; asked++) await cluster.request(Heartbeat, HEARTBEAT, 'any', { signal })
+  unreal.add(1)
+  const before = peers.map(peer => peer.count(Heartbeat))
+  for (let asked = 0; asked < 20; asked++) await cluster.request(Heartbeat, HEARTBEAT, 'any', { signal })
+  t.equal(peers[0]?.count(Heartbeat), before[0])
+  t.same([...(await cluster.view({ signal })).brokers.keys()], [2, 3])
+  t.same([...cluster.lastView?.brokers.keys() ?? []], [2, 3])
+  t.equal((await cluster.request(Heartbeat, HEARTBEAT, 'controller', { signal })).nodeId, 2, 'another one stands for the controller')
+  await t.rejects(cluster.request(Heartbeat, HEARTBEAT, 1, { signal }), { code: 'CONNECT_FAILED', message: /has no node 1/ })
+  t.equal(peers[0]?.count(Metadata), 1, 'and nothing was asked anew')
+})
+
 test('a request that may have been carried out is never sent again', async t => {
   const { peers, cluster } = await startCluster(t, 3)
   await cluster.refresh({ signal })

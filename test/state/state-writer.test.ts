@@ -1,5 +1,6 @@
 import { test, type Test } from 'tap'
 import { ErrorCodes } from '../../protocol/errors/codes.ts'
+import { Metadata } from '../../protocol/messages/metadata.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
 import { Cluster } from '../../src/client/cluster.ts'
@@ -42,6 +43,14 @@ test('appends changes in order and says where they end', async t => {
   const { writer, keys } = await setUp(t)
   t.same(await Promise.all([writer.write([removal('a')]), writer.write([removal('b'), removal('c')]), writer.write([removal('d')])]), [1, 3, 4])
   t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed', 'link/d removed'])
+})
+
+test('a node that is down is not needed, wherever it stands in the metadata', async t => {
+  const { broker, cluster, writer, keys } = await setUp(t)
+  broker.onRequest(Metadata, () => ({ transform: answer => ({ ...answer, brokers: [{ nodeId: 3000, host: '127.0.0.1', port: 1 }, ...answer.brokers] }) }))
+  t.equal((await cluster.refresh({ signal: AbortSignal.timeout(10_000) })).brokers.size, 2)
+  t.equal(await writer.write([removal('a')]), 1)
+  t.same(keys(), ['link/a removed'])
 })
 
 test('a batch whose answer was lost is in the topic once', async t => {
