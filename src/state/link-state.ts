@@ -5,7 +5,7 @@
  * follows it was written by an engine that did not know it had been replaced, and is not applied. Of two engines that take the
  * same epoch, the one whose record is first has it.
  */
-import { selectsTopic } from '../config/topic-filter.ts'
+import { selectsTopic } from '../config/link/name-filter.ts'
 import { decodeRecord, type EngineRecord, type LinkRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 

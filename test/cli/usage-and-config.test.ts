@@ -2,7 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { z } from 'zod'
-import { LINK_DEFAULTS, parseLinkYaml } from '../../src/config/link-config.ts'
+import { CLIENT_DEFAULTS } from '../../src/config/link/client-options.ts'
+import { parseLinkYaml } from '../../src/config/link-config.ts'
 import { parseRunYaml } from '../../src/config/run-config.ts'
 import { FakeLinks } from '../admin/fake-links.ts'
 import { startAdmin } from '../admin/start-admin.ts'
@@ -59,9 +60,9 @@ test('wrong usage ends with 2, and says what is wrong on stderr', async t => {
 test('the samples are valid, and show the defaults', async t => {
   const link = await runCommand(['config', 'generate'])
   const parsed = parseLinkYaml(link.out, 'sample')
-  t.match(parsed.clientOptions, { fetchMaxBytes: LINK_DEFAULTS.fetchMaxBytes, metadataMaxAgeMs: LINK_DEFAULTS.metadataMaxAgeMs, sourceClusterId: null })
-  t.match(link.out, new RegExp(`fetch_max_bytes: 0 +# ${LINK_DEFAULTS.fetchMaxBytes}\n`))
-  t.match(link.out, new RegExp(`fetch_partition_max_bytes: 0 +# ${LINK_DEFAULTS.fetchPartitionMaxBytes}\n`))
+  t.match(parsed.clientOptions, { fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes, metadataMaxAgeMs: CLIENT_DEFAULTS.metadataMaxAgeMs, sourceClusterId: null })
+  t.match(link.out, new RegExp(`fetch_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchMaxBytes}\n`))
+  t.match(link.out, new RegExp(`fetch_partition_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchPartitionMaxBytes}\n`))
   const least = parseLinkYaml('name: my-link\nclient_options: {bootstrap_servers: ["source-broker-1:9092", "source-broker-2:9092"]}', 'least')
   t.same({ ...parsed, topicSync: { ...parsed.topicSync, filters: [] } }, least)
 

@@ -1,7 +1,8 @@
 import { test } from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
-import { isProtectedTopic, LINK_DEFAULTS, linkDocument, parseLinkDocument, parseLinkYaml, type NameFilter } from '../../src/config/link-config.ts'
-import { selectsTopic } from '../../src/config/topic-filter.ts'
+import { CLIENT_DEFAULTS } from '../../src/config/link/client-options.ts'
+import { linkDocument, parseLinkDocument, parseLinkYaml } from '../../src/config/link-config.ts'
+import { isProtectedTopic, selectsTopic, type NameFilter } from '../../src/config/link/name-filter.ts'
 
 const MINIMAL = `
 name: site-b
@@ -60,13 +61,13 @@ test('a link needs a name and where its source is; the rest has defaults', async
     clientOptions: {
       bootstrapServers: [{ host: 'source-1', port: 9092 }],
       sourceClusterId: null,
-      metadataMaxAgeMs: LINK_DEFAULTS.metadataMaxAgeMs,
-      connectionTimeoutMs: LINK_DEFAULTS.connectionTimeoutMs,
-      retryBackoffMs: LINK_DEFAULTS.retryBackoffMs,
-      fetchWaitMaxMs: LINK_DEFAULTS.fetchWaitMaxMs,
-      fetchMinBytes: LINK_DEFAULTS.fetchMinBytes,
-      fetchMaxBytes: LINK_DEFAULTS.fetchMaxBytes,
-      fetchPartitionMaxBytes: LINK_DEFAULTS.fetchPartitionMaxBytes
+      metadataMaxAgeMs: CLIENT_DEFAULTS.metadataMaxAgeMs,
+      connectionTimeoutMs: CLIENT_DEFAULTS.connectionTimeoutMs,
+      retryBackoffMs: CLIENT_DEFAULTS.retryBackoffMs,
+      fetchWaitMaxMs: CLIENT_DEFAULTS.fetchWaitMaxMs,
+      fetchMinBytes: CLIENT_DEFAULTS.fetchMinBytes,
+      fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes,
+      fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
     topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false }
   })
@@ -98,7 +99,7 @@ test('every key is read', async t => {
 })
 
 test('0 stands for the default, as in rpk shadow', async t => {
-  for (const [key, value] of [['metadata_max_age_ms', LINK_DEFAULTS.metadataMaxAgeMs], ['fetch_max_bytes', LINK_DEFAULTS.fetchMaxBytes]] as const) {
+  for (const [key, value] of [['metadata_max_age_ms', CLIENT_DEFAULTS.metadataMaxAgeMs], ['fetch_max_bytes', CLIENT_DEFAULTS.fetchMaxBytes]] as const) {
     const { clientOptions } = parseLinkYaml(withClientOption(`${key}: 0`), 'link.yaml')
     t.ok(Object.values(clientOptions).includes(value), key)
   }

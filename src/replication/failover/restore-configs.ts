@@ -1,7 +1,7 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { BrokerError } from '../../errors.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
-import { failoverConfigs } from '../link/topic-configs.ts'
+import { failoverConfigs } from '../link/tasks/topics/topic-configs.ts'
 
 /** Null sets a config back to its default. */
 export type AlterConfigs = (topic: string, changes: ReadonlyMap<string, string | null>) => Promise<void>

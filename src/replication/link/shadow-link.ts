@@ -16,14 +16,12 @@ import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
-import { Task } from './task.ts'
-import { carriedNames } from './topic-configs.ts'
-import { TopicSync } from './topic-sync.ts'
+import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
+import { carriedNames } from './tasks/topics/topic-configs.ts'
+import { TopicSync } from './tasks/topics/topic-sync.ts'
 
 const TOPIC_SYNC = 'Source Topic Sync'
 const UPKEEP_INTERVAL_MS = 5000
-/** How soon a source that could not be reached is tried again, at the latest. */
-const UNREACHABLE_RETRY_MS = 5000
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
 /** Within how long after its last answer the source counts as reachable: it is asked at least this often. */
@@ -54,9 +52,8 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #topics = new Map<string, ShadowTopic>()
   readonly #mode: AppendMode
   readonly #topicSync: TopicSync
-  readonly #task: Task
+  readonly #topicTask: TaskLoop
   #work: Promise<unknown> = Promise.resolve()
-  #wake: () => void = () => {}
   #sourceProblem: string | null = null
   #copiedBytes = 0
   readonly #openings: Openings
@@ -75,7 +72,6 @@ export class ShadowLink implements TopicHost, AppendHost {
       wakeSync: () => this.wakeSync(),
       onOpened: options.onOpened
     })
-    this.#task = new Task(TOPIC_SYNC, wallClock)
     this.#topicSync = new TopicSync({
       name: record.config.name,
       source,
@@ -91,6 +87,12 @@ export class ShadowLink implements TopicHost, AppendHost {
       add: topic => this.#add(topic),
       checkSource: view => this.#checkSource(view)
     })
+    this.#topicTask = new TaskLoop({
+      name: TOPIC_SYNC,
+      options: () => this.#record.config.topicSync,
+      run: () => this.#syncTopics(),
+      whilePaused: async () => ({ reason: 'paused by the link\'s configuration: topics are copied, none is added', problems: [], again: !await this.#goOnPromoting(this.#isAllOpen) })
+    }, { link: record.config.name, signal, logger, wallClock })
   }
 
   get name (): string {
@@ -141,7 +143,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#syncTopics(), this.#keepUp(), this.#mode.learn(unopened)])
+    this.#work = Promise.all([this.#topicTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -194,7 +196,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   }
 
   wakeSync (): void {
-    this.#wake()
+    this.#topicTask.wake()
   }
 
   shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
@@ -227,61 +229,18 @@ export class ShadowLink implements TopicHost, AppendHost {
     if (reason !== null) throw new ShadowError('CONFLICT', reason)
   }
 
-  async #syncTopics (): Promise<void> {
-    const { signal } = this.#options
-    const { intervalMs, paused } = this.#record.config.topicSync
-    while (!signal.aborted) {
-      const wasOpen = this.#isAllOpen
-      const waitMs = paused ? await this.#checkPaused() : await this.#syncOnce()
-      const isOver = waitMs < Infinity || await this.#goOnPromoting(wasOpen)
-      await this.#pause(isOver ? Math.min(waitMs, intervalMs) : 0)
-    }
-  }
-
-  /** Waits, or is woken before its time. Two runs are at least a second apart. */
-  async #pause (ms: number): Promise<void> {
-    const { signal } = this.#options
-    const woken = new Promise<void>(resolve => { this.#wake = resolve })
-    const timer = new AbortController()
-    const end = (): void => timer.abort()
-    signal.addEventListener('abort', end, { once: true })
-    await sleep(Math.min(ms, 1000), signal).catch(() => {})
-    await Promise.race([sleep(Math.max(0, ms - 1000), timer.signal).catch(() => {}), woken])
-    timer.abort()
-    signal.removeEventListener('abort', end)
-  }
-
-  /** While the task is paused, the source's identity is still watched. Returns how long to wait. */
-  async #checkPaused (): Promise<number> {
-    const { source, signal } = this.#options
-    try {
-      this.#checkSource(await source.refresh({ signal }))
-      this.#sourceProblem = null
-    } catch (error) {
-      this.#sourceProblem = messageOf(error)
-    }
-    this.#task.set('PAUSED', 'paused by the link\'s configuration: topics are copied, none is added')
-    return Infinity
-  }
-
-  async #syncOnce (): Promise<number> {
-    const { signal, logger } = this.#options
+  async #syncTopics (): Promise<TaskOutcome> {
+    const { logger } = this.#options
+    const wasOpen = this.#isAllOpen
     try {
       const { selected, unshadowed, created, problems } = await this.#topicSync.run()
       this.#sourceProblem = null
       if (created > 0) logger.info({ link: this.name, created }, `${created} shadow topics were created`)
-      if (problems.length === 0) this.#task.set('ACTIVE', `${selected} topics of the source are selected${unshadowed === 0 ? '' : `; ${unshadowed} of them came after the link's failover and are not shadowed`}`)
-      else {
-        logger.warn({ link: this.name, problems: problems.slice(0, 10) }, `${problems.length} topics could not be synced`)
-        this.#task.set('FAULTED', `${problems.length} of ${selected} topics could not be synced: ${problems[0] ?? ''}`)
-      }
-      return problems.length === 0 ? Infinity : UNREACHABLE_RETRY_MS
+      const reason = `${selected} topics of the source are selected${unshadowed === 0 ? '' : `; ${unshadowed} of them came after the link's failover and are not shadowed`}`
+      return { reason, problems, again: problems.length === 0 && !await this.#goOnPromoting(wasOpen) }
     } catch (error) {
-      if (signal.aborted) return 0
-      this.#sourceProblem = messageOf(error)
-      this.#task.set(this.#wrongSource() === null ? 'LINK_UNAVAILABLE' : 'FAULTED', messageOf(error))
-      logger.warn({ link: this.name, err: error }, `${TOPIC_SYNC} failed: ${messageOf(error)}`)
-      return UNREACHABLE_RETRY_MS
+      await this.#contactSource()
+      throw error
     }
   }
 
@@ -419,7 +378,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#task.status],
+      tasks: [this.#topicTask.status],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },

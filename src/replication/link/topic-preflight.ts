@@ -4,7 +4,7 @@ import { describeTopicConfigs, type TopicConfigEntry } from '../../client/admin/
 import { EARLIEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.ts'
 import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
 import type { LinkConfig } from '../../config/link-config.ts'
-import { selectsTopic } from '../../config/topic-filter.ts'
+import { selectsTopic } from '../../config/link/name-filter.ts'
 import { BrokerError } from '../../errors.ts'
 import type { AppendMode } from '../../state/records.ts'
 import { ok, someOf, warning, whyNot, type PreflightFinding } from './preflight-finding.ts'

@@ -6,7 +6,7 @@
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import type { Cluster, PartitionView } from '../../../client/cluster.ts'
-import type { LinkClientOptions } from '../../../config/link-config.ts'
+import type { LinkClientOptions } from '../../../config/link/client-options.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
 import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'

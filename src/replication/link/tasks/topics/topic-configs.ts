@@ -2,8 +2,8 @@
  * Which configs a shadow topic has: while it is a shadow, those that make the broker leave the bytes alone; afterwards, the source's.
  * The three classes of what is carried over are Redpanda's (facts/redpanda-contract.md §7.2).
  */
-import type { TopicConfigEntry } from '../../client/admin/describe-topic-configs.ts'
-import type { TopicSyncOptions } from '../../config/link-config.ts'
+import type { TopicConfigEntry } from '../../../../client/admin/describe-topic-configs.ts'
+import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
 
 /** Carried over whatever the link says. */
 const ALWAYS_CARRIED: readonly string[] = ['cleanup.policy', 'max.message.bytes', 'message.timestamp.type']

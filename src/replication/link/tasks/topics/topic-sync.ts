@@ -3,21 +3,21 @@
  * partitions and configs. A shadow topic is claimed in the state topic before it is created, so that no client can write to it
  * in between, and so that an engine that takes over knows whose it is.
  */
-import { ErrorCodes } from '../../../protocol/errors/codes.ts'
-import { alterTopicConfigs } from '../../client/admin/alter-topic-configs.ts'
-import { describeTopicConfigs, type TopicConfigEntry } from '../../client/admin/describe-topic-configs.ts'
-import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
-import type { TopicSyncOptions } from '../../config/link-config.ts'
-import { selectsTopic } from '../../config/topic-filter.ts'
-import { BrokerError, isBrokerError, messageOf } from '../../errors.ts'
-import { throwIfAborted } from '../../net/abort.ts'
-import type { Logger } from '../../observability/logger.ts'
-import type { TopicRecord } from '../../state/records.ts'
-import type { FaultCode } from '../../state/topic-state.ts'
-import { STATE_TOPIC } from '../../state/state-topic.ts'
+import { ErrorCodes } from '../../../../../protocol/errors/codes.ts'
+import { alterTopicConfigs } from '../../../../client/admin/alter-topic-configs.ts'
+import { describeTopicConfigs, type TopicConfigEntry } from '../../../../client/admin/describe-topic-configs.ts'
+import type { Cluster, ClusterView, TopicView } from '../../../../client/cluster.ts'
+import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
+import { selectsTopic } from '../../../../config/link/name-filter.ts'
+import { BrokerError, isBrokerError, messageOf } from '../../../../errors.ts'
+import { throwIfAborted } from '../../../../net/abort.ts'
+import type { Logger } from '../../../../observability/logger.ts'
+import type { TopicRecord } from '../../../../state/records.ts'
+import type { FaultCode } from '../../../../state/topic-state.ts'
+import { STATE_TOPIC } from '../../../../state/state-topic.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
-import type { AppendMode, CreatedTopic } from '../append/append-mode.ts'
-import type { ShadowTopic } from './shadow-topic.ts'
+import type { AppendMode, CreatedTopic } from '../../../append/append-mode.ts'
+import type { ShadowTopic } from '../../shadow-topic.ts'
 
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3

@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import type { TopicConfigEntry } from '../../../src/client/admin/describe-topic-configs.ts'
-import { carriedConfigs, carriedNames, driftOf, failoverConfigs, shadowingConfigs } from '../../../src/replication/link/topic-configs.ts'
+import type { TopicConfigEntry } from '../../../../../src/client/admin/describe-topic-configs.ts'
+import { carriedConfigs, carriedNames, driftOf, failoverConfigs, shadowingConfigs } from '../../../../../src/replication/link/tasks/topics/topic-configs.ts'
 
 const OPTIONS = { intervalMs: 1000, paused: false, filters: [], syncedProperties: [], excludeDefault: false }
 const NEW = new Set(['cleanup.policy', 'retention.ms', 'retention.bytes', 'compression.type', 'message.timestamp.type', 'max.message.bytes',

@@ -1,0 +1,70 @@
+/** Filters by name, as the sections of a link's document have them. */
+import { z } from 'zod'
+
+export type PatternType = 'LITERAL' | 'PREFIX'
+export type FilterType = 'INCLUDE' | 'EXCLUDE'
+
+export interface NameFilter {
+  readonly patternType: PatternType
+  readonly filterType: FilterType
+  /** A name, the start of names, or `*` (LITERAL only) for all. */
+  readonly name: string
+}
+
+const NAME = /^[A-Za-z0-9._-]{1,249}$/
+
+/** Names that mean a place in a path: Kafka has no such topics, and a link's name is a part of URLs. */
+export const isDots = (name: string): boolean => name === '.' || name === '..'
+
+/** A filter of topics. */
+export const topicFilter = z.strictObject({
+  pattern_type: z.enum(['LITERAL', 'PREFIX', 'PREFIXED'], { error: 'expected LITERAL or PREFIX' }),
+  filter_type: z.enum(['INCLUDE', 'EXCLUDE'], { error: 'expected INCLUDE or EXCLUDE' }),
+  name: z.string({ error: 'expected a topic name, the start of one, or *' })
+}, { error: 'expected pattern_type, filter_type and name' }).transform((filter, context): NameFilter => {
+  const patternType = filter.pattern_type === 'LITERAL' ? 'LITERAL' : 'PREFIX'
+  const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['name'], message })
+  if (filter.name === '*') {
+    if (patternType === 'PREFIX') refuse('* is a LITERAL pattern')
+  } else if (!NAME.test(filter.name) || isDots(filter.name)) refuse('expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *')
+  else if (filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name)) refuse('this topic is never shadowed')
+  return { patternType, filterType: filter.filter_type, name: filter.name }
+})
+
+/** How filters are stored and shown. */
+export function filtersDocument (filters: readonly NameFilter[]): Array<Record<string, string>> {
+  return filters.map(filter => ({ pattern_type: filter.patternType, filter_type: filter.filterType, name: filter.name }))
+}
+
+/** Topics that are never shadowed: what Kafka, Redpanda and kafka-shadow itself keep in topics. */
+const PROTECTED_TOPICS: readonly string[] = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata', '_redpanda.audit_log', '_schemas']
+const PROTECTED_PREFIXES: readonly string[] = ['_redpanda', '__redpanda', '__kshadow']
+
+/** True for topics that no filter may select, whatever it says. */
+export function isProtectedTopic (name: string): boolean {
+  return PROTECTED_TOPICS.includes(name) || PROTECTED_PREFIXES.some(prefix => name.startsWith(prefix))
+}
+
+/**
+ * True when a link with these filters shadows a topic of this name: at least one include matches and no exclude does; their
+ * order means nothing. No filters select nothing. Internal and system topics are never selected.
+ */
+export function selectsTopic (filters: readonly NameFilter[], name: string): boolean {
+  return !isProtectedTopic(name) && selects(filters, name)
+}
+
+/** At least one include matches, and no exclude does. */
+export function selects (filters: readonly NameFilter[], name: string): boolean {
+  let included = false
+  for (const filter of filters) {
+    if (!matches(filter, name)) continue
+    if (filter.filterType === 'EXCLUDE') return false
+    included = true
+  }
+  return included
+}
+
+function matches (filter: NameFilter, name: string): boolean {
+  if (filter.patternType === 'PREFIX') return name.startsWith(filter.name)
+  return filter.name === '*' || filter.name === name
+}
