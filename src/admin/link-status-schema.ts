@@ -43,6 +43,7 @@ const group: z.ZodType<GroupStatus> = z.object({
   partitions: z.number(),
   clampedPartitions: z.number(),
   aheadPartitions: z.number(),
+  waitingPartitions: z.number(),
   syncedAt: z.string().nullable(),
   problem: z.string().nullable()
 })

@@ -83,7 +83,9 @@ export interface GroupStatus {
   readonly clampedPartitions: number
   /** Those in which consumers of the shadow are further than those of the source. */
   readonly aheadPartitions: number
-  /** ISO time of the positions that the shadow has; null before the first. */
+  /** Those that are not copied, because the topic was stopped or it is not known yet what the shadow holds. */
+  readonly waitingPartitions: number
+  /** ISO time of the positions that the shadow has, but for those that wait; null before the first. */
   readonly syncedAt: string | null
   readonly problem: string | null
 }

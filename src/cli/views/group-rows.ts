@@ -32,7 +32,7 @@ export function groupRows (groups: readonly GroupStatus[]): string {
 function groupText (group: GroupStatus): string {
   const lines = [
     `Name: ${group.name}, Type: ${group.type ?? UNKNOWN}, State: ${group.state ?? 'not on the source'}, Protocol: ${group.protocol ?? UNKNOWN}`,
-    `${INDENT}Partitions: ${group.partitions}, clamped: ${group.clampedPartitions}, ahead on the shadow: ${group.aheadPartitions}, synced: ${group.syncedAt ?? UNKNOWN}, members: ${formatCount(group.members?.length ?? null)}`,
+    `${INDENT}Partitions: ${group.partitions}, clamped: ${group.clampedPartitions}, ahead on the shadow: ${group.aheadPartitions}, waiting: ${group.waitingPartitions}, synced: ${group.syncedAt ?? UNKNOWN}, members: ${formatCount(group.members?.length ?? null)}`,
     ...(group.isLiveOnShadow ? [`${INDENT}Live on the shadow: its positions are left to its members there`] : []),
     ...(group.problem === null ? [] : [`${INDENT}Problem: ${group.problem}`])
   ]

@@ -61,6 +61,7 @@ function groupJson (group: GroupStatus): Record<string, unknown> {
     partitions: group.partitions,
     clamped_partitions: group.clampedPartitions,
     ahead_partitions: group.aheadPartitions,
+    waiting_partitions: group.waitingPartitions,
     synced_at: group.syncedAt,
     problem: group.problem
   }

@@ -102,21 +102,21 @@ export async function commitGroupOffsets (cluster: Cluster, coordinators: Coordi
 /** Removes positions of a group. @throws {BrokerError} what the coordinator has against it */
 export async function deleteGroupOffsets (cluster: Cluster, coordinators: Coordinators, groupId: string, partitions: readonly PartitionRow[], { signal }: Options): Promise<void> {
   const what = `OffsetDelete ${groupId}`
-  const answers = await coordinators.ask<null>([groupId], 1, async nodeId => {
+  const answers = await coordinators.ask<true>([groupId], 1, async nodeId => {
     const { body } = await cluster.request(OffsetDelete, {
       groupId, topics: [...byName(partitions)].map(([name, rows]) => ({ name, partitions: rows.map(({ partition }) => ({ partitionIndex: partition })) }))
     }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
     const code = [body.errorCode, ...body.topics.flatMap(topic => topic.partitions.map(({ errorCode }) => errorCode))].find(errorCode => errorCode !== ErrorCodes.NONE)
-    return new Map([[groupId, code === undefined ? null : new BrokerError(code, what)]])
+    return new Map([[groupId, code === undefined ? true : new BrokerError(code, what)]])
   }, { signal })
   answerOf(answers, groupId)
 }
 
 /** Removes a group that has no members, with its positions. @throws {BrokerError} what the coordinator has against it */
 export async function deleteGroup (cluster: Cluster, coordinators: Coordinators, groupId: string, { signal }: Options): Promise<void> {
-  const answers = await coordinators.ask<null>([groupId], 1, async nodeId => {
+  const answers = await coordinators.ask<true>([groupId], 1, async nodeId => {
     const { body } = await cluster.request(DeleteGroups, { groupsNames: [groupId] }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
-    return new Map(body.results.map(({ groupId: name, errorCode }) => [name, errorCode === ErrorCodes.NONE ? null : new BrokerError(errorCode, `DeleteGroups ${name}`)]))
+    return new Map(body.results.map(({ groupId: name, errorCode }) => [name, errorCode === ErrorCodes.NONE ? true : new BrokerError(errorCode, `DeleteGroups ${name}`)]))
   }, { signal })
   answerOf(answers, groupId)
 }

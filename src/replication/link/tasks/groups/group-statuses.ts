@@ -14,7 +14,7 @@ export interface SyncedGroup {
 }
 
 const UNKNOWN: Omit<GroupStatus, 'name'> = {
-  state: null, type: null, protocolType: '', protocol: null, members: null, isLiveOnShadow: false, partitions: 0, clampedPartitions: 0, aheadPartitions: 0, syncedAt: null, problem: null
+  state: null, type: null, protocolType: '', protocol: null, members: null, isLiveOnShadow: false, partitions: 0, clampedPartitions: 0, aheadPartitions: 0, waitingPartitions: 0, syncedAt: null, problem: null
 }
 
 export class GroupStatuses {
@@ -28,8 +28,8 @@ export class GroupStatuses {
     this.#change(name, {
       isLiveOnShadow,
       problem,
-      ...(plan === null ? {} : { partitions: plan.wanted, clampedPartitions: plan.clamped, aheadPartitions: plan.ahead }),
-      ...(plan === null || problem !== null || isLiveOnShadow || plan.unknown > 0 ? {} : { syncedAt: readAt })
+      ...(plan === null ? {} : { partitions: plan.wanted, clampedPartitions: plan.clamped, aheadPartitions: plan.ahead, waitingPartitions: plan.unknown }),
+      ...(plan === null || problem !== null || isLiveOnShadow ? {} : { syncedAt: readAt })
     })
   }
 
