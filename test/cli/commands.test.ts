@@ -168,7 +168,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       }]
     }],
     synced_shadow_topic_properties: ['retention.ms'],
-    consumer_groups: { count: 0, with_members: 0, live_on_shadow: 0, partitions: 0, oldest_synced_at: null, problems: [] }
+    consumer_groups: { count: 0, with_members: 0, live_on_shadow: 0, ahead_on_shadow: 0, partitions: 0, oldest_synced_at: null, problems: [] }
   })
 })
 
@@ -209,12 +209,24 @@ test('status shows the sections that are asked for', async t => {
 
 test('of consumer groups, status shows counts and what is wrong, and each with its members when asked', async t => {
   const group = (name: string, input: Partial<GroupStatus> = {}): GroupStatus => ({
-    name, state: 'Stable', type: 'consumer', protocolType: 'consumer', protocol: 'uniform', members: [{ memberId: 'm1', instanceId: null, clientId: 'app', host: '/10.0.0.7' }],
-    isLiveOnShadow: false, partitions: 3, clampedPartitions: 1, aheadPartitions: 0, waitingPartitions: 0, syncedAt: '2026-01-02T03:04:05.000Z', problem: null, ...input
+    name,
+    state: 'Stable',
+    type: 'consumer',
+    protocolType: 'consumer',
+    protocol: 'uniform',
+    members: [{ memberId: 'm1', instanceId: null, clientId: 'app', host: '/10.0.0.7' }],
+    isLiveOnShadow: false,
+    partitions: 3,
+    clampedPartitions: 1,
+    aheadPartitions: 0,
+    waitingPartitions: 0,
+    syncedAt: '2026-01-02T03:04:05.000Z',
+    problem: null,
+    ...input
   })
   const { run } = await kshadow(t, link('a', { groups: [group('fine'), group('live', { isLiveOnShadow: true, syncedAt: null }), group('wrong', { members: null, problem: 'OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED' })] }))
   const { out } = await run('status a')
-  t.match(out, /CONSUMER GROUPS\n=+\nGROUPS +3\nWITH MEMBERS +2\nLIVE ON SHADOW +1\nPARTITIONS +9\nOLDEST SYNC +2026-01-02T03:04:05.000Z\nPROBLEMS +1\n {2}- wrong: OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED\n/)
+  t.match(out, /CONSUMER GROUPS\n=+\nGROUPS +3\nWITH MEMBERS +2\nLIVE ON SHADOW +1\nAHEAD ON SHADOW +0\nPARTITIONS +9\nOLDEST SYNC +2026-01-02T03:04:05.000Z\nPROBLEMS +1\n {2}- wrong: OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED\n/)
   t.notMatch(out, /10\.0\.0\.7/)
   const all = (await run('status a -g')).out
   t.match(all, /^CONSUMER GROUPS\n=+\nName: fine, Type: consumer, State: Stable, Protocol: uniform\n {2}Partitions: 3, clamped: 1, ahead on the shadow: 0, waiting: 0, synced: 2026-01-02T03:04:05.000Z, members: 1\n {2}CLIENT-ID {2}HOST +MEMBER-ID\n {2}app +\/10.0.0.7 +m1\n/)

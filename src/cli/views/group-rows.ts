@@ -11,13 +11,14 @@ const MOST_PROBLEMS = 10
 
 export function groupSummary (groups: readonly GroupStatus[]): string {
   if (groups.length === 0) return 'No consumer groups are being shadowed.\n'
-  const { count, members, live, partitions, oldestSyncedAt } = groupTotals(groups)
+  const { count, members, live, ahead, partitions, oldestSyncedAt } = groupTotals(groups)
   const troubled = groups.filter(({ problem }) => problem !== null)
   const more = troubled.length - MOST_PROBLEMS
   return formatTable([
     ['GROUPS', String(count)],
     ['WITH MEMBERS', String(members)],
     ['LIVE ON SHADOW', String(live)],
+    ['AHEAD ON SHADOW', String(ahead)],
     ['PARTITIONS', String(partitions)],
     ['OLDEST SYNC', oldestSyncedAt ?? UNKNOWN],
     ['PROBLEMS', String(troubled.length)]

@@ -6,6 +6,8 @@ export interface GroupTotals {
   readonly members: number
   /** How many have members on the shadow. */
   readonly live: number
+  /** How many have consumers on the shadow that are further than those of the source. */
+  readonly ahead: number
   readonly partitions: number
   /** Of the group that was synced the longest time ago, of those that are; null while one never was, or there are none. */
   readonly oldestSyncedAt: string | null
@@ -18,6 +20,7 @@ export function groupTotals (groups: readonly GroupStatus[]): GroupTotals {
     count: groups.length,
     members: groups.filter(({ members }) => (members?.length ?? 0) > 0).length,
     live: groups.filter(({ isLiveOnShadow }) => isLiveOnShadow).length,
+    ahead: groups.filter(({ aheadPartitions }) => aheadPartitions > 0).length,
     partitions: groups.reduce((sum, { partitions }) => sum + partitions, 0),
     oldestSyncedAt: oldest === '' ? null : oldest
   }

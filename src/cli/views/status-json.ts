@@ -44,9 +44,9 @@ function taskJson (task: TaskStatus): Record<string, unknown> {
 }
 
 function groupsJson ({ groups }: LinkStatus, which: 'summary' | 'all'): Record<string, unknown> {
-  const { count, members, live, partitions, oldestSyncedAt } = groupTotals(groups)
+  const { count, members, live, ahead, partitions, oldestSyncedAt } = groupTotals(groups)
   const shown = which === 'all' ? groups : groups.filter(({ problem }) => problem !== null)
-  return { count, with_members: members, live_on_shadow: live, partitions, oldest_synced_at: oldestSyncedAt, [which === 'all' ? 'groups' : 'problems']: shown.map(groupJson) }
+  return { count, with_members: members, live_on_shadow: live, ahead_on_shadow: ahead, partitions, oldest_synced_at: oldestSyncedAt, [which === 'all' ? 'groups' : 'problems']: shown.map(groupJson) }
 }
 
 function groupJson (group: GroupStatus): Record<string, unknown> {

@@ -30,6 +30,8 @@ const GROUPS_PER_REQUEST = 100
 /** The state that DescribeGroups shows of a group that does not exist. */
 export const DEAD = 'Dead'
 
+const NO_GROUP: DescribedGroup = { state: DEAD, protocol: '', protocolType: '', members: [] }
+
 /**
  * Classic groups, by name; an error where there is one. A group that does not exist is `Dead`, whatever version the broker speaks.
  * @throws {ShadowError} ABORTED
@@ -38,7 +40,7 @@ export async function describeClassicGroups (cluster: Cluster, coordinators: Coo
   return await coordinators.ask<DescribedGroup>(groupIds, GROUPS_PER_REQUEST, async (nodeId, groups) => {
     const { body } = await cluster.request(DescribeGroups, { groups: [...groups] }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
     return new Map(body.groups.map(({ groupId, errorCode, errorMessage, groupState, protocolData, protocolType, members }): [string, DescribedGroup | Error] => {
-      if (errorCode === ErrorCodes.GROUP_ID_NOT_FOUND) return [groupId, { state: DEAD, protocol: '', protocolType: '', members: [] }]
+      if (errorCode === ErrorCodes.GROUP_ID_NOT_FOUND) return [groupId, NO_GROUP]
       if (errorCode !== ErrorCodes.NONE) return [groupId, new BrokerError(errorCode, `DescribeGroups ${groupId}`, errorMessage)]
       return [groupId, {
         state: groupState,
@@ -51,7 +53,7 @@ export async function describeClassicGroups (cluster: Cluster, coordinators: Coo
 }
 
 /**
- * Groups of the consumer protocol (KIP-848), by name; an error where there is one.
+ * Groups of the consumer protocol (KIP-848), by name; an error where there is one. A group that does not exist is `Dead` here, too.
  * @throws {ShadowError} ABORTED
  */
 export async function describeConsumerGroups (cluster: Cluster, coordinators: Coordinators, groupIds: readonly string[], { signal }: Options): Promise<Map<string, DescribedGroup | Error>> {
@@ -60,6 +62,7 @@ export async function describeConsumerGroups (cluster: Cluster, coordinators: Co
       signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS
     })
     return new Map(body.groups.map(({ groupId, errorCode, errorMessage, groupState, assignorName, members }): [string, DescribedGroup | Error] => {
+      if (errorCode === ErrorCodes.GROUP_ID_NOT_FOUND) return [groupId, NO_GROUP]
       if (errorCode !== ErrorCodes.NONE) return [groupId, new BrokerError(errorCode, `ConsumerGroupDescribe ${groupId}`, errorMessage)]
       return [groupId, {
         state: groupState,

@@ -27,6 +27,8 @@ const NAMED_TOPICS_VERSION = 9
 /** From these versions on all topics can be asked for, and no time is sent that a broker would have to keep. */
 const ALL_TOPICS_VERSION = 2
 const MIN_COMMIT_VERSION = 2
+/** Less than for other requests: the failover of a topic waits for a commit that is under way. */
+const COMMIT_TIMEOUT_MS = 5000
 
 type Topics = ReadonlyArray<Pick<ResponseOf<typeof OffsetFetch>['topics'][number], 'name' | 'partitions'>>
 
@@ -90,7 +92,7 @@ export async function commitGroupOffsets (cluster: Cluster, coordinators: Coordi
           partitionIndex: partition, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch, committedMetadata: metadata
         }))
       }))
-    }, nodeId, { signal, purpose: GROUPS_PURPOSE, lane, timeoutMs: GROUP_REQUEST_TIMEOUT_MS, minVersion: MIN_COMMIT_VERSION, maxVersion: NAMED_TOPICS_VERSION })
+    }, nodeId, { signal, purpose: GROUPS_PURPOSE, lane, timeoutMs: COMMIT_TIMEOUT_MS, minVersion: MIN_COMMIT_VERSION, maxVersion: NAMED_TOPICS_VERSION })
     const codes = new Map<string, number>()
     for (const { name, partitions } of body.topics) for (const { partitionIndex, errorCode } of partitions) codes.set(positionKey({ topic: name, partition: partitionIndex }), errorCode)
     const moved = [...codes.values()].find(code => code === ErrorCodes.NOT_COORDINATOR || code === ErrorCodes.COORDINATOR_NOT_AVAILABLE)
@@ -124,7 +126,8 @@ export async function deleteGroup (cluster: Cluster, coordinators: Coordinators,
 /** @throws the error that there is in its place */
 function answerOf<A> (answers: ReadonlyMap<string, A | Error>, groupId: string): A {
   const answer = answers.get(groupId)
-  if (answer === undefined || answer instanceof Error) throw answer ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, groupId, 'the answer has no row for it')
+  if (answer === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, groupId, 'the answer has no row for it')
+  if (answer instanceof Error) throw answer
   return answer
 }
 

@@ -13,7 +13,7 @@ const KEYS_PER_REQUEST = 1000
 
 /** A connection of its own: nothing else waits for what is asked about groups. */
 export const GROUPS_PURPOSE = 'groups'
-/** How long a coordinator may take. Less than for other requests: the opening of a topic waits for a commit that is under way. */
+/** How long a coordinator may take. */
 export const GROUP_REQUEST_TIMEOUT_MS = 10_000
 
 type Signal = { readonly signal: AbortSignal }

@@ -5,15 +5,16 @@
  * The shadow's coordinator is what protects a group that is live there: it takes no commit of an administrator for it. The
  * ledger tells the link's values from those of the shadow's consumers, which are only ever moved forwards.
  */
-import { fetchGroupOffsets, type GroupPosition } from '../../../../client/admin/group-offsets.ts'
+import { fetchGroupOffsets, positionKey, type GroupPosition } from '../../../../client/admin/group-offsets.ts'
 import { listGroups, type GroupListing, type ListedGroup } from '../../../../client/admin/list-groups.ts'
 import type { PartitionRow } from '../../../../client/admin/ask-leaders.ts'
 import { Coalesced } from '../../../../client/coalesced.ts'
 import type { Cluster, ClusterView } from '../../../../client/cluster.ts'
 import { Coordinators } from '../../../../client/group/coordinators.ts'
 import type { GroupSyncOptions } from '../../../../config/link/group-sync-options.ts'
-import { isRetriable, messageOf } from '../../../../errors.ts'
+import { isRetriable, messageOf, ShadowError } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
+import { sleep } from '../../../../net/sleep.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { GroupStatus, PartitionStatus } from '../../../link-service.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
@@ -31,6 +32,9 @@ const GROUPS_AT_A_TIME = 250
 /** Whatever the shadow says it keeps positions for, they are not committed again more often than that. */
 const LEAST_RENEWAL_MS = 1000
 const MOST_FINISHED_TOGETHER = 10_000
+/** For how long one run waits for records that were read on the source and are on their way to the shadow. */
+const CATCH_UP_MS = 1000
+const CATCH_UP_POLL_MS = 50
 const NO_CONTACT_MS = 0
 
 /** What the link is to this task. */
@@ -61,6 +65,15 @@ interface SyncResult {
   readonly selected: number
   readonly others: ReadonlyMap<string, number>
   readonly problems: readonly Problem[]
+}
+
+/** What the groups of one run have in common. */
+interface SyncRun {
+  readonly onShadow: GroupListing
+  readonly scope: Scope
+  readonly problems: Problem[]
+  /** By the clock of the engine. */
+  readonly patientUntilMs: number
 }
 
 export class GroupSync implements TaskWork {
@@ -156,9 +169,10 @@ export class GroupSync implements TaskWork {
     const { groups, others } = selectedGroups(theirs.groups.values(), this.options().filters)
     for (const { groupId, nodeId } of theirs.groups.values()) this.#sourceCoordinators.learn(groupId, nodeId)
     for (const { groupId, nodeId } of mine.groups.values()) this.#shadowCoordinators.learn(groupId, nodeId)
+    const patientUntilMs = this.#host.now() + CATCH_UP_MS
     const problems: Problem[] = theirs.gaps.map(gap => ({ text: `not all groups of the source are known: ${gap}`, isPassing: true }))
     for (let start = 0; start < groups.length; start += GROUPS_AT_A_TIME) {
-      await this.#syncGroups(groups.slice(start, start + GROUPS_AT_A_TIME), mine, scope, problems)
+      await this.#syncGroups(groups.slice(start, start + GROUPS_AT_A_TIME), { onShadow: mine, scope, problems, patientUntilMs })
     }
     if (!isWhole) return { selected: groups.length, others, problems }
     await this.#describe(groups, problems)
@@ -172,14 +186,13 @@ export class GroupSync implements TaskWork {
     return { selected: groups.length, others, problems }
   }
 
-  async #syncGroups (groups: readonly ListedGroup[], onShadow: GroupListing, scope: Scope, problems: Problem[]): Promise<void> {
+  async #syncGroups (groups: readonly ListedGroup[], { onShadow, scope, problems, patientUntilMs }: SyncRun): Promise<void> {
     const { source, shadow, signal, wallClock } = this.#host
     const names = groups.map(({ groupId }) => groupId)
     const readAt = wallClock().toISOString()
-    const [theirs, mine] = await Promise.all([
-      fetchGroupOffsets(source, this.#sourceCoordinators, names, { signal }),
-      fetchGroupOffsets(shadow, this.#shadowCoordinators, names, { signal })
-    ])
+    const theirs = await fetchGroupOffsets(source, this.#sourceCoordinators, names, { signal })
+    await this.#catchUp([...theirs.values()].flatMap(answer => answer instanceof Error ? [] : answer), scope, patientUntilMs)
+    const mine = await fetchGroupOffsets(shadow, this.#shadowCoordinators, names, { signal })
     const boundsOf = this.#bounds(scope)
     const plans = new Map<string, CommitPlan>()
     const absent = new Map<string, GroupPosition[]>()
@@ -196,8 +209,8 @@ export class GroupSync implements TaskWork {
       const ours = held.filter(({ topic }) => scope(topic) !== null)
       const plan = this.#plan(groupId, wanted.filter(({ topic }) => scope(topic) !== null), ours, boundsOf)
       plans.set(groupId, plan)
-      const keys = new Set(wanted.map(({ topic, partition }) => `${topic}/${partition}`))
-      absent.set(groupId, ours.filter(({ topic, partition }) => !keys.has(`${topic}/${partition}`)))
+      const keys = new Set(wanted.map(positionKey))
+      absent.set(groupId, ours.filter(position => !keys.has(positionKey(position))))
       for (const row of wanted) this.#ledger.found(groupId, row)
       for (const position of plan.same) this.#ledger.adopt(groupId, position)
       if (!isLive(onShadow.groups.get(groupId))) commits.push({ groupId, commits: plan.commits, renewals: plan.renewals })
@@ -223,6 +236,16 @@ export class GroupSync implements TaskWork {
       isOwn: position => this.#ledger.isOwn(groupId, position),
       isDue: row => this.#ledger.renewedAtMs(groupId, row) <= dueMs
     })
+  }
+
+  /** Waits a moment for the records below these positions: a position that is kept lower repeats them all. */
+  async #catchUp (positions: readonly GroupPosition[], scope: Scope, patientUntilMs: number): Promise<void> {
+    const { now, signal } = this.#host
+    for (;;) {
+      const boundsOf = this.#bounds(scope)
+      if (now() >= patientUntilMs || !positions.some(position => position.offset > (boundsOf(position)?.end ?? Infinity))) return
+      await sleep(CATCH_UP_POLL_MS, signal)
+    }
   }
 
   /** What the shadow holds of a partition, as it is known at this moment; null for one that does not follow its source. */
@@ -306,11 +329,11 @@ export class GroupSync implements TaskWork {
     const held = await fetchGroupOffsets(shadow, this.#shadowCoordinators, names, { signal })
     const commits = names.flatMap((groupId): GroupCommit[] => {
       const answer = held.get(groupId)
-      if (answer instanceof Error || answer === undefined) throw answer ?? new Error(groupId)
+      if (answer instanceof Error || answer === undefined) throw answer ?? new ShadowError('INVARIANT', `no answer about group ${groupId}`)
       const { renewals } = this.#plan(groupId, [], answer.filter(({ topic }) => scope(topic) !== null), () => null)
       // A group that was once joined on the shadow loses its positions after a time that no commit prolongs: they are put back.
-      const there = new Set(answer.map(({ topic, partition }) => `${topic}/${partition}`))
-      return [{ groupId, commits: this.#ledger.lastOf(groupId).filter(({ topic, partition }) => !there.has(`${topic}/${partition}`)), renewals }]
+      const there = new Set(answer.map(positionKey))
+      return [{ groupId, commits: this.#ledger.lastOf(groupId).filter(position => !there.has(positionKey(position))), renewals }]
     })
     for (const { error } of await this.#committer.commit(commits, scope)) if (error !== null) throw error
   }
