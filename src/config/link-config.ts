@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
+import { groupSync, groupSyncDocument, type GroupSyncOptions } from './link/group-sync-options.ts'
 import { isDots } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
@@ -15,6 +16,7 @@ export interface LinkConfig {
   readonly appendMode: 'auto' | 'replica' | 'produce'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
+  readonly groupSync: GroupSyncOptions
 }
 
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
@@ -25,7 +27,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('auto'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
-  consumer_offset_sync_options: notYet('shadowing of consumer groups'),
+  consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
   security_sync_options: notYet('the migration of ACLs'),
   schema_registry_sync_options: notYet('schema registry sync'),
   role_sync_options: notYet('the migration of roles'),
@@ -34,7 +36,8 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   name: link.name,
   appendMode: link.append_mode,
   clientOptions: link.client_options,
-  topicSync: link.topic_metadata_sync_options
+  topicSync: link.topic_metadata_sync_options,
+  groupSync: link.consumer_offset_sync_options
 }))
 
 /** Reads the YAML of one link. @throws {ConfigError} */
@@ -53,6 +56,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     name: link.name,
     append_mode: link.appendMode,
     client_options: clientOptionsDocument(link.clientOptions),
-    topic_metadata_sync_options: topicSyncDocument(link.topicSync)
+    topic_metadata_sync_options: topicSyncDocument(link.topicSync),
+    consumer_offset_sync_options: groupSyncDocument(link.groupSync)
   }
 }

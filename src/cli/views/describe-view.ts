@@ -1,6 +1,7 @@
 /** What a link is configured to do, laid out as `rpk shadow describe` does (facts/redpanda-contract.md §9.3). */
 import { formatDuration } from '../../config/duration.ts'
 import { linkDocument, parseLinkDocument, type LinkConfig } from '../../config/link-config.ts'
+import type { NameFilter } from '../../config/link/name-filter.ts'
 import { formatHostPort } from '../../net/host-port.ts'
 import type { LinkStatus } from '../../replication/link-service.ts'
 import { formatAppendMode } from './append-mode.ts'
@@ -11,23 +12,26 @@ export interface DescribeSections {
   readonly overview: boolean
   readonly client: boolean
   readonly topics: boolean
+  readonly groups: boolean
 }
 
-export function describeJson (link: LinkStatus, { overview, client, topics }: DescribeSections): Record<string, unknown> {
+export function describeJson (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
     ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
-    ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {})
+    ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
+    ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {})
   }
 }
 
-export function describeText (link: LinkStatus, { overview, client, topics }: DescribeSections): string {
+export function describeText (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): string {
   const config = configOf(link)
   return [
     ...(overview ? [formatSection('overview', overviewRows(link))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
-    ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : [])
+    ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
+    ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : [])
   ].join('\n')
 }
 
@@ -58,7 +62,7 @@ function clientRows (link: LinkStatus, { clientOptions: client }: LinkConfig): s
 }
 
 function topicSyncRows ({ topicSync }: LinkConfig): string {
-  const filters = topicSync.filters.map(({ filterType, patternType, name }) => `  - ${filterType.toLowerCase()} ${patternType.toLowerCase()} "${printable(name)}"\n`)
+  const filters = filterLines(topicSync.filters)
   const properties = topicSync.syncedProperties.map(name => `  - ${printable(name)}\n`)
   return formatTable([
     ['INTERVAL', formatDuration(topicSync.intervalMs)],
@@ -66,4 +70,17 @@ function topicSyncRows ({ topicSync }: LinkConfig): string {
     ['START OFFSET', 'EARLIEST'],
     ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)]
   ]) + `FILTERS:\n${filters.length === 0 ? '  none: no topic is selected\n' : filters.join('')}` + (properties.length === 0 ? '' : `PROPERTIES:\n${properties.join('')}`)
+}
+
+function groupSyncRows ({ groupSync }: LinkConfig): string {
+  const filters = filterLines(groupSync.filters)
+  return formatTable([
+    ['PAUSED', String(groupSync.paused)],
+    ['INTERVAL', formatDuration(groupSync.intervalMs)],
+    ['ON SOURCE DELETION', groupSync.onSourceDeletion]
+  ]) + `GROUP FILTERS:\n${filters.length === 0 ? '  none: no group is selected\n' : filters.join('')}`
+}
+
+function filterLines (filters: readonly NameFilter[]): string[] {
+  return filters.map(({ filterType, patternType, name }) => `  - ${filterType.toLowerCase()} ${patternType.toLowerCase()} "${printable(name)}"\n`)
 }

@@ -16,6 +16,7 @@ import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
+import { GroupSync } from './tasks/groups/group-sync.ts'
 import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
@@ -53,6 +54,8 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #mode: AppendMode
   readonly #topicSync: TopicSync
   readonly #topicTask: TaskLoop
+  readonly #groupSync: GroupSync
+  readonly #groupTask: TaskLoop
   #work: Promise<unknown> = Promise.resolve()
   #sourceProblem: string | null = null
   #copiedBytes = 0
@@ -69,6 +72,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       signal,
       logger,
       failOver: (topic, opening) => this.#mode.failOver(topic, opening),
+      beforeOpening: topic => this.#groupSync.finish(topic),
       wakeSync: () => this.wakeSync(),
       onOpened: options.onOpened
     })
@@ -93,6 +97,19 @@ export class ShadowLink implements TopicHost, AppendHost {
       run: () => this.#syncTopics(),
       whilePaused: async () => ({ reason: 'paused by the link\'s configuration: topics are copied, none is added', problems: [], again: !await this.#goOnPromoting(this.#isAllOpen) })
     }, { link: record.config.name, signal, logger, wallClock })
+    this.#groupSync = new GroupSync({
+      name: record.config.name,
+      source,
+      shadow,
+      options: () => this.#record.config.groupSync,
+      topics: this.#topics,
+      signal,
+      logger,
+      now,
+      wallClock,
+      checkSource: view => this.#checkSource(view)
+    })
+    this.#groupTask = new TaskLoop(this.#groupSync, { link: record.config.name, signal, logger, wallClock })
   }
 
   get name (): string {
@@ -143,7 +160,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
+    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -378,8 +395,9 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status],
+      tasks: [this.#topicTask.status, this.#groupTask.status],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
+      groups: this.#groupSync.groups,
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },
       bufferedBytes: this.#mode.bufferedBytes,
