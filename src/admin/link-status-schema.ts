@@ -1,6 +1,7 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
 import type { GroupStatus, LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { PartitionRollback } from '../state/rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
 const partition: z.ZodType<PartitionStatus> = z.object({
@@ -16,6 +17,16 @@ const partition: z.ZodType<PartitionStatus> = z.object({
   problem: z.string().nullable()
 })
 
+const rollback: z.ZodType<PartitionRollback> = z.object({
+  partition: z.number(),
+  at: z.string(),
+  fromOffset: z.number(),
+  toOffset: z.number(),
+  times: z.number(),
+  discarded: z.number(),
+  epochs: z.array(z.object({ epoch: z.number(), startOffset: z.number() }))
+})
+
 const topic: z.ZodType<TopicStatus> = z.object({
   name: z.string(),
   topicId: z.string().nullable(),
@@ -29,6 +40,7 @@ const topic: z.ZodType<TopicStatus> = z.object({
   fidelity: z.enum(['exact', 'unsupported', 'unknown']),
   partitions: z.array(partition),
   refusedConfigs: z.record(z.string(), z.string()),
+  rollbacks: z.array(rollback),
   problem: z.string().nullable()
 })
 

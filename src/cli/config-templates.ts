@@ -10,6 +10,10 @@ name: my-link
 # Kafka-compatible cluster, for what a producer can write. auto: replica where it is possible.
 append_mode: auto
 
+# What becomes of a topic whose source lost records that the shadow holds (unclean leader election). fault: it is stopped, and the
+# shadow keeps all it has. follow: the shadow throws them away, too, and goes on; only where append_mode comes to replica.
+on_source_truncation: fault
+
 client_options:
   # Brokers of the source to start from.
   bootstrap_servers:

@@ -1,6 +1,6 @@
 /**
  * The configuration of a link: the YAML document of `rpk shadow create`, key for key (facts/redpanda-contract.md §4, §6, §9.4),
- * with `append_mode` added. What this version does not do yet is refused by name: a setting that is accepted is a setting that works.
+ * with `append_mode` and `on_source_truncation` added. What this version does not do yet is refused by name: a setting that is accepted is a setting that works.
  */
 import { z } from 'zod'
 import { parseValue, parseYaml } from './document.ts'
@@ -14,6 +14,8 @@ export interface LinkConfig {
   readonly name: string
   /** `auto`: replica where the shadow cluster's controller can be reached and allows it, else produce. */
   readonly appendMode: 'auto' | 'replica' | 'produce'
+  /** `fault`: a topic is stopped whose source lost what the shadow holds. `follow`: the shadow throws it away, too (append mode replica only). */
+  readonly onSourceTruncation: 'fault' | 'follow'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
   readonly groupSync: GroupSyncOptions
@@ -25,6 +27,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   name: z.string({ error: 'expected the name of the link' }).regex(/^[A-Za-z0-9._-]{1,128}$/, { error: EXPECTED_LINK_NAME })
     .refine(name => !isDots(name), { error: EXPECTED_LINK_NAME }),
   append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('auto'),
+  on_source_truncation: z.enum(['fault', 'follow'], { error: 'expected fault or follow' }).default('fault'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
@@ -35,6 +38,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
 }, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
   name: link.name,
   appendMode: link.append_mode,
+  onSourceTruncation: link.on_source_truncation,
   clientOptions: link.client_options,
   topicSync: link.topic_metadata_sync_options,
   groupSync: link.consumer_offset_sync_options
@@ -55,6 +59,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
   return {
     name: link.name,
     append_mode: link.appendMode,
+    on_source_truncation: link.onSourceTruncation,
     client_options: clientOptionsDocument(link.clientOptions),
     topic_metadata_sync_options: topicSyncDocument(link.topicSync),
     consumer_offset_sync_options: groupSyncDocument(link.groupSync)

@@ -205,7 +205,7 @@ export class Engine implements LinkService {
     const { barrier } = reign
     const common = { source, shadow: cluster, client: config.clientOptions, memory, maxBufferedBytes: engine.maxBufferedBytes, barrier, signal, logger, now: this.#now }
     const appendMode = record.appendMode === 'replica'
-      ? (host: AppendHost): AppendMode => new ReplicaMode({ ...common, host, leader: this.#shadowLeader(reign), highestProducerId: record.highestProducerId })
+      ? (host: AppendHost): AppendMode => new ReplicaMode({ ...common, host, onSourceTruncation: config.onSourceTruncation, leader: this.#shadowLeader(reign), highestProducerId: record.highestProducerId })
       : (host: AppendHost): AppendMode => new ProduceMode({ ...common, host, appendConnections: engine.appendConnections, mayAppend: () => reign.lease.isHeld() })
     return new ShadowLink({
       record,

@@ -1,5 +1,6 @@
 /** What the engine offers to those above it: the admin port and, through it, the command line. */
 import type { AppendMode } from '../state/records.ts'
+import type { PartitionRollback } from '../state/rollbacks.ts'
 import type { TopicFault, TopicState } from '../state/topic-state.ts'
 
 /** FAILED_OVER: nothing new is shadowed any more, after a failover of the whole link or at the end of its promotion. */
@@ -50,6 +51,8 @@ export interface TopicStatus {
   readonly partitions: readonly PartitionStatus[]
   /** Source configs that the shadow cluster refused, with its reasons. */
   readonly refusedConfigs: Readonly<Record<string, string>>
+  /** What was thrown away because the source had lost it (`on_source_truncation: follow`). */
+  readonly rollbacks: readonly PartitionRollback[]
   /** What keeps this topic from going on at the moment, such as a topic id that cannot be read. */
   readonly problem: string | null
 }

@@ -12,6 +12,7 @@
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import type { PartitionRollback } from './rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
 
 /** The version of this layout. A reader that meets a newer one must not guess. */
@@ -79,6 +80,8 @@ export interface TopicRecord {
   readonly endOffsets: readonly number[] | null
   /** Configs of the source that the shadow cluster refused, with its reasons. */
   readonly refusedConfigs: Readonly<Record<string, string>>
+  /** In append mode replica: the partitions that were rolled back because their source had lost records, one row each. */
+  readonly rollbacks: readonly PartitionRollback[]
 }
 
 export type StateChange =
@@ -117,6 +120,16 @@ const shadowLeaderSchema: z.ZodType<ShadowLeaderRecord> = z.object({
   since: z.string()
 })
 
+const rollbackSchema: z.ZodType<PartitionRollback> = z.object({
+  partition: z.number().int().min(0),
+  at: z.string(),
+  fromOffset: z.number().int().min(0),
+  toOffset: z.number().int().min(0),
+  times: z.number().int().min(1),
+  discarded: z.number().int().min(0),
+  epochs: z.array(z.object({ epoch: z.number().int().min(1), startOffset: z.number().int().min(0) }))
+})
+
 const topicSchema: z.ZodType<TopicRecord> = z.object({
   link: z.string(),
   topic: z.string(),
@@ -137,7 +150,9 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   }).nullable(),
   handingOver: z.boolean().default(false),
   endOffsets: z.array(z.number().int()).nullable(),
-  refusedConfigs: z.record(z.string(), z.string())
+  refusedConfigs: z.record(z.string(), z.string()),
+  // Before shadows could be rolled back, there was no such field.
+  rollbacks: z.array(rollbackSchema).default([])
 })
 
 export function keyOf (change: StateChange): string {

@@ -163,6 +163,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       fault: { code: 'OFFSET_GAP', reason: 'offsets 5 to 8 are missing', partition: 2, offset: 5 },
       problem: null,
       refused_configs: {},
+      rollbacks: [],
       partitions: [{
         partition_id: 2, src_start: 0, src_lso: null, src_hwm: null, dst_hwm: 5, lag: null, lag_seconds: null, source_contact_age_ms: null, activity: 'stopped', problem: null
       }]
@@ -233,6 +234,15 @@ test('of consumer groups, status shows counts and what is wrong, and each with i
   t.match(all, /Name: wrong[^]*members: -\n {2}Problem: OffsetFetch wrong/)
   t.match(JSON.parse((await run('status a --output json')).out), { consumer_groups: { count: 3, problems: [{ name: 'wrong' }] } })
   t.match(JSON.parse((await run('status a -g --output json')).out), { consumer_groups: { count: 3, groups: [{ name: 'fine', members: [{ client_id: 'app', host: '/10.0.0.7' }] }, { live_on_shadow: true }, { members: null }] } })
+})
+
+test('what was rolled back is shown for good', async t => {
+  const row = { partition: 3, at: '2026-01-02T03:04:05.000Z', fromOffset: 120, toOffset: 100, times: 1, discarded: 20, epochs: [{ epoch: 2, startOffset: 100 }] }
+  const { run } = await kshadow(t, link('a', { topics: [topic('orders', { rollbacks: [row, { ...row, partition: 4, times: 2, discarded: 55 }] })] }))
+  const { out } = await run('status a')
+  t.match(out, / {2}Rolled back: partition 3 from offset 120 to 100 at 2026-01-02T03:04:05\.000Z, 20 records that the source had lost\n/)
+  t.match(out, /partition 4 .* 20 records that the source had lost; 2 times so far, 55 records in all\n/)
+  t.match(JSON.parse((await run('status a --output json')).out), { topics: [{ rollbacks: [{ partition_id: 3, at: row.at, from_offset: 120, to_offset: 100, times: 1, discarded_records: 20 }, { partition_id: 4 }] }] })
 })
 
 test('text from elsewhere cannot take hold of the terminal', async t => {
@@ -310,11 +320,12 @@ test('describe shows how a link is configured, defaults included', async t => {
     code: 0,
     out: `OVERVIEW
 ========
-NAME         a
-UID          11111111-2222-4333-8444-555555555555
-STATE        ACTIVE
-APPEND MODE  produce
-CREATED AT   2026-01-02T03:00:00.000Z
+NAME                  a
+UID                   11111111-2222-4333-8444-555555555555
+STATE                 ACTIVE
+APPEND MODE           produce
+ON SOURCE TRUNCATION  fault
+CREATED AT            2026-01-02T03:00:00.000Z
 
 CLIENT
 ======

@@ -13,6 +13,7 @@ client_options:
 const FULL = `
 name: site-b
 append_mode: produce
+on_source_truncation: follow
 client_options:
   bootstrap_servers: [source-1:9092, "[::1]:9093"]
   source_cluster_id: "42"
@@ -65,6 +66,7 @@ test('a link needs a name and where its source is; the rest has defaults', async
   t.strictSame(parseLinkYaml(MINIMAL, 'link.yaml'), {
     name: 'site-b',
     appendMode: 'auto',
+    onSourceTruncation: 'fault',
     clientOptions: {
       bootstrapServers: [{ host: 'source-1', port: 9092 }],
       sourceClusterId: null,
@@ -85,6 +87,7 @@ test('every key is read', async t => {
   t.strictSame(parseLinkYaml(FULL, 'link.yaml'), {
     name: 'site-b',
     appendMode: 'produce',
+    onSourceTruncation: 'follow',
     clientOptions: {
       bootstrapServers: [{ host: 'source-1', port: 9092 }, { host: '::1', port: 9093 }],
       sourceClusterId: '42',
@@ -142,6 +145,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [MINIMAL.replace('site-b', 'x'.repeat(129)), `:2: name: "${'x'.repeat(76)}...: ${name}`],
     [MINIMAL.replace('site-b', '7'), ':2: name: 7: expected the name of the link'],
     [`${MINIMAL}append_mode: exact`, ':5: append_mode: "exact": expected auto, replica or produce'],
+    [`${MINIMAL}on_source_truncation: ignore`, ':5: on_source_truncation: "ignore": expected fault or follow'],
     [`${MINIMAL}colour: red`, ':5: colour: unknown key'],
     [MINIMAL.replace('[source-1:9092]', 'source-1:9092'), ':4: client_options.bootstrap_servers: "source-1:9092": expected a list of host:port'],
     [MINIMAL.replace('[source-1:9092]', '[]'), ':4: client_options.bootstrap_servers: a list: expected at least one host:port'],

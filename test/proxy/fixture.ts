@@ -49,7 +49,8 @@ export class FakeLinkState implements LinkStateView {
       fault: null,
       endOffsets: null,
       handingOver: false,
-      refusedConfigs: {}
+      refusedConfigs: {},
+      rollbacks: []
     }
     this.#apply({ kind: 'topic', link: 'dr', topic, value })
   }

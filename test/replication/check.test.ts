@@ -37,6 +37,21 @@ test('every problem has its line, and none hides another', async t => {
   await t.rejects(engine.check({ name: 'dr' }), { code: 'CONFIG_INVALID' })
 })
 
+test('a shadow that is written by Produce requests cannot follow a source that is cut off, whether it was asked for or is all there is', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  for (const appendMode of ['produce', 'auto']) {
+    const link = { ...pair.linkDocument(), name: 'another', append_mode: appendMode, on_source_truncation: 'follow' }
+    t.match((await engine.check(link)).filter(({ verdict }) => verdict === 'failed'), [{ name: 'on_source_truncation', text: /^on_source_truncation: follow needs append mode replica/, advice: /^choose fault/ }])
+    await t.rejects(engine.create(link, { dryRun: false }), { code: 'CONFLICT', message: /^on_source_truncation: follow needs append mode replica/ })
+  }
+  const both = (await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'replica', on_source_truncation: 'follow' })).filter(({ verdict }) => verdict === 'failed')
+  t.same(both.map(({ name }) => name), ['shadow leader'], 'a mode that is not possible is told once')
+  t.match((await engine.check({ ...pair.linkDocument(), name: 'another', on_source_truncation: 'fault' })).filter(({ name }) => name === 'on_source_truncation'), [])
+  t.equal((await engine.list()).length, 1)
+})
+
 test('auto comes to produce without a shadow leader, and says why and what that cannot copy', async t => {
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'stamped', 1, { 'message.timestamp.type': 'LogAppendTime' })

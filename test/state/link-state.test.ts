@@ -43,6 +43,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     fault: null,
     endOffsets: null,
     refusedConfigs: {},
+    rollbacks: [],
     handingOver: false,
     ...fields
   }
@@ -86,7 +87,8 @@ test('records are read back as they were written', async t => {
       shadowTopicId: 'AAAAAAAAAAAAAAAAAAAAAg',
       fault: { code: 'OFFSET_GAP', reason: 'a hole', partition: 2, offset: 2 ** 52 },
       endOffsets: [0, 2 ** 52],
-      refusedConfigs: { 'local.retention.ms': 'no' }
+      refusedConfigs: { 'local.retention.ms': 'no' },
+      rollbacks: [{ partition: 2, at: SINCE, fromOffset: 2 ** 52, toOffset: 9, times: 2, discarded: 77, epochs: [{ epoch: 4, startOffset: 12 }, { epoch: 6, startOffset: 9 }] }]
     }))
   ]
   for (const change of changes) t.strictSame(decodeRecord(keyOf(change), encodeValue(change, 7)), { change, epoch: 7 })

@@ -18,7 +18,7 @@ export interface DescribeSections {
 export function describeJson (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
-    ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
+    ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, on_source_truncation: document['on_source_truncation'], created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
     ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
     ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {})
@@ -28,7 +28,7 @@ export function describeJson (link: LinkStatus, { overview, client, topics, grou
 export function describeText (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): string {
   const config = configOf(link)
   return [
-    ...(overview ? [formatSection('overview', overviewRows(link))] : []),
+    ...(overview ? [formatSection('overview', overviewRows(link, config))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
     ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
     ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : [])
@@ -40,8 +40,8 @@ function configOf (link: LinkStatus): LinkConfig {
   return parseLinkDocument(link.configuration, `link ${link.name}`)
 }
 
-function overviewRows (link: LinkStatus): string {
-  return formatTable([['NAME', link.name], ['UID', link.uid], ['STATE', link.state], ['APPEND MODE', formatAppendMode(link)], ['CREATED AT', link.createdAt]])
+function overviewRows (link: LinkStatus, { onSourceTruncation }: LinkConfig): string {
+  return formatTable([['NAME', link.name], ['UID', link.uid], ['STATE', link.state], ['APPEND MODE', formatAppendMode(link)], ['ON SOURCE TRUNCATION', onSourceTruncation], ['CREATED AT', link.createdAt]])
 }
 
 function clientRows (link: LinkStatus, { clientOptions: client }: LinkConfig): string {

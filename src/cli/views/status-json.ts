@@ -1,5 +1,6 @@
 /** A link's status as JSON: the keys of `rpk shadow status --format json` where it has them, ours beside them. */
 import type { GroupStatus, LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { PartitionRollback } from '../../state/rollbacks.ts'
 import { groupTotals } from './group-totals.ts'
 import { contactWarning } from './source-contact.ts'
 
@@ -79,8 +80,13 @@ export function topicJson (topic: TopicStatus): Record<string, unknown> {
     fault: topic.fault,
     problem: topic.problem,
     refused_configs: topic.refusedConfigs,
+    rollbacks: topic.rollbacks.map(rollbackJson),
     partitions: topic.partitions.map(partitionJson)
   }
+}
+
+function rollbackJson ({ partition, at, fromOffset, toOffset, times, discarded }: PartitionRollback): Record<string, unknown> {
+  return { partition_id: partition, at, from_offset: fromOffset, to_offset: toOffset, times, discarded_records: discarded }
 }
 
 function partitionJson (partition: PartitionStatus): Record<string, unknown> {

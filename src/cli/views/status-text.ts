@@ -1,5 +1,6 @@
 /** A link's status as text, laid out as `rpk shadow status` does (facts/redpanda-contract.md §9.3). */
 import type { LinkStatus, PartitionStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { PartitionRollback } from '../../state/rollbacks.ts'
 import { isWritable } from '../../state/topic-state.ts'
 import { formatAppendMode } from './append-mode.ts'
 import { groupRows, groupSummary } from './group-rows.ts'
@@ -54,6 +55,7 @@ function topicText (topic: TopicStatus): string {
     ...(topic.owned ? [] : [`${INDENT}Not a shadow topic: it is writable`]),
     ...faultLines(topic),
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
+    ...topic.rollbacks.map(row => `${INDENT}${rollbackLine(row)}`),
     ...Object.entries(topic.refusedConfigs).map(([name, reason]) => `${INDENT}Refused config ${name}: ${reason}`),
     ...partitionWarnings(topic).map(line => `${INDENT}${line}`)
   ]
@@ -68,6 +70,12 @@ function faultLines ({ fault }: TopicStatus): string[] {
     ...(fault.offset === null ? [] : [`offset ${fault.offset}`])
   ]
   return [`${INDENT}Fault: ${fault.code}${where.length === 0 ? '' : ` at ${where.join(', ')}`}: ${fault.reason}`]
+}
+
+/** What the shadow has thrown away. */
+function rollbackLine ({ partition, at, fromOffset, toOffset, times, discarded }: PartitionRollback): string {
+  const total = times === 1 ? '' : `; ${times} times so far, ${discarded} records in all`
+  return `Rolled back: partition ${partition} from offset ${fromOffset} to ${toOffset} at ${at}, ${fromOffset - toOffset} records that the source had lost${total}`
 }
 
 function partitionTable (topic: TopicStatus): string {

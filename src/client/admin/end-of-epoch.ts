@@ -3,6 +3,10 @@ import type { Cluster } from '../cluster.ts'
 import { askLeaders, byTopic, type AskLeadersOptions, type PartitionRow } from './ask-leaders.ts'
 import type { RowOutcome } from './error-row.ts'
 
+export interface EpochRow extends PartitionRow {
+  readonly leaderEpoch: number
+}
+
 export interface EpochEnd extends PartitionRow, RowOutcome {
   /** The highest epoch in the log that is not above the one that was asked for; -1 when there is none. */
   readonly leaderEpoch: number
@@ -15,16 +19,16 @@ const MIN_VERSION = 3
 const CONSUMER_REPLICA_ID = -1
 
 /**
- * Where a leader epoch ends in the logs of partitions (KIP-279), by their leaders; one answer for every row, in their order.
+ * Where leader epochs end in the logs of partitions (KIP-279), by their leaders; one answer for every row, in their order.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function endOfEpoch (cluster: Cluster, rows: readonly PartitionRow[], leaderEpoch: number, options: AskLeadersOptions): Promise<readonly EpochEnd[]> {
+export async function endOfEpoch (cluster: Cluster, rows: readonly EpochRow[], options: AskLeadersOptions): Promise<readonly EpochEnd[]> {
   const { signal } = options
-  const answers = await askLeaders<PartitionRow, Omit<EpochEnd, 'topic' | 'partition'>>(cluster, rows, {
+  const answers = await askLeaders<EpochRow, Omit<EpochEnd, 'topic' | 'partition'>>(cluster, rows, {
     ask: async (nodeId, led) => {
       const { body } = await cluster.request(OffsetForLeaderEpoch, {
         replicaId: CONSUMER_REPLICA_ID,
-        topics: [...byTopic(led)].map(([topic, partitions]) => ({ topic, partitions: partitions.map(({ row, leader }) => ({ partition: row.partition, currentLeaderEpoch: leader.leaderEpoch, leaderEpoch })) }))
+        topics: [...byTopic(led)].map(([topic, partitions]) => ({ topic, partitions: partitions.map(({ row, leader }) => ({ partition: row.partition, currentLeaderEpoch: leader.leaderEpoch, leaderEpoch: row.leaderEpoch })) }))
       }, nodeId, { signal, minVersion: MIN_VERSION })
       return body.topics.flatMap(({ topic, partitions }) => partitions.map(row => ({
         topic, partition: row.partition, answer: { errorCode: row.errorCode, error: null, leaderEpoch: row.leaderEpoch, endOffset: Number(row.endOffset) }

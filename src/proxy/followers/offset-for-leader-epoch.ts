@@ -13,13 +13,13 @@ type PartitionAnswer = ResponseInput<typeof OffsetForLeaderEpoch>['topics'][numb
 /** One that every broker has, with an offset for each partition. */
 const LIST_OFFSETS_VERSION = 5
 
-/** In append mode replica all records are of this leader epoch (facts/kafka-replica-mode.md §5.6). */
+/** In append mode replica all records are of this leader epoch (facts/kafka-replica-mode.md §5.6), until their source loses some (`on_source_truncation: follow`). */
 const ONLY_EPOCH = 0
 const NO_EPOCH = -1
 
 /**
- * Followers refuse to say where a leader epoch ends, and a consumer that has to know waits for ever. All records of theirs are of one leader
- * epoch: it ends where the follower's log does. What a broker answers by itself counts, among that every complaint about the epoch that the
+ * Followers refuse to say where a leader epoch ends, and a consumer that has to know waits for ever. It is told that the epoch ends where the
+ * follower's log does, which is so while there is one: a shorter log is noticed, one that was rolled back and has grown again is not. What a broker answers by itself counts, among that every complaint about the epoch that the
  * client believes to be the current one.
  */
 export const judgeOffsetForLeaderEpoch: Judge<typeof OffsetForLeaderEpoch> = (body, { reads, version }) => {

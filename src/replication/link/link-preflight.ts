@@ -61,7 +61,7 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
     chooseMode(config, options, within(REPLICA_MS))
   ])
   throwIfAborted(signal)
-  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings]
+  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode)]
   if (scope === 'everything') {
     if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
     findings.push(...ofSource.view === null || ofShadow.view === null
@@ -103,6 +103,15 @@ async function chooseMode ({ appendMode: wanted }: LinkConfig, { shadowLeader, l
   // What keeps it from replica is no failure of a link that takes what there is.
   const others = lines.map((found): PreflightFinding => ({ ...found, verdict: found.verdict === 'failed' ? 'warning' : found.verdict, error: null }))
   return { appendMode: 'produce', reason, findings: [...others, warning(line, `auto comes to produce: ${first.text}`, 'produce carries what a producer can write; for all else mend what is said above, before the link is created: a link keeps its mode')] }
+}
+
+/** A log that Produce requests have written cannot be cut off. */
+function truncationFindings ({ onSourceTruncation }: LinkConfig, { appendMode, findings }: ModeChoice): PreflightFinding[] {
+  // What is asked for and not possible has a line of its own already.
+  if (onSourceTruncation !== 'follow' || findings.some(({ error }) => error !== null)) return []
+  const line = 'on_source_truncation'
+  if (appendMode === 'replica') return [warning(line, 'follow: records that the source loses are thrown away on the shadow, too', 'choose fault to have the topic stopped instead, and keep them')]
+  return [failed(line, new ShadowError('CONFLICT', 'on_source_truncation: follow needs append mode replica, and this link comes to produce: a log that was written by Produce requests cannot be cut off'), 'choose fault, or mend what keeps the link from append_mode replica')]
 }
 
 /** Clients of the sidecar of this process: which brokers they are never shown, and which ports nobody is sent to. */

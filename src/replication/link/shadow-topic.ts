@@ -58,6 +58,10 @@ export class ShadowTopic {
     return this.#host.now
   }
 
+  get wallClock (): () => Date {
+    return this.#host.wallClock
+  }
+
   /** True while the topic is a shadow that follows its source, and nobody has begun to open it. */
   get isShadowed (): boolean {
     const { owned, state } = this.#record
@@ -144,7 +148,7 @@ export class ShadowTopic {
   }
 
   status (freshMs: number): TopicStatus {
-    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, refusedConfigs } = this.#record
+    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, refusedConfigs, rollbacks } = this.#record
     return {
       name: topic,
       topicId: shadowTopicId,
@@ -156,6 +160,7 @@ export class ShadowTopic {
       fidelity: this.#fidelity(),
       partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
       refusedConfigs,
+      rollbacks,
       problem: this.problem ?? this.waitsFor
     }
   }

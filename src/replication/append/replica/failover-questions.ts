@@ -10,7 +10,7 @@ import { abortTransactions, type OpenTransaction } from '../../../client/admin/a
 import { alterConfigsOfTopics, type TopicConfigChanges } from '../../../client/admin/alter-topic-configs.ts'
 import type { LeaderLookup, PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { describeProducers, type PartitionProducers } from '../../../client/admin/describe-producers.ts'
-import { endOfEpoch, type EpochEnd } from '../../../client/admin/end-of-epoch.ts'
+import { endOfEpoch, type EpochEnd, type EpochRow } from '../../../client/admin/end-of-epoch.ts'
 import type { RowOutcome } from '../../../client/admin/error-row.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { Coalesced } from '../../../client/coalesced.ts'
@@ -18,7 +18,6 @@ import { ShadowError, type BrokerError } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
-import { SERVED_LEADER_EPOCH } from './partition-tail.ts'
 
 /** Of partitions. An answer must not keep those waiting who have theirs already. */
 const MOST_PARTITIONS = 500
@@ -40,7 +39,7 @@ export class FailoverQuestions {
   readonly #signal: AbortSignal
   readonly #producers: Coalesced<PartitionRow, PartitionProducers>
   readonly #aborts: Coalesced<OpenTransaction, PartitionRow & RowOutcome>
-  readonly #ends: Coalesced<PartitionRow, EpochEnd>
+  readonly #ends: Coalesced<EpochRow, EpochEnd>
   readonly #configs: Coalesced<TopicConfigChanges, { readonly refusal: BrokerError | null }>
   readonly #barrier: Coalesced<null, true>
 
@@ -49,7 +48,7 @@ export class FailoverQuestions {
     this.#signal = signal
     this.#producers = new Coalesced(rows => describeProducers(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#aborts = new Coalesced(rows => abortTransactions(shadow, rows, options), { most: MOST_PARTITIONS })
-    this.#ends = new Coalesced(rows => endOfEpoch(shadow, rows, SERVED_LEADER_EPOCH, options), { most: MOST_PARTITIONS })
+    this.#ends = new Coalesced(rows => endOfEpoch(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#configs = new Coalesced(async rows => (await alterConfigsOfTopics(shadow, rows, { signal })).map(refusal => ({ refusal })), { most: MOST_CONFIGS, weigh: ({ changes }) => changes.size })
     this.#barrier = new Coalesced(async waiting => {
       await barrier.ensureNoted(signal)
@@ -72,8 +71,8 @@ export class FailoverQuestions {
     await this.#answered(this.#aborts, transaction, 'an open transaction in it could not be aborted')
   }
 
-  /** Where the copy of a partition ends: see `endOfEpoch`. @throws {ShadowError} BROKER_ERROR (retriable) */
-  async endOfCopy (row: PartitionRow): Promise<EpochEnd> {
+  /** Where the copy of a partition ends, of which `leaderEpoch` is the last that was served: see `endOfEpoch`. @throws {ShadowError} BROKER_ERROR (retriable) */
+  async endOfCopy (row: EpochRow): Promise<EpochEnd> {
     return await this.#answered(this.#ends, row, 'the end of the copy cannot be read')
   }
 

@@ -5,22 +5,29 @@
  *
  * Its last batch is the source's, to the bit. Where the topic is compacted, either side may have cleaned by itself since: then what
  * both still hold is compared (`compareCleaned`), further and further back, until there is something.
+ *
+ * One that is not the source's is rolled back to what they have in common where the link says so, and stops the topic otherwise.
  */
 import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
-import { fetchBatches } from '../../../client/admin/fetch-batches.ts'
+import { endOfEpoch } from '../../../client/admin/end-of-epoch.ts'
+import { fetchBatches, type BatchRequest } from '../../../client/admin/fetch-batches.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
 import { sleep } from '../../../net/sleep.ts'
 import { knownLeader } from '../../source/leader.ts'
 import { isSameBatch, tellApart } from '../same-batch.ts'
+import { findCommonPrefix, type LogPiece } from './common-prefix.ts'
 import { compareCleaned } from './compare-cleaned.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
+import { strangerOf } from './source-bounds.ts'
 
 const CONCURRENT_CHECKS = 32
 /** Enough for most batches; a broker answers with a whole one in any case. */
 const TAIL_BYTES = 64 * 1024
+/** Where more than the end of a log is compared. */
+const PIECE_BYTES = 1024 * 1024
 const RETRY = { baseMs: 100, maxMs: 2000 }
 
 export interface FollowerCheckOptions {
@@ -39,6 +46,7 @@ interface Check {
 type Verdict =
   | { readonly kind: 'same', readonly leaderEpoch: number }
   | { readonly kind: 'different', readonly reason: string, readonly offset: number }
+  | { readonly kind: 'rewritten', readonly commonEnd: number, readonly difference: string }
 
 export class FollowerCheck {
   readonly #options: FollowerCheckOptions
@@ -65,8 +73,11 @@ export class FollowerCheck {
     const { partition, brokerId, fetchOffset } = check
     for (let failures = 0; !signal.aborted && this.#isDue(check); failures++) {
       try {
-        const verdict = await this.#compare(check)
+        const verdict = await this.#verdictOn(check)
+        // It may stand elsewhere by now, or the source may have been found to have rewritten its log once more.
+        if (!this.#isDue(check)) return
         if (verdict.kind === 'same') partition.admit(brokerId, fetchOffset, verdict.leaderEpoch)
+        else if (verdict.kind === 'rewritten') await partition.rollBack(brokerId, { from: fetchOffset, to: verdict.commonEnd, difference: verdict.difference })
         else partition.fault({ code: 'DIVERGED', reason: verdict.reason, partition: partition.partition, offset: verdict.offset })
         partition.noteProblem(null)
         return
@@ -82,13 +93,59 @@ export class FollowerCheck {
     return partition.isServed && partition.served?.isAwaitingAdmission(brokerId, fetchOffset) === true && partition.served.followers.get(brokerId)?.fetchOffset === fetchOffset
   }
 
+  async #verdictOn (check: Check): Promise<Verdict> {
+    const { partition, brokerId, fetchOffset } = check
+    const { served } = partition
+    const position = served?.followers.get(brokerId)
+    if (served !== null && position !== undefined && position.lastFetchedEpoch >= 0 && !served.servedEpochs.isKnown(position.lastFetchedEpoch)) {
+      return { kind: 'different', offset: fetchOffset, reason: `broker ${brokerId} holds records that were written under leader epoch ${position.lastFetchedEpoch}: a real broker has led the partition` }
+    }
+    // An empty log agrees with every other one.
+    if (fetchOffset <= (served?.logStartOffset ?? 0)) return { kind: 'same', leaderEpoch: -1 }
+    if (partition.isSuspect(brokerId) || (partition.mayFollow && fetchOffset > (served?.sourceEnd ?? 0))) return await this.#search(check)
+    const verdict = await this.#compare(check)
+    return verdict.kind === 'different' && partition.mayFollow ? await this.#search(check) : verdict
+  }
+
+  /** How far the log is the source's, where the source may have rewritten its own. */
+  async #search ({ partition, brokerId, fetchOffset }: Check): Promise<Verdict> {
+    const { source, shadow, signal, obstacle } = this.#options
+    const { topic, served } = partition
+    const row = { topic: topic.topic, partition: partition.partition }
+    const { topics } = await source.refresh({ signal })
+    const sourceLeader = knownLeader(source, row.topic, row.partition)
+    if (sourceLeader === null) throw new Error('the source shows no leader for the partition')
+    const read = async (cluster: Cluster, topicId: string | null, leader: typeof sourceLeader, offset: number): Promise<LogPiece> =>
+      await this.#readAt(partition, cluster, { ...row, offset, maxBytes: PIECE_BYTES, topicId, leader })
+    const prefix = await findCommonPrefix({
+      endOffset: fetchOffset,
+      follower: { read: offset => read(shadow, served?.topicId ?? null, { ...sourceLeader, leaderId: brokerId, leaderEpoch: -1 }, offset) },
+      source: {
+        leaderEpoch: sourceLeader.leaderEpoch,
+        logStartOffset: served?.logStartOffset ?? 0,
+        read: offset => read(source, topic.record.sourceTopicId, sourceLeader, offset),
+        endOfEpoch: async leaderEpoch => {
+          const [answer] = await endOfEpoch(source, [{ ...row, leaderEpoch }], { signal, leaderOf: () => sourceLeader })
+          if (answer === undefined || answer.errorCode !== ErrorCodes.NONE) throw new Error(`the source cannot be asked for its leader epochs: ${answer?.error?.message ?? errorName(answer?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR)}`)
+          return answer
+        }
+      }
+    })
+    // OffsetForLeaderEpoch names topics, and one may be made anew at any time.
+    const reason = obstacle() ?? strangerOf(topics.get(row.topic), topic.record.sourceTopicId) ?? strangerOf((await source.refresh({ signal })).topics.get(row.topic), topic.record.sourceTopicId)
+    if (reason !== null) throw new Error(reason)
+    if (knownLeader(source, row.topic, row.partition)?.leaderEpoch !== sourceLeader.leaderEpoch) throw new Error('the source partition has got another leader meanwhile')
+    if (prefix.kind === 'found' && prefix.difference === null) return { kind: 'same', leaderEpoch: prefix.leaderEpoch }
+    if (prefix.kind === 'found' && partition.mayFollow) return { kind: 'rewritten', commonEnd: prefix.end, difference: prefix.difference ?? '' }
+    const which = `broker ${brokerId} holds records before offset ${fetchOffset} that the source does not have`
+    return prefix.kind === 'found'
+      ? { kind: 'different', offset: prefix.end, reason: `${which}: ${prefix.difference ?? ''}` }
+      : { kind: 'different', offset: fetchOffset, reason: `${which}, and what they have in common cannot be told: ${prefix.reason}` }
+  }
+
   async #compare ({ partition, brokerId, fetchOffset }: Check): Promise<Verdict> {
     const { source, obstacle } = this.#options
     const { topic, served } = partition
-    const position = served?.followers.get(brokerId)
-    if (position !== undefined && position.lastFetchedEpoch > 0) {
-      return { kind: 'different', offset: fetchOffset, reason: `broker ${brokerId} holds records that were written under leader epoch ${position.lastFetchedEpoch}: a real broker has led the partition` }
-    }
     const sourceLeader = knownLeader(source, topic.topic, partition.partition)
     if (sourceLeader === null) throw new Error('the source shows no leader for the partition')
     const isCompacted = topic.record.configs['cleanup.policy']?.includes('compact') === true
@@ -119,7 +176,11 @@ export class FollowerCheck {
   }
 
   /** The batches from the one on that ends at the offset or later; none when it is not shown. */
-  async #batchesAt (partition: ReplicaPartition, cluster: Cluster, request: Parameters<typeof fetchBatches>[1]): Promise<readonly RecordBatch[]> {
+  async #batchesAt (partition: ReplicaPartition, cluster: Cluster, request: BatchRequest): Promise<readonly RecordBatch[]> {
+    return (await this.#readAt(partition, cluster, request)).batches
+  }
+
+  async #readAt (partition: ReplicaPartition, cluster: Cluster, request: BatchRequest): Promise<LogPiece> {
     const { signal, source } = this.#options
     const answer = await fetchBatches(cluster, request, { signal })
     if (answer.errorCode !== ErrorCodes.NONE) {
@@ -128,7 +189,7 @@ export class FollowerCheck {
       await cluster.refresh({ signal })
       throw new Error(`broker ${request.leader.leaderId} answers ${errorName(answer.errorCode)}`)
     }
-    return answer.batches.filter(batch => batch.lastOffset >= request.offset)
+    return { ...answer, batches: answer.batches.filter(batch => batch.lastOffset >= request.offset) }
   }
 }
 

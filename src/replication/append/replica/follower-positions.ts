@@ -70,12 +70,12 @@ export class FollowerPositions {
       [brokerId, { fetchOffset, atMs: contact.atMs, brokerEpoch, lastFetchedEpoch }]))
   }
 
-  /** The fetch offsets of those that are alive. */
-  get alive (): number[] {
+  /** Where those stand that are alive. */
+  get alive (): ToldPosition[] {
     const since = this.#now() - this.#timeoutMs
-    const offsets: number[] = []
-    for (const { fetchOffset, contact } of this.#told.values()) if (contact.atMs >= since) offsets.push(fetchOffset)
-    return offsets
+    const alive: ToldPosition[] = []
+    for (const position of this.#told.values()) if (position.contact.atMs >= since) alive.push(position)
+    return alive
   }
 
   /** The same, of those that `among` has. */

@@ -48,7 +48,7 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
   switch (outcome.kind) {
     case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'altered':
-      await leader.stepAside()
+      await leader.stepAside('real brokers are to lead what a dead one keeps from being moved')
       return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'refused':
     case 'unknown': {

@@ -14,6 +14,7 @@ import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import type { TopicFault } from '../../../state/topic-state.ts'
 import type { HeldBytes } from '../../source/byte-budget.ts'
 import type { FetchTarget } from '../../source/fetch-target.ts'
+import type { ServedEpochs } from './served-epochs.ts'
 import { TailChunk, type ChunkSlice, type SliceLimits } from './tail-chunk.ts'
 import type { ChunkHolder, TailMemory } from './tail-memory.ts'
 import { TailReader, type ReaderOwner } from './tail-reader.ts'
@@ -40,6 +41,7 @@ export interface TailOwner {
   /** Where those stand that will be answered when there is something, and of these, those whose request is here already. */
   readonly wantedOffsets: readonly number[]
   readonly awaitedOffsets: readonly number[]
+  readonly servedEpochs: ServedEpochs
   /** The source's leader epoch of the last batch before an offset, where it is known from elsewhere; -1 where it is not. */
   epochBefore (offset: number): number
   wake (reader: FetchTarget): void
@@ -59,9 +61,6 @@ export interface Found {
   readonly chunk: TailChunk
   readonly slice: ChunkSlice
 }
-
-/** What the followers get in place of the source's leader epoch: at all times at or below the shadow's, and the same after every restart. */
-export const SERVED_LEADER_EPOCH = 0
 
 export class PartitionTail implements ReaderOwner, ChunkHolder {
   readonly #owner: TailOwner
@@ -202,7 +201,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
       // All of it is in memory: what lies between is a hole.
       if (next !== undefined) next.from = from
     } else {
-      const chunk = new TailChunk(Math.max(before?.to ?? 0, Math.min(from, first.baseOffset)), [first, ...others], held, SERVED_LEADER_EPOCH)
+      const chunk = new TailChunk(Math.max(before?.to ?? 0, Math.min(from, first.baseOffset)), [first, ...others], held, this.#owner.servedEpochs)
       this.#holdBack(chunk, batch => this.#owner.admit(batch))
       this.#chunks.splice(index, 0, chunk)
       this.#owner.memory.add(chunk, this)

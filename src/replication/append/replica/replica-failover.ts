@@ -23,6 +23,7 @@ import { handOver } from './hand-over.ts'
 import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
 import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
+import { ServedEpochs } from './served-epochs.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 import type { ShadowPartition } from './shadow-partition.ts'
 
@@ -132,7 +133,8 @@ async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFail
 
 /**
  * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
- * who is not there in time is left out; without anybody there, the longest living one is the truth.
+ * who is not there in time is left out; without anybody there, the longest living one is the truth. One that holds what the source had
+ * lost is none of them before it has thrown it away: it is told to, by us, or by whoever leads afterwards.
  */
 async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal, followerTimeoutMs, logger }: ReplicaFailoverOptions): Promise<Cut> {
   const { served } = partition
@@ -143,12 +145,13 @@ async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader
   const deadlineMs = now() + followerTimeoutMs
   for (;;) {
     const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
-    const known = living.filter(id => served.followers.has(id))
-    const end = Math.max(served.frozenEnd, ...[...served.followers.values()].map(({ fetchOffset }) => fetchOffset))
+    const followers = served.trustedFollowers
+    const known = living.filter(id => followers.has(id))
+    const end = Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset))
     const there = known.filter(id => served.isCaughtUp(id, end))
     const missing = wanted.filter(id => !there.includes(id))
     const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
-    if (there.length > 0 && missing.every(id => !living.includes(id) && served.followers.has(id))) return done
+    if (there.length > 0 && missing.every(id => !living.includes(id) && followers.has(id))) return done
     if (now() >= deadlineMs) {
       if (there.length > 0) {
         logger.warn({ topic: partition.topic.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
@@ -156,7 +159,7 @@ async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader
       }
       if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
       // What was in our memory alone reached nobody, and nobody will get it any more.
-      served.freeze(Math.max(...known.map(id => served.followers.get(id)?.fetchOffset ?? 0)))
+      served.freeze(Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0)))
       continue
     }
     await sleep(POLL_MS, signal)
@@ -184,12 +187,13 @@ async function endTransactions (topic: ShadowTopic, { questions, barrier }: Repl
     .map(({ producerId, producerEpoch, coordinatorEpoch }) => questions.abort({ topic, partition, producerId, producerEpoch, coordinatorEpoch }))))
 }
 
-/** Where the copies ended: all that was copied has one leader epoch, which ends where the first real leader began. */
+/** Where the copies ended: the last leader epoch of what was copied ends where the first real leader began. */
 async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], questions: FailoverQuestions): Promise<number[]> {
   const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
   return await Promise.all(rowsOf(topic).map(async row => {
     const { partition } = row
-    const { endOffset } = await questions.endOfCopy(row)
+    const { latest } = new ServedEpochs(topic.record.rollbacks.find(row => row.partition === partition)?.epochs)
+    const { endOffset } = await questions.endOfCopy({ ...row, leaderEpoch: latest })
     const cutAt = expected.get(partition) ?? null
     // Where nothing was copied, there is no such epoch.
     const end = endOffset < 0 ? cutAt ?? 0 : endOffset

@@ -7,6 +7,7 @@ import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import type { Cluster, PartitionView } from '../../../client/cluster.ts'
 import type { LinkClientOptions } from '../../../config/link/client-options.ts'
+import type { LinkConfig } from '../../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
 import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
@@ -38,6 +39,9 @@ import { TailMemory } from './tail-memory.ts'
 /** What is changed about a topic within this time is looked at once. */
 const REPAIR_PAUSE_MS = 10
 
+/** A leader that gave everything up for a moment leads again within this time. */
+const RAISED_MS = 10_000
+
 /** Enough for creations to fill their requests. */
 const CONCURRENT_TOPICS = 1000
 
@@ -46,6 +50,7 @@ export interface ReplicaModeOptions {
   readonly source: Cluster
   readonly shadow: Cluster
   readonly client: LinkClientOptions
+  readonly onSourceTruncation: LinkConfig['onSourceTruncation']
   /** What the source's answers to fetches lie in. */
   readonly memory: FrameMemory
   readonly maxBufferedBytes: number
@@ -101,6 +106,9 @@ export class ReplicaMode implements AppendMode {
     const tailMemory = new TailMemory(this.#budget)
     this.#work = {
       memory: tailMemory,
+      followsTruncation: options.onSourceTruncation === 'follow',
+      raiseLeaderEpoch: (partition, above) => this.#raiseLeaderEpoch(partition, above),
+      logger: options.logger,
       fetch: target => this.#fetcher.wake(target),
       sourceBounds: partition => this.#bounds.of(partition),
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
@@ -275,6 +283,17 @@ export class ReplicaMode implements AppendMode {
         if (partition !== undefined) this.#connect(partition)
       }
     }
+  }
+
+  /** See ReplicaWork: leader epochs rise when the leadership is given up for a moment, all at once. */
+  async #raiseLeaderEpoch ({ topic: { topic }, partition }: ReplicaPartition, above: number): Promise<number> {
+    const { leader } = this.#options
+    const look = (image: MetadataImage): number | undefined => {
+      const entry = image.topicsByName.get(topic)?.partitions.get(partition)
+      return entry !== undefined && entry.leader === leader.brokerId && entry.leaderEpoch > above ? entry.leaderEpoch : undefined
+    }
+    if (look(leader.control.image) === undefined) await leader.stepAside(`${topic}-${partition} needs a leader epoch above ${above}, to tell what its source has lost from what comes after it`)
+    return await leader.control.until(look, { what: `a leader epoch of ${topic}-${partition} above ${above}`, timeoutMs: RAISED_MS })
   }
 
   /** Takes over what the metadata shows of a partition. */

@@ -4,20 +4,37 @@
  *
  *   unknown ──connect(): the metadata has it──▶ connected ──located(): the source's bounds are known──▶ served
  *
- * A follower is served once its log was compared with the source (`FollowerCheck`).
+ * A follower is served once its log was compared with the source (`FollowerCheck`). With `on_source_truncation: follow`, a source that
+ * has rewritten its log has it located and compared anew, and what it has lost is thrown away by every follower:
+ *
+ *              ┌──────────── the source has rewritten its log ◀──────────────┐
+ *              ▼                                                             │
+ *   connected ──▶ served, once compared: the longest first ──it is the source's, or the beginning of it──▶ admitted
+ *              ▲      │ it differs
+ *              │      ▼
+ *              └── rollBack(): a new epoch is recorded, that begins where the common prefix ends; who holds older ones behind it cuts them off
  */
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
-import type { TopicFault } from '../../../state/topic-state.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import { rollbackDecided } from '../../../state/rollbacks.ts'
+import { followsSource, type TopicFault } from '../../../state/topic-state.ts'
+import { ShadowError } from '../../../errors.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { PartitionStatus } from '../../link-service.ts'
 import type { FetchTarget } from '../../source/fetch-target.ts'
 import type { PartitionShadow } from '../append-mode.ts'
+import { ServedEpochs } from './served-epochs.ts'
 import { ShadowPartition, type ShadowMetadata } from './shadow-partition.ts'
 import type { SourceBounds } from './source-view.ts'
 import type { TailMemory } from './tail-memory.ts'
 
 export interface ReplicaWork {
   readonly memory: TailMemory
+  /** `on_source_truncation: follow`. */
+  readonly followsTruncation: boolean
+  /** Resolves with a leader epoch of the partition, in which we lead it, above `above`. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
+  raiseLeaderEpoch (partition: ReplicaPartition, above: number): Promise<number>
+  readonly logger: Logger
   fetch (target: FetchTarget): void
   sourceBounds (partition: ReplicaPartition): Promise<SourceBounds>
   /** Has the source's bounds looked up, after `attempt` failures in a row. */
@@ -32,6 +49,9 @@ export interface ReplicaWork {
 
 /** How often the source may show an end below what a follower holds: a new leader of it learns its high watermark within moments. */
 const MAX_DOUBTS = 10
+
+/** A follower that was not heard of for so long keeps nobody waiting. */
+const AHEAD_MS = 10_000
 
 /** Kafka's own default, which a shadow topic has unless the link carries its source's value over. */
 const DEFAULT_SEGMENT_BYTES = 1024 * 1024 * 1024
@@ -52,11 +72,17 @@ export class ReplicaPartition implements PartitionShadow {
   #failures = 0
   #doubts = 0
   #problem: string | null = null
+  /** Of the brokers with a replica, those that may hold what the source has rewritten since they were compared with it. */
+  readonly #suspects = new Set<number>()
+  #isRollingBack = false
+  /** As it is recorded: nobody acts on a decision that may be lost. */
+  #servedEpochs: ServedEpochs
 
   constructor (topic: ShadowTopic, partition: number, work: ReplicaWork) {
     this.topic = topic
     this.partition = partition
     this.#work = work
+    this.#servedEpochs = servedEpochsOf(topic, partition)
   }
 
   /** What answers the followers; null before the metadata has shown the partition. */
@@ -64,9 +90,9 @@ export class ReplicaPartition implements PartitionShadow {
     return this.#served
   }
 
-  /** The followers' highest position, which is the shadow's end; null while none has been heard of. */
+  /** The highest position of the followers that count, which is the shadow's end; null while none has been heard of. */
   get highestEnd (): number | null {
-    const ends = [...this.#served?.followers.values() ?? []].map(({ fetchOffset }) => fetchOffset)
+    const ends = [...this.#served?.trustedFollowers.values() ?? []].map(({ fetchOffset }) => fetchOffset)
     return ends.length === 0 ? null : Math.max(...ends)
   }
 
@@ -74,6 +100,21 @@ export class ReplicaPartition implements PartitionShadow {
   get isServed (): boolean {
     // A failover waits for followers that have not been compared yet, too.
     return this.#isActive && !this.#isStopped && (this.#served?.phase === 'serving' || this.#served?.phase === 'frozen')
+  }
+
+  /** True for a follower whose last batch is not enough to say that its log is the source's. */
+  isSuspect (brokerId: number): boolean {
+    return this.#suspects.has(brokerId)
+  }
+
+  /**
+   * True when followers may be rolled back to what they have in common with the source. Of a compacted topic what was cleaned away
+   * for the sake of a record that is thrown away would be missing; without topic ids nobody knows whether it is the same topic.
+   */
+  get mayFollow (): boolean {
+    const { record } = this.topic
+    return this.#work.followsTruncation && this.#isActive && !this.#isStopped && !this.#isFrozen && record.fault === null && followsSource(record.state) &&
+      record.sourceTopicId !== null && record.configs['cleanup.policy']?.includes('compact') !== true
   }
 
   get shadowEndOffset (): number | null {
@@ -104,10 +145,13 @@ export class ReplicaPartition implements PartitionShadow {
       metadata,
       // It may be changed at any time.
       get maxServedBytes () { return Number(topic.record.configs['segment.bytes'] ?? DEFAULT_SEGMENT_BYTES) },
+      servedEpochs: () => this.#servedEpochs,
       memory: this.#work.memory,
       now: () => Date.now(),
       fetch: target => this.#work.fetch(target),
       sourceBounds: () => this.#work.sourceBounds(this),
+      isFollowed: fault => this.#follow(fault),
+      onRolledBack: (follower, thrownAway) => this.#rolledBack(follower, thrownAway),
       onFault: fault => this.#fault(fault),
       onFollower: (follower, fetchOffset) => this.#work.check(this, follower, fetchOffset),
       onFollowerAhead: ({ sourceEnd, fetchOffset }) => this.#doubt(sourceEnd, fetchOffset),
@@ -133,9 +177,63 @@ export class ReplicaPartition implements PartitionShadow {
     if (!this.#isStopped) this.#work.locate(this, ++this.#failures)
   }
 
-  /** A follower's log is the source's up to `offset`, whose last batch the source wrote in `leaderEpoch`. */
+  /**
+   * A follower's log is the source's up to `offset`, whose last batch the source wrote in `leaderEpoch`.
+   * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while others come first
+   */
   admit (brokerId: number, offset: number, leaderEpoch: number): void {
-    this.#served?.admitFollower(brokerId, { offset, leaderEpoch })
+    const served = this.#served
+    if (served === null) return
+    // What was lost is told apart from what comes after it once that is known: until then nothing is given to those who have less.
+    const ahead = [...served.followers].find(([id, other]) => id !== brokerId && other.fetchOffset > offset && Date.now() - other.atMs < AHEAD_MS && served.isAwaitingAdmission(id, other.fetchOffset))
+    if (this.mayFollow && ahead !== undefined) throw new ShadowError('CLUSTER_UNAVAILABLE', `broker ${ahead[0]} has more, and is compared first`, { retriable: true })
+    this.#suspects.delete(brokerId)
+    served.admitFollower(brokerId, { offset, leaderEpoch })
+  }
+
+  /**
+   * Has every follower throw away what is behind `to`, the end of what one of them, whose log ends at `from`, has in common with the source. It is
+   * recorded before: from then on it is true for whoever leads, and whenever a follower comes.
+   * @throws {ShadowError} CONFLICT when the topic is not to follow its source any more; CLUSTER_UNAVAILABLE (retriable)
+   */
+  async rollBack (brokerId: number, { from, to, difference }: { readonly from: number, readonly to: number, readonly difference: string }): Promise<void> {
+    // They are all compared again when it is done.
+    if (this.#isRollingBack) return
+    this.#isRollingBack = true
+    try {
+      const { topic, partition } = this
+      const epoch = await this.#work.raiseLeaderEpoch(this, this.#servedEpochs.latest)
+      if (!this.mayFollow) throw new ShadowError('CONFLICT', `${topic.topic} does not follow its source any more`)
+      const fromOffset = Math.max(from, ...[...this.#served?.trustedFollowers.values() ?? []].map(({ fetchOffset }) => fetchOffset))
+      await topic.update({ rollbacks: rollbackDecided(topic.record.rollbacks, { partition, fromOffset, toOffset: to, epoch, at: topic.wallClock().toISOString() }) })
+      this.#servedEpochs = servedEpochsOf(topic, partition)
+      this.#work.logger.warn({ topic: topic.topic, partition, broker: brokerId, fromOffset, toOffset: to, discarded: fromOffset - to, epoch },
+        `${topic.topic}-${partition} is rolled back from offset ${fromOffset} to ${to}: ${fromOffset - to} records that the source has lost are thrown away (on_source_truncation: follow); broker ${brokerId} and the source differ from there on: ${difference}`)
+      this.#relocate(0)
+    } finally {
+      this.#isRollingBack = false
+    }
+  }
+
+  #rolledBack (brokerId: number, { from, to }: { readonly from: number, readonly to: number }): void {
+    const { topic: { topic }, partition } = this
+    this.#work.logger.warn({ topic, partition, broker: brokerId, fromOffset: from, toOffset: to }, `broker ${brokerId} has thrown away offsets ${to} to ${from - 1} of ${topic}-${partition}`)
+  }
+
+  /** All followers are compared with the source anew before they are given anything. */
+  #relocate (attempt: number): void {
+    for (const brokerId of this.#served?.metadata.replicas ?? []) this.#suspects.add(brokerId)
+    this.#served?.relocate()
+    this.#work.locate(this, attempt)
+  }
+
+  /** The source has rewritten its log: true when the followers are to follow it, which begins with looking at it anew. */
+  #follow (fault: TopicFault): boolean {
+    if ((fault.code !== 'SOURCE_LOST_RECORDS' && fault.code !== 'DIVERGED') || !this.mayFollow) return false
+    const { topic: { topic }, partition } = this
+    this.#work.logger.warn({ topic, partition, offset: fault.offset }, `${topic}-${partition}: ${fault.reason}; its followers are compared with the source (on_source_truncation: follow)`)
+    this.#relocate(1)
+    return true
   }
 
   noteProblem (problem: string | null): void {
@@ -153,8 +251,9 @@ export class ReplicaPartition implements PartitionShadow {
   /** A follower holds more than the source shows. A new leader of the source may not know its end yet; what stays so is a loss. */
   #doubt (sourceEnd: number, fetchOffset: number): void {
     if (this.#isFrozen || this.#isStopped) return
-    if (++this.#doubts < MAX_DOUBTS) {
-      this.#work.locate(this, this.#doubts)
+    // The comparison of the follower's log says more.
+    if (++this.#doubts < MAX_DOUBTS || this.mayFollow) {
+      this.#work.locate(this, Math.min(this.#doubts, MAX_DOUBTS))
       return
     }
     this.#fault({
@@ -196,4 +295,8 @@ export class ReplicaPartition implements PartitionShadow {
     const status = this.#served.status(freshMs)
     return { ...status, activity: this.#isStopped ? 'stopped' : status.activity, problem: status.problem ?? problem }
   }
+}
+
+function servedEpochsOf ({ record }: ShadowTopic, partition: number): ServedEpochs {
+  return new ServedEpochs(record.rollbacks.find(row => row.partition === partition)?.epochs)
 }

@@ -216,22 +216,22 @@ export class ShadowLeader {
 
   /**
    * Gives up the leadership of everything for a moment: what has others in its ISR is led by one of them afterwards, and everything
-   * else by us again. All who ask meanwhile share one turn.
+   * else by us again, with a leader epoch that has risen. All who ask meanwhile share one turn.
    * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while it does not lead; ABORTED
    */
-  async stepAside (): Promise<void> {
-    this.#asideTurn ??= this.#fenceAndUnfence().finally(() => { this.#asideTurn = null })
+  async stepAside (reason: string): Promise<void> {
+    this.#asideTurn ??= this.#fenceAndUnfence(reason).finally(() => { this.#asideTurn = null })
     await this.#asideTurn
   }
 
-  async #fenceAndUnfence (): Promise<void> {
+  async #fenceAndUnfence (reason: string): Promise<void> {
     const { signal, logger } = this.#options
     this.assertReady()
     const life = this.#life
     if (life === null) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow leader is not registered', { retriable: true })
     // Those of the same turn of the failover go with it.
     await sleep(ASIDE_GATHER_MS, signal)
-    logger.info({ brokerId: this.brokerId }, 'the shadow leader steps aside for a moment, so that real brokers lead what a dead one keeps from being moved')
+    logger.info({ brokerId: this.brokerId }, `the shadow leader steps aside for a moment: ${reason}`)
     try {
       await life.fence({ signal })
     } finally {

@@ -3,8 +3,8 @@
  *
  *                serve()              freeze()
  *   locating ──────────────▶ serving ──────────▶ frozen        any ──▶ stopped   stop()
- *      ▲                        │                  │
- *      └──────── rollBackTo() ──┴──────────────────┘
+ *      ▲                        │
+ *      └───── relocate() ───────┘ the source has rewritten its log
  *
  *   locating  where source and followers stand is not known: followers are answered, with nothing and without an error
  *   serving   the source's batches, up to its high watermark
@@ -12,7 +12,8 @@
  *   stopped   not the leader any more
  *
  * A leader that knows less than its followers destroys their data: a fetch behind the known end is answered with nothing, and
- * LATEST is never below what a follower is known to hold, unless `rollBackTo` was called (facts/replica-mode-experiments.md, must-know 1).
+ * LATEST is never below what a follower is known to hold (facts/replica-mode-experiments.md, must-know 1). What a follower is to throw away it
+ * is told by a diverging epoch (`ServedEpochs`), whatever else is known.
  */
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
@@ -23,7 +24,8 @@ import type { FetchTarget } from '../../source/fetch-target.ts'
 import { FollowerAdmission, type VerifiedEnd } from './follower-admission.ts'
 import type { FetchLook, FollowerFetch, OffsetLook, PartitionWatcher } from './follower-fetch.ts'
 import { FollowerPositions, type FollowerPosition } from './follower-positions.ts'
-import { PartitionTail, SERVED_LEADER_EPOCH, type Found, type TailOwner } from './partition-tail.ts'
+import { PartitionTail, type Found, type TailOwner } from './partition-tail.ts'
+import { ServedEpochs } from './served-epochs.ts'
 import { ShownWatermark } from './shown-watermark.ts'
 import { SourceView, type SourceBounds } from './source-view.ts'
 import type { TailMemory } from './tail-memory.ts'
@@ -66,6 +68,15 @@ export interface ShadowPartitionOptions {
    * with nothing until `admitFollower` says that its log is the source's.
    */
   readonly onFollower: (brokerId: number, fetchOffset: number) => void
+  /** What followers get in place of the source's leader epochs, as it is at the moment. Default: always the same. */
+  readonly servedEpochs?: () => ServedEpochs
+  /**
+   * Asked about a fault before it becomes one: true when the source has rewritten its log and the followers are to follow it. They are
+   * answered with nothing then until `serve` is called, and compared with the source again, all of them.
+   */
+  readonly isFollowed?: (fault: TopicFault) => boolean
+  /** A follower has thrown away the end of its log, from `to` on, as it was told to. */
+  readonly onRolledBack?: (brokerId: number, thrownAway: { readonly from: number, readonly to: number }) => void
   /** Called once at most. Followers are answered with nothing from then on. */
   readonly onFault: (fault: TopicFault) => void
   /** A follower holds more than the source was last seen to have: nothing at or behind `sourceEnd` is served before `serve` is called again. */
@@ -78,6 +89,8 @@ export interface ShadowPartitionOptions {
 
 const LATEST = -1
 const EARLIEST = -2
+const ONE_EPOCH = new ServedEpochs()
+
 const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 
@@ -101,7 +114,8 @@ export class ShadowPartition implements TailOwner {
   #frozenEnd = Infinity
   /** Set when a follower holds more than the source: what is served ends here until somebody has looked into it. */
   #doubt: { readonly from: number, readonly brokerId: number, readonly fetchOffset: number } | null = null
-  #rollBack: number | null = null
+  /** Where each follower stood that was told to throw something away, and has not done it yet. */
+  readonly #divergent = new Map<number, number>()
   #fault: TopicFault | null = null
   #problem: string | null = null
   #note: string | null = null
@@ -163,6 +177,19 @@ export class ShadowPartition implements TailOwner {
     return this.#followers.all
   }
 
+  /** Those of them whose logs are to end where they do: without any that is to throw something away. */
+  get trustedFollowers (): ReadonlyMap<number, FollowerPosition> {
+    return new Map([...this.#followers.all].filter(([, { lastFetchedEpoch, fetchOffset }]) => this.servedEpochs.divergence(lastFetchedEpoch, fetchOffset) === null))
+  }
+
+  get #trustedEnd (): number {
+    return Math.max(0, ...[...this.trustedFollowers.values()].map(({ fetchOffset }) => fetchOffset))
+  }
+
+  get servedEpochs (): ServedEpochs {
+    return this.#options.servedEpochs?.() ?? ONE_EPOCH
+  }
+
   get sourceEnd (): number {
     return this.#source.end
   }
@@ -217,7 +244,7 @@ export class ShadowPartition implements TailOwner {
   }
 
   /**
-   * The source's bounds are known. Called again, it ends a doubt (`onFollowerAhead`) and a roll-back; a frozen partition stays frozen.
+   * The source's bounds are known. Called again, it ends a doubt (`onFollowerAhead`); a frozen partition stays frozen.
    * @throws {ShadowError} CONFLICT when it has been stopped
    */
   serve (bounds: SourceBounds): void {
@@ -229,7 +256,6 @@ export class ShadowPartition implements TailOwner {
     this.#tail.clear()
     this.#admission.forgetServed()
     this.#doubt = null
-    this.#rollBack = null
     this.#problem = null
     this.#tail.tend()
     this.#changed()
@@ -276,24 +302,21 @@ export class ShadowPartition implements TailOwner {
 
   /** Up to where the followers are known to be, and what is in memory for them behind that. */
   get arrivedEnd (): number {
-    return Math.min(this.#tail.endOfRun(this.#followers.highest), this.limitOffset < 0 ? Infinity : this.limitOffset)
+    return Math.min(this.#tail.endOfRun(this.#trustedEnd), this.limitOffset < 0 ? Infinity : this.limitOffset)
   }
 
   /**
-   * Makes followers that hold more than `offset` throw away what is behind it; then `serve` must be called. Resolves when these
-   * brokers are known to stand at or before it.
-   * @throws {ShadowError} ABORTED, CONFLICT
+   * The source has rewritten its log, or `servedEpochs` are others: nothing that was read from it before counts any more, nor does what
+   * followers were found to hold. They are answered with nothing until `serve` is called, but with a diverging epoch where that is due.
    */
-  rollBackTo (offset: number, brokerIds: readonly number[], signal: AbortSignal): Promise<void> {
-    if (this.#phase === 'stopped') return Promise.reject(new ShadowError('CONFLICT', `${this.#name} is not led any more`))
+  relocate (): void {
+    if (this.#phase === 'stopped' || this.#fault !== null) return
     this.#phase = 'locating'
-    this.#rollBack = offset
-    this.#frozenEnd = Infinity
+    this.#doubt = null
+    this.#tail.clear()
     this.#admission.forgetAll()
     this.#shown.forget()
-    this.#tail.clear()
     this.#changed()
-    return this.#followers.when(brokerIds, fetchOffset => fetchOffset <= offset, signal)
   }
 
   /** Lets go of everything; followers are sent elsewhere. */
@@ -336,7 +359,8 @@ export class ShadowPartition implements TailOwner {
     if (refusal !== ErrorCodes.NONE) return this.#error(refusal)
     const { brokerId, fetchOffset } = request
     const hasMoved = this.#followers.note(request)
-    if (this.#rollBack !== null && fetchOffset > this.#rollBack) return this.#rollBackRow(request, this.#rollBack)
+    const diverging = this.#divergingRow(request)
+    if (diverging !== null) return diverging
     if (!this.#isServing) return this.#data(brokerId, fetchOffset, null)
     if (fetchOffset < this.#logStart) {
       this.#noteDeleted(request)
@@ -375,19 +399,20 @@ export class ShadowPartition implements TailOwner {
     if (timestamp === LATEST_TIERED) return { errorCode: 0, offset: -1, leaderEpoch: -1 }
     const latest = this.#latest
     if (latest === null) return { errorCode: ErrorCodes.OFFSET_NOT_AVAILABLE }
-    if (timestamp === LATEST) return { errorCode: 0, offset: latest, leaderEpoch: SERVED_LEADER_EPOCH }
-    if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) return { errorCode: 0, offset: Math.min(this.#logStart, latest), leaderEpoch: SERVED_LEADER_EPOCH }
+    if (timestamp === LATEST) return { errorCode: 0, offset: latest, leaderEpoch: this.servedEpochs.latest }
+    if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) return { errorCode: 0, offset: Math.min(this.#logStart, latest), leaderEpoch: this.servedEpochs.epochAt(this.#logStart) }
     // A follower asks for nothing else.
     return { errorCode: ErrorCodes.UNSUPPORTED_VERSION }
   }
 
-  /** Where an epoch ends, for a follower: all that was ever served has one epoch. */
-  endOfEpoch (brokerId: number, currentLeaderEpoch: number): OffsetLook {
-    return this.listOffset(brokerId, currentLeaderEpoch, LATEST)
+  /** Where an epoch ends, for a follower. */
+  endOfEpoch (brokerId: number, currentLeaderEpoch: number, requestedEpoch: number): OffsetLook {
+    const latest = this.listOffset(brokerId, currentLeaderEpoch, LATEST)
+    const { epoch, endOffset } = this.servedEpochs.endOf(requestedEpoch)
+    return 'offset' in latest ? { errorCode: 0, offset: Math.min(endOffset, latest.offset), leaderEpoch: epoch } : latest
   }
 
   get #latest (): number | null {
-    if (this.#rollBack !== null) return this.#rollBack
     if (this.#phase === 'locating') return null
     const end = this.#phase === 'frozen' ? this.#frozenEnd : Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity)
     return Math.max(end, this.#followers.highest)
@@ -419,10 +444,24 @@ export class ShadowPartition implements TailOwner {
     return this.#shown.advance(Math.min(this.sourceEnd, this.#doubt?.from ?? Infinity), this.#followers.aliveAmong(this.#admission.admitted))
   }
 
-  #rollBackRow ({ lastFetchedEpoch }: FollowerFetch, endOffset: number): FetchLook {
-    // Without an epoch there is nothing to diverge from: the follower then asks for LATEST and truncates to it.
-    if (lastFetchedEpoch < 0) return this.#error(ErrorCodes.OFFSET_OUT_OF_RANGE)
-    return { kind: 'diverging', epoch: SERVED_LEADER_EPOCH, endOffset, highWatermark: endOffset, logStartOffset: Math.min(this.#logStart, endOffset) }
+  /**
+   * What a follower is told that holds what is to be thrown away; null for any other. It cuts off where the epoch ends here, or on
+   * itself if that is before (AbstractFetcherThread.getOffsetTruncationState), and asks again.
+   */
+  #divergingRow ({ brokerId, fetchOffset, lastFetchedEpoch }: FollowerFetch): FetchLook | null {
+    const before = this.#divergent.get(brokerId)
+    const divergence = this.servedEpochs.divergence(lastFetchedEpoch, fetchOffset)
+    if (divergence !== null) {
+      this.#divergent.set(brokerId, Math.max(before ?? 0, fetchOffset))
+      const { epoch, endOffset } = divergence
+      return { kind: 'diverging', epoch, endOffset, highWatermark: endOffset, logStartOffset: Math.min(this.#logStart, endOffset) }
+    }
+    if (before !== undefined) {
+      this.#divergent.delete(brokerId)
+      this.#shown.forgetFollower(brokerId)
+      this.#options.onRolledBack?.(brokerId, { from: before, to: fetchOffset })
+    }
+    return null
   }
 
   #faultOf ({ slice }: Found, { fetchOffset, logStartOffset }: FollowerFetch): TopicFault | null {
@@ -511,6 +550,11 @@ export class ShadowPartition implements TailOwner {
 
   fault (fault: TopicFault): void {
     if (this.#fault !== null || this.#phase === 'stopped') return
+    if (this.#options.isFollowed?.(fault) === true) {
+      this.#problem = fault.reason
+      this.relocate()
+      return
+    }
     this.#fault = fault
     this.#problem = fault.reason
     this.#tail.clear()
@@ -529,7 +573,9 @@ export class ShadowPartition implements TailOwner {
   /** The lowest end of the logs of the followers that are alive; null when there are none: the copy is as good as the worst replica. */
   get shadowEndOffset (): number | null {
     const { alive } = this.#followers
-    return alive.length === 0 ? null : Math.min(...alive)
+    if (alive.length === 0) return null
+    // What is to be thrown away is no copy of anything.
+    return Math.min(...alive.map(({ lastFetchedEpoch, fetchOffset }) => this.servedEpochs.divergence(lastFetchedEpoch, fetchOffset)?.endOffset ?? fetchOffset))
   }
 
   #noteLevel (): void {

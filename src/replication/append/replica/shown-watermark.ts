@@ -25,6 +25,11 @@ export class ShownWatermark {
     return highWatermark
   }
 
+  /** The follower has thrown away what it was told of. */
+  forgetFollower (brokerId: number): void {
+    this.#told.delete(brokerId)
+  }
+
   forget (): void {
     this.#shown = 0
     this.#told.clear()

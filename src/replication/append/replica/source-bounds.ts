@@ -76,7 +76,7 @@ export class SourceBoundsLookup {
 }
 
 /** Why what answers to the name is not the topic that was pinned; null when it is, or where there are no topic ids. */
-function strangerOf (shown: TopicView | undefined, pinnedId: string | null): string | null {
+export function strangerOf (shown: TopicView | undefined, pinnedId: string | null): string | null {
   if (shown === undefined) return 'the source does not show the topic'
   if (pinnedId === null || shown.topicId === null || shown.topicId === pinnedId) return null
   return `the source topic was deleted and made anew: its id is ${shown.topicId}, and was ${pinnedId}`

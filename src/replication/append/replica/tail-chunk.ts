@@ -5,6 +5,7 @@
  */
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import type { HeldBytes } from '../../source/byte-budget.ts'
+import type { ServedEpochs } from './served-epochs.ts'
 
 /** A follower's segment holds offsets relative to its base as int32 (UnifiedLog.maybeRoll). */
 const MAX_OFFSET_SPAN = 2 ** 31 - 1
@@ -46,10 +47,10 @@ export class TailChunk {
   readonly #epochs: number[] = []
 
   /**
-   * `batches`: one or more, checked, as they lie in memory one behind the other. Overwrites the leader epoch of each with
-   * `servedEpoch`: what a follower gets must not be above the leader epoch of the shadow partition.
+   * `batches`: one or more, checked, as they lie in memory one behind the other. Overwrites the leader epoch of each: what a follower
+   * gets must not be above the leader epoch of the shadow partition.
    */
-  constructor (from: number, batches: readonly [RecordBatch, ...RecordBatch[]], held: HeldBytes, servedEpoch: number) {
+  constructor (from: number, batches: readonly [RecordBatch, ...RecordBatch[]], held: HeldBytes, servedEpochs: ServedEpochs) {
     const [first] = batches
     this.from = Math.min(from, first.baseOffset)
     this.held = held
@@ -60,7 +61,7 @@ export class TailChunk {
       this.#lastOffsets.push(batch.lastOffset)
       this.#crcs.push(batch.crc)
       this.#epochs.push(sourceEpochOf(batch))
-      batch.setPartitionLeaderEpoch(servedEpoch)
+      batch.setPartitionLeaderEpoch(servedEpochs.epochAt(batch.baseOffset))
     }
     this.sizeBytes = sizeBytes
     const { buffer, byteOffset } = first.bytes

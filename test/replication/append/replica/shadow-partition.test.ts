@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
+import { buildBatch } from '../../../../protocol/records/build-batch.ts'
+import { ServedEpochs } from '../../../../src/replication/append/replica/served-epochs.ts'
 import { catchUp, differenceOf, LEADER_EPOCH, Shadow } from './fixture.ts'
 
 test('a follower gets every byte but the leader epoch: holes, producers, compression, old formats', async t => {
@@ -343,30 +345,110 @@ test('a source that was rewritten, or cut off, stops the topic', async t => {
   t.equal(other.replica().end, 2)
 })
 
-test('a roll-back on command: by the diverging epoch, and by LATEST where there is no epoch', async t => {
-  const shadow = await Shadow.start(t)
+test('another epoch from an offset on: who holds more of the old one is told to cut it off, whenever it comes, and every byte is the source\'s', async t => {
+  let servedEpochs = new ServedEpochs()
+  const done: Array<[number, { readonly from: number, readonly to: number }]> = []
+  const shadow: Shadow = await Shadow.start(t, {
+    options: {
+      servedEpochs: () => servedEpochs,
+      onRolledBack: (brokerId, thrownAway) => { done.push([brokerId, thrownAway]) },
+      onFollower: (brokerId, offset) => { setImmediate(() => shadow.shadow().admitFollower(brokerId, { offset, leaderEpoch: -1 })) }
+    }
+  })
+  shadow.log.append().append().append()
+  shadow.serve()
+  const [follower, short, sleeper] = [await shadow.follower(1), await shadow.follower(2, { partitionMaxBytes: 1 }), await shadow.follower(4)]
+  for (const each of [follower, sleeper]) {
+    await catchUp(each, 3)
+    await each.fetch()
+  }
+  await catchUp(short, 1)
+  t.equal(follower.replica().highWatermark, 3)
+  servedEpochs = new ServedEpochs([{ epoch: 2, startOffset: 2 }])
+  shadow.shadow().relocate()
+  t.equal(shadow.shadow().phase, 'locating')
+  t.equal(shadow.shadow().bufferedBytes, 0)
+  await follower.fetch()
+  t.equal(follower.replica().end, 2, 'even before the source is located')
+  t.same(done, [], 'not before it says so')
+  t.same([...shadow.shadow().trustedFollowers].map(([id, { fetchOffset }]) => [id, fetchOffset]).filter(([id]) => id === 4), [], 'who has not done it yet is no truth')
+  t.equal(shadow.shadow().shadowEndOffset, 0, 'the one that has less has not said yet that it has something')
+  await follower.fetch()
+  t.same(done, [[1, { from: 3, to: 2 }]])
+  t.equal(await follower.listOffset(follower.replica(), -1), null, 'LATEST is not known')
+  shadow.log.batches.pop()
+  shadow.log.end = 2
+  shadow.log.append({ records: 4 }).append()
+  shadow.serve()
+  for (const each of [follower, short, sleeper]) await catchUp(each, 7)
+  t.same(done, [[1, { from: 3, to: 2 }], [4, { from: 3, to: 2 }]], 'nothing of the one that had less')
+  for (const each of [follower, short, sleeper]) {
+    t.same(each.replica().batches.map(({ bytes }) => bytes.readInt32BE(12)), [0, 0, 2, 2])
+    for (const { bytes } of each.replica().batches) bytes.writeInt32BE(0, 12)
+    t.equal(differenceOf(each.replica(), shadow.log), null)
+    t.same(each.replica().errors.filter(error => error !== 'ListOffsets OFFSET_NOT_AVAILABLE'), [])
+  }
+})
+
+test('an epoch that nobody was given says nothing: nothing is cut off', async t => {
+  const checks: Array<[number, number]> = []
+  const shadow = await Shadow.start(t, { options: { servedEpochs: () => new ServedEpochs([{ epoch: 3, startOffset: 2 }]), onFollower: (brokerId, fetchOffset) => { checks.push([brokerId, fetchOffset]) } } })
+  for (let count = 0; count < 5; count++) shadow.log.append()
+  const follower = await shadow.follower(1)
+  shadow.serve()
+  for (const epoch of [1, 2, 4]) {
+    const bytes = buildBatch({ baseOffset: 3, partitionLeaderEpoch: epoch, records: [{ timestamp: 1 }] })
+    follower.replica().batches = [{ baseOffset: 3, lastOffset: 3, bytes }]
+    follower.replica().end = 4
+    await follower.fetch()
+    t.equal(follower.replica().end, 4)
+  }
+  t.same(checks, [[1, 4]], 'somebody is to look at it')
+})
+
+test('a source that has rewritten its log, to be followed: nothing read before is served, and every follower is compared again', async t => {
+  const checks: Array<[number, number]> = []
+  const followed: string[] = []
+  let mayFollow = true
+  let admits = true
+  const shadow: Shadow = await Shadow.start(t, {
+    options: {
+      onFollower: (brokerId, fetchOffset) => {
+        checks.push([brokerId, fetchOffset])
+        if (admits) shadow.shadow().admitFollower(brokerId, { offset: fetchOffset, leaderEpoch: -1 })
+      },
+      isFollowed: ({ code }) => {
+        followed.push(code)
+        if (mayFollow) admits = false
+        return mayFollow
+      }
+    }
+  })
   shadow.log.append().append().append()
   shadow.serve()
   const follower = await shadow.follower(1)
   await catchUp(follower, 3)
-  const bare = await shadow.follower(2)
-  bare.replica().end = 3
-  await bare.fetch()
   await follower.fetch()
-  const done = shadow.shadow().rollBackTo(2, [1, 2], new AbortController().signal)
-  await follower.fetch()
-  await bare.fetch()
-  t.same([follower.replica().end, bare.replica().end], [2, 2])
-  t.same([follower.replica().errors, bare.replica().errors], [[], ['OFFSET_OUT_OF_RANGE']])
-  await follower.fetch()
-  await bare.fetch()
-  await done
-  shadow.log.batches.pop()
-  shadow.log.end = 2
-  shadow.log.append({ records: 4 })
+  shadow.log.append()
+  shadow.log.diverging = { epoch: 6, endOffset: 2 }
+  shadow.source.changed()
+  while (followed.length === 0) await follower.fetch({ maxWaitMs: 5 })
+  t.same(shadow.faults, [])
+  t.equal(shadow.shadow().phase, 'locating')
+  t.equal(shadow.shadow().bufferedBytes, 0, 'what was read ahead is gone')
+  shadow.log.diverging = null
   shadow.serve()
-  await catchUp(follower, 6)
-  t.equal(differenceOf(follower.replica(), shadow.log), null)
+  checks.length = 0
+  for (let round = 0; round < 3; round++) await follower.fetch({ maxWaitMs: 5 })
+  t.same(checks, [[1, 3]], 'compared again')
+  t.equal(follower.replica().end, 3, 'and served nothing before that')
+  shadow.shadow().admitFollower(1, { offset: 3, leaderEpoch: 7 })
+  await catchUp(follower, 4)
+  mayFollow = false
+  shadow.log.diverging = { epoch: 6, endOffset: 2 }
+  shadow.source.changed()
+  while (shadow.faults.length === 0) await follower.fetch({ maxWaitMs: 5 })
+  t.equal(follower.replica().end, 4)
 })
 
 test('a follower whose log ends in the middle of a batch of the source has other batches: the topic is stopped', async t => {

@@ -25,8 +25,8 @@ export function offsetForLeaderEpoch (partitions: ShadowPartitions, body: Reques
   return {
     topics: body.topics.map(({ topic, partitions: rows }) => ({
       topic,
-      partitions: rows.map(({ partition, currentLeaderEpoch }) => {
-        const look = ask(partitions, topic, partition, shadow => shadow.endOfEpoch(body.replicaId, currentLeaderEpoch))
+      partitions: rows.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
+        const look = ask(partitions, topic, partition, shadow => shadow.endOfEpoch(body.replicaId, currentLeaderEpoch, leaderEpoch))
         return 'offset' in look
           ? { partition, errorCode: ErrorCodes.NONE, leaderEpoch: look.leaderEpoch, endOffset: BigInt(look.offset) }
           : { partition, errorCode: look.errorCode }

@@ -145,7 +145,8 @@ export class TopicSync {
       fault: null,
       handingOver: false,
       endOffsets: null,
-      refusedConfigs: {}
+      refusedConfigs: {},
+      rollbacks: []
     }
     const taken = this.#takenBy(topic.name, shadowView)
     if (taken !== null) {
