@@ -79,6 +79,8 @@ const METADATA_TIMEOUT_MS = 10_000
 
 /** On a connection of its own: it must not wait behind requests that take long, nor, when it is overdue, end their connection. */
 const METADATA_PURPOSE = 'metadata'
+/** Before, an empty list stands for all topics. */
+const FIRST_VERSION_OF_NO_TOPICS = 1
 const IDLE_MS = 5 * 60_000
 const IDLE_CHECK_MS = 30_000
 
@@ -160,6 +162,18 @@ export class Cluster {
     return orAborted(this.#refreshing, signal)
   }
 
+  /**
+   * Asks for the brokers alone: a small question, whatever the number of topics, which stay as they were seen last.
+   * @throws {ShadowError} as refresh does
+   */
+  async refreshBrokers ({ signal }: Signal): Promise<ClusterView> {
+    if (this.#view === null) return await this.refresh({ signal })
+    const { body } = await this.request(Metadata, version => ({ topics: [], allowAutoTopicCreation: version < 4 }), 'any', { signal, minVersion: FIRST_VERSION_OF_NO_TOPICS, timeoutMs: METADATA_TIMEOUT_MS, purpose: METADATA_PURPOSE })
+    if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
+    const { brokers, controllerId, clusterId } = clusterView(body, this.#now())
+    return this.#adopt({ ...this.#view, brokers, controllerId, clusterId })
+  }
+
   async #refresh (): Promise<ClusterView> {
     const { signal } = this.#abort
     const reasons: string[] = []
@@ -221,11 +235,11 @@ export class Cluster {
   }
 
   /**
-   * The leader of a partition as the view shows it.
+   * The leader of a partition as the view shows it; as the last one does, however old, for those who refresh it when that is not so.
    * @throws {BrokerError} UNKNOWN_TOPIC_OR_PARTITION or LEADER_NOT_AVAILABLE (both retriable), or what is wrong with the topic
    */
-  async leaderOf (topic: string, partition: number, { signal }: Signal): Promise<PartitionView> {
-    const view = await this.view({ signal })
+  async leaderOf (topic: string, partition: number, { signal, atAnyAge = false }: Signal & { readonly atAnyAge?: boolean }): Promise<PartitionView> {
+    const view = atAnyAge ? this.lastView ?? await this.refresh({ signal }) : await this.view({ signal })
     const topicView = view.topics.get(topic)
     const found = partitionOf(topicView, partition)
     const what = `Metadata ${topic}-${partition}`

@@ -203,7 +203,7 @@ export class Sidecar {
 
   async #lookOnce (signal: AbortSignal): Promise<void> {
     try {
-      const { brokers } = await this.#options.cluster.view({ signal })
+      const { brokers } = await this.#options.cluster.refreshBrokers({ signal })
       this.#hasUpstream = true
       for (const nodeId of brokers.keys()) this.#ports.addressOf(nodeId)
       for (const nodeId of this.#hidden) if (!brokers.has(nodeId) || this.#reads.isShadowLeader(nodeId)) this.#hidden.delete(nodeId)

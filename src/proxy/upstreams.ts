@@ -5,7 +5,7 @@ import { messageOf, ShadowError } from '../errors.ts'
 import type { Dial } from '../net/dial.ts'
 
 /** What the sidecar needs of a Cluster. */
-export type BrokerDirectory = Pick<Cluster, 'lastView' | 'view' | 'refresh'>
+export type BrokerDirectory = Pick<Cluster, 'lastView' | 'refresh' | 'refreshBrokers'>
 
 export interface UpstreamsOptions {
   readonly cluster: BrokerDirectory

@@ -119,6 +119,7 @@ export class StateFollower implements LinkStateView {
         if (isAborted(signal)) return
         this.#problem = messageOf(error)
         this.#logger.warn({ err: error, topic: STATE_TOPIC }, 'the state of the links cannot be read; trying again')
+        await this.#cluster.refresh({ signal }).catch(() => {})
         await sleep(backoffMs(failures++, { baseMs: 100, maxMs: 2000 }), signal).catch(() => {})
       }
     }
@@ -126,13 +127,7 @@ export class StateFollower implements LinkStateView {
 
   /** One fetch, and what follows from it. */
   async #step (signal: AbortSignal): Promise<void> {
-    let leader
-    try {
-      leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal })
-    } catch (error) {
-      await this.#cluster.refresh({ signal })
-      throw error
-    }
+    const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal, atAnyAge: true })
     const topicId = this.#cluster.lastView?.topics.get(STATE_TOPIC)?.topicId ?? null
     if (this.#topicId !== null && topicId !== this.#topicId) this.#startOver('the state topic was made anew')
     this.#topicId = topicId
@@ -154,10 +149,7 @@ export class StateFollower implements LinkStateView {
       this.#startOver('records that had been read are gone')
       return
     }
-    if (errorCode !== 0 || answer === undefined) {
-      await this.#cluster.refresh({ signal })
-      throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`)
-    }
+    if (errorCode !== 0 || answer === undefined) throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`)
     this.#apply(answer.records ?? Buffer.alloc(0))
     if (this.#position >= Number(answer.highWatermark)) this.#reachedEnd()
   }

@@ -199,6 +199,24 @@ test('any broker means one that is connected, or the next that can be reached', 
   t.match(await settledError(() => cluster.request(Heartbeat, HEARTBEAT, 'any', { signal })), { code: 'CLUSTER_UNAVAILABLE', retriable: true })
 })
 
+test('the brokers can be asked for alone: the topics stay as they were', async t => {
+  const [old, young] = await Promise.all([startPeer(t), startPeer(t)])
+  const asked: Array<number | null> = []
+  old.on(Metadata, ({ body }) => {
+    asked.push(body.topics?.length ?? null)
+    return body.topics === null ? shows([old], { topics: [{ name: 'a', topicId: TOPIC_ID, errorCode: 0, partitions: [] }] }) : shows([old, young])
+  })
+  const cluster = clusterOf(t, [old])
+  t.same([...(await cluster.refreshBrokers({ signal })).topics.keys()], ['a'], 'before anything is known, everything is asked for')
+  const view = await cluster.refreshBrokers({ signal })
+  t.same([...view.brokers.keys()], [1, 2])
+  t.same([...view.topics.keys()], ['a'])
+  t.same(asked, [null, 0])
+  old.on(Metadata, () => shows([], { errorCode: 29 }))
+  await t.rejects(cluster.refreshBrokers({ signal }), { code: 'BROKER_ERROR', message: /TOPIC_AUTHORIZATION_FAILED/ })
+  t.same([...cluster.lastView?.brokers.keys() ?? []], [1, 2])
+})
+
 test('a node that turns out to be no real broker is asked for nothing more, however young the view that shows it', async t => {
   const unreal = new Set<number>()
   const { peers, cluster } = await startCluster(t, 3, { now: () => 0, isUnreal: nodeId => unreal.has(nodeId) })

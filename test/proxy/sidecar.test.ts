@@ -44,7 +44,7 @@ test('ports that cannot be had are named, and none stays bound', async t => {
 
 test('without a cluster clients are turned away, and the status says so', async t => {
   const unavailable = async (): Promise<never> => { throw new ShadowError('CLUSTER_UNAVAILABLE', 'nobody there', { retriable: true }) }
-  const { client, sidecar } = await start(t, { cluster: { lastView: null, view: unavailable, refresh: unavailable } })
+  const { client, sidecar } = await start(t, { cluster: { lastView: null, refreshBrokers: unavailable, refresh: unavailable } })
   await until(() => sidecar.status().state === 'degraded')
   t.strictSame(sidecar.status().reasons, ['no_upstream'])
   const socket = await client()

@@ -280,7 +280,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   async #contactSource (): Promise<void> {
     const { source, signal } = this.#options
     try {
-      this.#checkSource(await source.view({ signal }))
+      this.#checkSource(await source.refreshBrokers({ signal }))
       this.#sourceProblem = null
     } catch (error) {
       if (!signal.aborted) this.#sourceProblem = messageOf(error)

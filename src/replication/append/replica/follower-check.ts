@@ -147,7 +147,10 @@ export class FollowerCheck {
     const { source, obstacle } = this.#options
     const { topic, served } = partition
     const sourceLeader = knownLeader(source, topic.topic, partition.partition)
-    if (sourceLeader === null) throw new Error('the source shows no leader for the partition')
+    if (sourceLeader === null) {
+      await source.refresh({ signal: this.#options.signal })
+      throw new Error('the source shows no leader for the partition')
+    }
     const isCompacted = topic.record.configs['cleanup.policy']?.includes('compact') === true
     for (let back = 1; ; back *= 2) {
       const at = Math.max(fetchOffset - back, served?.logStartOffset ?? 0)
