@@ -310,5 +310,8 @@ topic_metadata_sync_options:
     - pattern_type: LITERAL
       filter_type: INCLUDE
       name: "*"
+security_sync_options:
+  sync_acls: false      # the clusters of this demo have no authorizer
+  sync_quotas: false
 `
 }

@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { LinkStatus, MirrorCounts, PartitionStatus, PreflightLine, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
 const partition: z.ZodType<PartitionStatus> = z.object({
@@ -32,6 +32,19 @@ const topic: z.ZodType<TopicStatus> = z.object({
   problem: z.string().nullable()
 })
 
+const mirrorCounts: z.ZodType<MirrorCounts> = z.object({
+  wanted: z.number(), kept: z.number(), local: z.number(), vanished: z.number(), created: z.number(), changed: z.number(), deleted: z.number()
+})
+
+const security: z.ZodType<SecurityStatus> = z.object({
+  acls: mirrorCounts.nullable(),
+  quotas: mirrorCounts.nullable(),
+  users: mirrorCounts.nullable(),
+  problems: z.array(z.string()),
+  problemCount: z.number(),
+  syncedAt: z.string().nullable()
+})
+
 export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   name: z.string(),
   uid: z.string(),
@@ -46,6 +59,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   })),
   topics: z.array(topic),
   syncedShadowTopicProperties: z.array(z.string()),
+  security,
   source: z.object({ reachable: z.boolean().nullable(), contactAgeMs: z.number().nullable(), problem: z.string().nullable() }),
   bufferedBytes: z.number(),
   copiedBytes: z.number()

@@ -7,6 +7,7 @@ import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
 import { isDots } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
+import { securitySync, securitySyncDocument, type SecuritySyncOptions } from './link/security-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
 
 export interface LinkConfig {
@@ -15,6 +16,7 @@ export interface LinkConfig {
   readonly appendMode: 'auto' | 'replica' | 'produce'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
+  readonly securitySync: SecuritySyncOptions
 }
 
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
@@ -26,15 +28,16 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: notYet('shadowing of consumer groups'),
-  security_sync_options: notYet('the migration of ACLs'),
+  security_sync_options: z.preprocess(value => value ?? {}, securitySync),
   schema_registry_sync_options: notYet('schema registry sync'),
-  role_sync_options: notYet('the migration of roles'),
+  role_sync_options: z.undefined({ error: 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options' }).optional(),
   cloud_options: notYet('Redpanda Cloud')
 }, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
   name: link.name,
   appendMode: link.append_mode,
   clientOptions: link.client_options,
-  topicSync: link.topic_metadata_sync_options
+  topicSync: link.topic_metadata_sync_options,
+  securitySync: link.security_sync_options
 }))
 
 /** Reads the YAML of one link. @throws {ConfigError} */
@@ -53,6 +56,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     name: link.name,
     append_mode: link.appendMode,
     client_options: clientOptionsDocument(link.clientOptions),
-    topic_metadata_sync_options: topicSyncDocument(link.topicSync)
+    topic_metadata_sync_options: topicSyncDocument(link.topicSync),
+    security_sync_options: securitySyncDocument(link.securitySync)
   }
 }
