@@ -11,23 +11,26 @@ export interface DescribeSections {
   readonly overview: boolean
   readonly client: boolean
   readonly topics: boolean
+  readonly security: boolean
 }
 
-export function describeJson (link: LinkStatus, { overview, client, topics }: DescribeSections): Record<string, unknown> {
+export function describeJson (link: LinkStatus, { overview, client, topics, security }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
     ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
-    ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {})
+    ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
+    ...(security ? { security_sync_options: document['security_sync_options'] } : {})
   }
 }
 
-export function describeText (link: LinkStatus, { overview, client, topics }: DescribeSections): string {
+export function describeText (link: LinkStatus, { overview, client, topics, security }: DescribeSections): string {
   const config = configOf(link)
   return [
     ...(overview ? [formatSection('overview', overviewRows(link))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
-    ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : [])
+    ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
+    ...(security ? [formatSection('security sync', securityRows(config))] : [])
   ].join('\n')
 }
 
@@ -66,4 +69,21 @@ function topicSyncRows ({ topicSync }: LinkConfig): string {
     ['START OFFSET', 'EARLIEST'],
     ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)]
   ]) + `FILTERS:\n${filters.length === 0 ? '  none: no topic is selected\n' : filters.join('')}` + (properties.length === 0 ? '' : `PROPERTIES:\n${properties.join('')}`)
+}
+
+function securityRows ({ securitySync: security }: LinkConfig): string {
+  const filters = security.aclFilters.map(({ resourceType, patternType, resourceName, principal, operation, permissionType, host }) =>
+    [resourceType, patternType, printable(resourceName), operation, permissionType, printable(principal), printable(host)])
+  const rules = security.principalMapping.map(({ patternType, name, replacement }) =>
+    `  - ${patternType.toLowerCase()} "${printable(name)}" ${replacement === null ? 'is left out' : `becomes "${printable(replacement)}"`}\n`)
+  return formatTable([
+    ['PAUSED', String(security.paused)],
+    ['INTERVAL', formatDuration(security.intervalMs)],
+    ['ACLS', String(security.syncAcls)],
+    ['QUOTAS', String(security.syncQuotas)],
+    ['USERS FILE', security.usersFile === null ? '-' : printable(security.usersFile)],
+    ['MASS DELETION DELAY', formatDuration(security.massDeletionDelayMs)],
+    ['ON LINK DELETION', security.onLinkDeletion]
+  ]) + (filters.length === 0 ? 'ACL FILTERS:\n  none: all are selected\n' : `ACL FILTERS:\n${formatTable([['RESOURCE', 'PATTERN', 'NAME', 'OPERATION', 'PERMISSION', 'PRINCIPAL', 'HOST'], ...filters], { indent: '  ' })}`) +
+    (rules.length === 0 ? '' : `PRINCIPAL MAPPING:\n${rules.join('')}`)
 }

@@ -1,5 +1,5 @@
 /** A link's status as JSON: the keys of `rpk shadow status --format json` where it has them, ours beside them. */
-import type { LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { LinkStatus, PartitionStatus, SecurityStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
 import { contactWarning } from './source-contact.ts'
 
 export interface Sections {
@@ -11,7 +11,7 @@ export interface Sections {
 export function statusJson (link: LinkStatus, { overview, tasks, topics }: Sections): Record<string, unknown> {
   return {
     ...(overview ? { overview: overviewJson(link) } : {}),
-    ...(tasks ? { tasks: link.tasks.map(taskJson) } : {}),
+    ...(tasks ? { tasks: link.tasks.map(taskJson), security: securityJson(link.security) } : {}),
     ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {})
   }
 }
@@ -37,6 +37,10 @@ export function overviewJson (link: LinkStatus): Record<string, unknown> {
 
 function taskJson (task: TaskStatus): Record<string, unknown> {
   return { name: task.name, state: task.state, since: task.since, reason: task.reason }
+}
+
+function securityJson ({ acls, quotas, users, problems, problemCount, syncedAt }: SecurityStatus): Record<string, unknown> {
+  return { acls, quotas, users, problems, problem_count: problemCount, synced_at: syncedAt }
 }
 
 export function topicJson (topic: TopicStatus): Record<string, unknown> {
