@@ -180,9 +180,9 @@ export class SecurityPeer {
         results: errorCode !== 0
           ? []
           : body.users.map(({ name }) => {
-              const entries = this.users.get(name) ?? []
-              return { user: name, errorCode: entries.length === 0 ? 91 : 0, errorMessage: null, credentialInfos: entries.map(({ mechanism, iterations }) => ({ mechanism, iterations })) }
-            })
+            const entries = this.users.get(name) ?? []
+            return { user: name, errorCode: entries.length === 0 ? 91 : 0, errorMessage: null, credentialInfos: entries.map(({ mechanism, iterations }) => ({ mechanism, iterations })) }
+          })
       }
     })
     peer.on(AlterUserScramCredentials, async ({ body }) => {

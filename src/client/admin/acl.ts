@@ -62,7 +62,6 @@ export const ALL_ACLS: AclFilter = {
   permission: ACL_PERMISSIONS.ANY
 }
 
-
 /** True for an entry that can exist: nothing of it stands for any value, which in a request to delete would mean all. */
 export function isConcrete ({ resourceType, patternType, operation, permission }: AclBinding): boolean {
   return resourceType > RESOURCE_TYPES.ANY && patternType > PATTERN_TYPES.MATCH && operation > ACL_OPERATIONS.ANY && permission > ACL_PERMISSIONS.ANY

@@ -26,7 +26,7 @@ const HASH_BYTES = { 'SCRAM-SHA-256': 32, 'SCRAM-SHA-512': 64 } as const
 
 const VARIABLE = /^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$/
 
-const passwordError = 'expected a password that is not empty, or ${env:NAME}'
+const passwordError = 'expected a password that is not empty, or $' + '{env:NAME}'
 const base64 = z.string({ error: 'expected base64' }).regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, { error: 'expected base64' })
   .min(4, { error: 'expected base64' }).transform(text => Buffer.from(text, 'base64'))
 

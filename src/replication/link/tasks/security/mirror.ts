@@ -100,7 +100,7 @@ export class Mirror<T extends MirrorItem> {
     return this.#kind.name
   }
 
-  get #mayChange (): boolean {
+  #mayChange (): boolean {
     return this.#host.isLeading() && !this.#host.isFailedOver()
   }
 
@@ -119,7 +119,7 @@ export class Mirror<T extends MirrorItem> {
       problems.push(`${this.#kind.name}: ${gone.length} of the ${recorded.length} that the link has added are gone at once on the source: they are removed from the shadow in ${Math.ceil(heldForMs / 1000)} s, unless they come back (mass_deletion_delay)`)
     }
     const isDue = new Set(due)
-    await this.#removeAll(gone.filter(({ id }) => isDue.has(id)), present, { problems, mayChange: () => this.#mayChange })
+    await this.#removeAll(gone.filter(({ id }) => isDue.has(id)), present, { problems, mayChange: () => this.#mayChange() })
     return {
       problems,
       counts: {
@@ -156,7 +156,7 @@ export class Mirror<T extends MirrorItem> {
         else local++
       } else if (there === undefined || !this.#kind.isLevel(item, there)) toSet.push(item)
     }
-    if (this.#mayChange) await this.#enter(shared)
+    if (this.#mayChange()) await this.#enter(shared)
     for (const id of this.#refused.keys()) if (!wanted.has(id)) this.#refused.delete(id)
     return { toSet, local }
   }
@@ -191,36 +191,33 @@ export class Mirror<T extends MirrorItem> {
   /** Returns what was refused. @throws when the outcome is not known, or concerns all */
   async #setBatch (batch: readonly T[], problems: string[]): Promise<T[]> {
     const { ledger, now } = this.#host
-    if (!this.#mayChange) throw ended()
+    if (!this.#mayChange()) throw ended()
     const fresh = batch.filter(({ id }) => !ledger.has(id))
     const isFresh = new Set(fresh.map(({ id }) => id))
     await this.#enter(batch.filter(item => isFresh.has(item.id) || !sameGrant(ledger.get(item.id), this.#kind.grantOf(item))))
     // Written while we lead, it counts for whoever leads next.
-    if (!this.#mayChange) throw ended()
+    if (!this.#mayChange()) throw ended()
     const outcomes = await this.#kind.set(batch)
     const failed: T[] = []
     const undone: string[] = []
-    let all: Error | null = null
-    batch.forEach((item, index) => {
-      const error = outcomes[index]
-      if (error == null) {
+    for (const [index, item] of batch.entries()) {
+      const error = outcomeAt(outcomes, index, this.#kind.format(item))
+      if (error === null) {
         this.#hasSucceeded = true
         this.#refused.delete(item.id)
         if (isFresh.has(item.id)) this.#created++
         else this.#changed++
-        return
+        continue
       }
       failed.push(item)
       if (isFresh.has(item.id) && isDefinite(error)) undone.push(item.id)
-      if (concernsAll(error)) {
-        all = error
-        return
-      }
+      if (concernsAll(error)) continue
       problems.push(messageOf(error))
       if (isDefinite(error)) this.#refused.set(item.id, { untilMs: now() + REFUSED_MS, reason: messageOf(error) })
-    })
+    }
     await ledger.strike(undone)
-    if (all !== null) throw this.#kind.explain(all)
+    const all = outcomes.find(concernsAll)
+    if (all != null) throw this.#kind.explain(all)
     return failed
   }
 
@@ -240,15 +237,20 @@ export class Mirror<T extends MirrorItem> {
       for (const batch of this.#batches(ready)) {
         check()
         const outcomes = await this.#kind.remove(batch)
-        const removed = batch.filter((_, index) => outcomes[index] === null)
-        this.#deleted += removed.length
-        await ledger.strike(removed.map(({ id }) => id))
-        batch.forEach((item, index) => {
-          const error = outcomes[index]
-          if (error === null) return
+        const removed: string[] = []
+        for (const [index, item] of batch.entries()) {
+          const error = outcomeAt(outcomes, index, this.#kind.format(item))
+          if (error === null) {
+            removed.push(item.id)
+            continue
+          }
           failed.push(item)
-          problems.push(error === undefined ? `${this.#kind.format(item)} was left out of the answer` : messageOf(error))
-        })
+          problems.push(messageOf(error))
+        }
+        this.#deleted += removed.length
+        await ledger.strike(removed)
+        const all = outcomes.find(concernsAll)
+        if (all != null) throw this.#kind.explain(all)
       }
     }
   }
@@ -270,6 +272,12 @@ function ended (): ShadowError {
 
 function ranksOf<T extends MirrorItem> (items: readonly T[], kind: MirroredKind<T>): number[] {
   return [...new Set(items.map(item => kind.rank(item)))].sort((a, b) => a - b)
+}
+
+/** An outcome that is missing says nothing. */
+function outcomeAt (outcomes: ReadonlyArray<Error | null>, index: number, what: string): Error | null {
+  const outcome = outcomes[index]
+  return outcome === undefined ? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, what, 'the answer has no row for it') : outcome
 }
 
 /** True when the cluster has said that it did not do it; after other errors it may have. */

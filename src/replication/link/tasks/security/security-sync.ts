@@ -107,9 +107,9 @@ export class SecuritySync implements TaskWork {
     return run
   }
 
-  async whilePaused (): Promise<TaskOutcome> {
-    const isFailedOver = this.#host.isFailedOver()
-    return { reason: isFailedOver ? 'the link is failed over: ACLs, quotas and users stay as they are' : 'paused by the link\'s configuration: ACLs, quotas and users stay as they are', problems: [] }
+  whilePaused (): Promise<TaskOutcome> {
+    const why = this.#host.isFailedOver() ? 'the link is failed over' : 'paused by the link\'s configuration'
+    return Promise.resolve({ reason: `${why}: ACLs, quotas and users stay as they are`, problems: [] })
   }
 
   /**

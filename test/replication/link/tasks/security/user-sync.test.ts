@@ -16,7 +16,7 @@ const SECRET = 'correct horse battery staple'
 interface Fixture {
   readonly scene: SecurityScene
   readonly path: string
-  write (text: string): void
+  readonly write: (text: string) => void
 }
 
 async function start (t: Test, text: string, settings: SecuritySceneOptions = {}): Promise<Fixture> {
@@ -142,7 +142,7 @@ test('a file that cannot be read, or is not what it should be, takes nobody away
     [`users: [${line.replace(`"${SECRET}"`, `!${SECRET}`)}]`, /not YAML/],
     [`users: [${line}, ${line}]`, /this user has a credential of this mechanism already/],
     [`users: [${line.replace('}', ', iterations: 100}')}]`, /iterations: expected a whole number from 4096 to 16384/],
-    [`users: [${line.replace(SECRET, '${env:NOBODY}')}]`, /expected the engine to have an environment variable NOBODY/],
+    [`users: [${line.replace(SECRET, ['$', '{env:NOBODY}'].join(''))}]`, /expected the engine to have an environment variable NOBODY/],
     [`users: [${line.replace('}', ', salt: c2FsdA==}')}]`, /expected either a password, or salt and salted_password/],
     ['users: [{name: eve, mechanism: SCRAM-SHA-256}]', /expected a password, or salt and salted_password/],
     ['users: [{name: eve, mechanism: SCRAM-SHA-512, salt: c2FsdA==, salted_password: c2FsdA==}]', /expected 64 bytes/]
