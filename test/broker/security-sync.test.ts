@@ -110,7 +110,13 @@ test('security between real clusters', async t => {
 
   let engine = await BrokerEngine.start(shadow.kafka)
   t.teardown(() => engine.stop())
-  await engine.engine.create(securityLink('dr', source.kafka, { users_file: usersFile }), { dryRun: false })
+  const link = securityLink('dr', source.kafka, { users_file: usersFile })
+  t.match((await engine.engine.check(link)).slice(-3), [
+    { name: 'ACLs', verdict: 'ok', text: 'the source has 4, before filters; the shadow cluster has 2, which are left alone' },
+    { name: 'quotas', verdict: 'ok' },
+    { name: 'users', verdict: 'ok', text: `2 credentials are in ${usersFile}` }
+  ])
+  await engine.engine.create(link, { dryRun: false })
 
   await t.test('all that the source has is added, and what the shadow had stays as it was', async t => {
     await untilTask(engine, 'dr', 'ACTIVE', /^ACLs: 3 of 4 kept by the link, 1 are the shadow's own.*quotas: 2 of 3 kept by the link, 1 are the shadow's own.*users: 1 of 2 kept by the link, 1 are the shadow's own/)

@@ -35,7 +35,7 @@ const NO_ERROR = { throttleTimeMs: 0, errorCode: 0, errorMessage: null }
 
 export class SecurityPeer {
   readonly peer: ScriptedPeer
-  readonly cluster: Cluster
+  readonly #clients: Cluster[] = []
   readonly #acls = new Map<string, AclBinding>()
   readonly quotas = new Map<string, { readonly entity: QuotaEntity, readonly values: Map<string, number> }>()
   /** By user. */
@@ -53,17 +53,23 @@ export class SecurityPeer {
   private constructor (peer: ScriptedPeer, clusterId: string) {
     this.peer = peer
     this.clusterId = clusterId
-    this.cluster = new Cluster({ bootstrapServers: [peer.address], clientId: 'test', logger: silentLogger, requestTimeoutMs: 5000 })
     this.#answer()
   }
 
   static async start (t: Test, clusterId: string, options?: ScriptedPeerOptions): Promise<SecurityPeer> {
     const peer = new SecurityPeer(await ScriptedPeer.start(options), clusterId)
     t.teardown(async () => {
-      await peer.cluster.close()
+      await Promise.all(peer.#clients.map(client => client.close()))
       await peer.peer.stop()
     })
     return peer
+  }
+
+  /** A client of its own, as every engine has. */
+  connect (): Cluster {
+    const client = new Cluster({ bootstrapServers: [this.peer.address], clientId: 'test', logger: silentLogger, requestTimeoutMs: 5000 })
+    this.#clients.push(client)
+    return client
   }
 
   get acls (): string[] {
@@ -246,8 +252,8 @@ export class SecurityScene {
   task (link = 'dr'): SecuritySync {
     return new SecuritySync({
       link,
-      source: this.source.cluster,
-      shadow: this.shadow.cluster,
+      source: this.source.connect(),
+      shadow: this.shadow.connect(),
       connectSource: () => { throw new Error('the source is no shadow cluster') },
       options: () => securitySync.parse({ mass_deletion_delay: '1m', ...this.options }),
       records: [...this.stored.values()].map(({ record }) => record),

@@ -21,7 +21,7 @@ export async function checkSecurity ({ config: { securitySync }, source, shadow,
   const counted = async (name: string, ask: (cluster: Cluster) => Promise<readonly unknown[]>, advice: string): Promise<PreflightFinding> => {
     try {
       const [theirs, mine] = await Promise.all([ask(source), ask(shadow)])
-      return ok(name, `the source has ${theirs.length}, before filters; the shadow cluster has ${mine.length} of its own, which are left alone`)
+      return ok(name, `the source has ${theirs.length}, before filters; the shadow cluster has ${mine.length}, which are left alone`)
     } catch (error) {
       return warning(name, `they cannot be known on both clusters: ${whyNot(error, signal)}`, advice)
     }
