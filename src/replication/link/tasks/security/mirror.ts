@@ -241,6 +241,7 @@ export class Mirror<T extends MirrorItem> {
         for (const [index, item] of batch.entries()) {
           const error = outcomeAt(outcomes, index, this.#kind.format(item))
           if (error === null) {
+            this.#hasSucceeded = true
             removed.push(item.id)
             continue
           }
