@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { GroupStatus, LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, MirrorCounts, PartitionStatus, PreflightLine, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import type { PartitionRollback } from '../state/rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
@@ -60,6 +60,19 @@ const group: z.ZodType<GroupStatus> = z.object({
   problem: z.string().nullable()
 })
 
+const mirrorCounts: z.ZodType<MirrorCounts> = z.object({
+  wanted: z.number(), kept: z.number(), local: z.number(), vanished: z.number(), created: z.number(), changed: z.number(), deleted: z.number()
+})
+
+const security: z.ZodType<SecurityStatus> = z.object({
+  acls: mirrorCounts.nullable(),
+  quotas: mirrorCounts.nullable(),
+  users: mirrorCounts.nullable(),
+  problems: z.array(z.string()),
+  problemCount: z.number(),
+  syncedAt: z.string().nullable()
+})
+
 export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   name: z.string(),
   uid: z.string(),
@@ -75,6 +88,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   topics: z.array(topic),
   groups: z.array(group),
   syncedShadowTopicProperties: z.array(z.string()),
+  security,
   source: z.object({ reachable: z.boolean().nullable(), contactAgeMs: z.number().nullable(), problem: z.string().nullable() }),
   bufferedBytes: z.number(),
   copiedBytes: z.number()

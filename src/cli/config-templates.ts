@@ -60,6 +60,30 @@ consumer_offset_sync_options:
       name: "*"
   # keep or delete: what becomes of a group that the source does not have any more, and that nobody used here. Not a key of rpk.
   on_source_deletion: keep
+
+# ACLs, client quotas and SCRAM users. What the link adds to the shadow cluster it also removes once the source no longer has it;
+# what the shadow cluster has by itself is never touched.
+security_sync_options:
+  interval: 30s
+  paused: false
+  # Which ACLs; none selects all. resource_type: ANY, CLUSTER, GROUP, TOPIC or TXN_ID; pattern_type: ANY, LITERAL, PREFIXED or MATCH;
+  # "" stands for all names, principals or hosts.
+  acl_filters: []
+  # - resource_filter: {resource_type: TOPIC, pattern_type: PREFIXED, name: "orders-"}
+  #   access_filter: {principal: "", operation: ANY, permission_type: ANY, host: ""}
+  # These and the following keys are kafka-shadow's own. Set sync_acls: false where the source has no authorizer.
+  sync_acls: true
+  sync_quotas: true
+  # What principals are called on the shadow; the first rule that matches counts.
+  principal_mapping: []
+  # - {pattern_type: LITERAL, name: "User:admin", drop: true}
+  # - {pattern_type: PREFIX, name: "User:", replacement: "User:site-b-"}
+  # A file on the host of the engine with the SCRAM users of the shadow: no cluster tells another its users' secrets.
+  users_file: ""
+  # How long it is held back when more than half of what the link has added is gone at once on the source (10 and more).
+  mass_deletion_delay: 10m
+  # What becomes of what the link has added when the link is deleted: keep or delete.
+  on_link_deletion: keep
 `
 
 export const RUN_TEMPLATE = `# What one kshadow process runs: the engine that copies, the sidecar that clients connect to, and the admin port.

@@ -8,6 +8,7 @@ import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './
 import { groupSync, groupSyncDocument, type GroupSyncOptions } from './link/group-sync-options.ts'
 import { isDots } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
+import { NO_SECURITY_SYNC, securitySync, securitySyncDocument, type SecuritySyncOptions } from './link/security-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
 
 export interface LinkConfig {
@@ -19,6 +20,7 @@ export interface LinkConfig {
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
   readonly groupSync: GroupSyncOptions
+  readonly securitySync: SecuritySyncOptions
 }
 
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
@@ -31,9 +33,9 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
-  security_sync_options: notYet('the migration of ACLs'),
+  security_sync_options: z.preprocess(value => value ?? NO_SECURITY_SYNC, securitySync),
   schema_registry_sync_options: notYet('schema registry sync'),
-  role_sync_options: notYet('the migration of roles'),
+  role_sync_options: z.undefined({ error: 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options' }).optional(),
   cloud_options: notYet('Redpanda Cloud')
 }, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
   name: link.name,
@@ -41,7 +43,8 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   onSourceTruncation: link.on_source_truncation,
   clientOptions: link.client_options,
   topicSync: link.topic_metadata_sync_options,
-  groupSync: link.consumer_offset_sync_options
+  groupSync: link.consumer_offset_sync_options,
+  securitySync: link.security_sync_options
 }))
 
 /** Reads the YAML of one link. @throws {ConfigError} */
@@ -62,6 +65,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     on_source_truncation: link.onSourceTruncation,
     client_options: clientOptionsDocument(link.clientOptions),
     topic_metadata_sync_options: topicSyncDocument(link.topicSync),
-    consumer_offset_sync_options: groupSyncDocument(link.groupSync)
+    consumer_offset_sync_options: groupSyncDocument(link.groupSync),
+    security_sync_options: securitySyncDocument(link.securitySync)
   }
 }

@@ -178,11 +178,13 @@ export class Engine implements LinkService {
     const { change } = decodeRecord(key, null)
     // Who leads writes these anew in any case.
     if (change.kind === 'engine' || change.kind === 'shadow-leader') return
-    const [name, topic] = change.kind === 'link' ? [change.name, null] : [change.link, change.topic]
+    const name = change.kind === 'link' ? change.name : change.link
     // Not while links are created or deleted, or a removal might be written after the creation that it does not know of.
     this.#change(async () => {
       const link = reign.links.get(name)?.link
-      await (link === undefined ? reign.writer.write([change]) : link.rewrite(topic))
+      if (link === undefined) await reign.writer.write([change])
+      else if (change.kind === 'security') await link.security.rewrite(change.id)
+      else await link.rewrite(change.kind === 'link' ? null : change.topic)
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
@@ -210,13 +212,17 @@ export class Engine implements LinkService {
     return new ShadowLink({
       record,
       topics,
+      security: this.#options.state.state?.securityOf(config.name) ?? [],
       source,
+      connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),
       shadow: cluster,
       barrier,
       appendMode,
       signal,
       write: (changes: readonly StateChange[]) => reign.writer.write(changes),
       ownerOf: topic => ownerOf(reign, topic, config.name),
+      isLeading: () => reign.lease.isHeld(),
+      isSecurityShared: id => [...reign.links].some(([other, { link }]) => other !== config.name && link.security.has(id)),
       onOpened: () => this.#leave(reign),
       logger,
       now: this.#now,
@@ -395,6 +401,7 @@ export class Engine implements LinkService {
       await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
       const [left] = unopened()
       if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
+      await link.security.release()
       const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
       await reign.writer.write([...changes, { kind: 'link', name, value: null }])
       const entry = reign.links.get(name)

@@ -17,6 +17,35 @@ export interface TaskStatus {
   readonly since: string
 }
 
+/** What the Security Migrator Task has done with one kind of thing. */
+export interface MirrorCounts {
+  /** What the source has for the shadow, after filters and principal mapping; for users, what the users file has. */
+  readonly wanted: number
+  /** Of these, what the link has added and keeps as it is on the source. */
+  readonly kept: number
+  /** Of these, what the shadow cluster has by itself: it is left alone. */
+  readonly local: number
+  /** What the link has added, the source no longer has, and is not removed yet. */
+  readonly vanished: number
+  /** Since this engine began to lead. */
+  readonly created: number
+  /** Set again, because the source or somebody on the shadow had changed it. */
+  readonly changed: number
+  readonly deleted: number
+}
+
+export interface SecurityStatus {
+  /** Null where it is not synced, or not known. */
+  readonly acls: MirrorCounts | null
+  readonly quotas: MirrorCounts | null
+  readonly users: MirrorCounts | null
+  /** The first of them. */
+  readonly problems: readonly string[]
+  readonly problemCount: number
+  /** ISO time of the last run; null before the first. */
+  readonly syncedAt: string | null
+}
+
 /** Every number is null where it is not known: nothing here is guessed or kept from an earlier time without saying so. */
 export interface PartitionStatus {
   readonly partition: number
@@ -109,6 +138,7 @@ export interface LinkStatus {
   /** The groups that are shadowed, by name; empty before the first run of their task. */
   readonly groups: readonly GroupStatus[]
   readonly syncedShadowTopicProperties: readonly string[]
+  readonly security: SecurityStatus
   readonly source: { readonly reachable: boolean | null, readonly contactAgeMs: number | null, readonly problem: string | null }
   readonly bufferedBytes: number
   /** Since this engine began to lead. */

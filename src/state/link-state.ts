@@ -6,7 +6,7 @@
  * same epoch, the one whose record is first has it.
  */
 import { selectsTopic } from '../config/link/name-filter.ts'
-import { decodeRecord, type EngineRecord, type LinkRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
+import { decodeRecord, type EngineRecord, type LinkRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
 /** What may be done with a topic, and on whose behalf. */
@@ -29,6 +29,8 @@ export class LinkState {
    */
   readonly fenced = new Set<string>()
   readonly #topics = new Map<string, TopicRecord>()
+  /** By link, by id. */
+  readonly #security = new Map<string, Map<string, SecurityRecord>>()
   /** By topic name: the record of the link that owns it. At most one link does. */
   readonly #owners = new Map<string, TopicRecord>()
 
@@ -48,6 +50,7 @@ export class LinkState {
     if (change.kind === 'engine') this.engine = change.value
     else if (change.kind === 'link') set(this.links, change.name, change.value)
     else if (change.kind === 'shadow-leader') set(this.shadowLeaders, change.brokerId, change.value)
+    else if (change.kind === 'security') this.#setSecurity(change.link, change.id, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
   }
@@ -62,6 +65,17 @@ export class LinkState {
     set(this.#topics, `${link}/${topic}`, record)
     if (record?.owned === true) this.#owners.set(topic, record)
     else if (this.#owners.get(topic)?.link === link) this.#owners.delete(topic)
+  }
+
+  #setSecurity (link: string, id: string, record: SecurityRecord | null): void {
+    const records = this.#security.get(link) ?? new Map<string, SecurityRecord>()
+    set(records, id, record)
+    set(this.#security, link, records.size === 0 ? null : records)
+  }
+
+  /** The ACLs, quotas and users that a link has added to the shadow cluster, or was about to. */
+  securityOf (link: string): SecurityRecord[] {
+    return [...this.#security.get(link)?.values() ?? []]
   }
 
   /** What a link knows of a topic. */

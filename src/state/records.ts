@@ -4,12 +4,16 @@
  *   engine                 who leads the links, and its epoch
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
+ *   security/LINK/ID       an ACL, a quota or a SCRAM user that a link has added to the shadow cluster, or is about to
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
  * one, in a header: see link-state.ts.
  */
 import { z } from 'zod'
+import type { AclBinding } from '../client/admin/acl.ts'
+import type { QuotaEntity } from '../client/admin/client-quota.ts'
+import type { ScramMechanism } from '../client/admin/scram-credential.ts'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
 import type { PartitionRollback } from './rollbacks.ts'
@@ -84,9 +88,24 @@ export interface TopicRecord {
   readonly rollbacks: readonly PartitionRollback[]
 }
 
+/** Which of the shadow cluster's ACLs, quotas and users are a link's. It is written before the thing itself is added; no secret is in it. */
+export type SecurityGrant =
+  | { readonly type: 'acl', readonly acl: AclBinding }
+  | { readonly type: 'quota', readonly entity: QuotaEntity, readonly key: string }
+  /** `salt` in base64: an engine that takes over makes the same credential of the same password. */
+  | { readonly type: 'user', readonly user: string, readonly mechanism: ScramMechanism, readonly salt: string }
+
+export type SecurityRecord = SecurityGrant & {
+  readonly link: string
+  /** The same for the same thing. */
+  readonly id: string
+  readonly since: string
+}
+
 export type StateChange =
   | { readonly kind: 'engine', readonly value: EngineRecord | null }
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
+  | { readonly kind: 'security', readonly link: string, readonly id: string, readonly value: SecurityRecord | null }
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
 
@@ -155,10 +174,25 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   rollbacks: z.array(rollbackSchema).default([])
 })
 
+const ofSecurity = { link: z.string(), id: z.string(), since: z.string() }
+
+const securitySchema: z.ZodType<SecurityRecord> = z.discriminatedUnion('type', [
+  z.object({
+    ...ofSecurity,
+    type: z.literal('acl'),
+    acl: z.object({
+      resourceType: z.number().int(), resourceName: z.string(), patternType: z.number().int(), principal: z.string(), host: z.string(), operation: z.number().int(), permission: z.number().int()
+    })
+  }),
+  z.object({ ...ofSecurity, type: z.literal('quota'), entity: z.array(z.object({ type: z.string(), name: z.string().nullable() })), key: z.string() }),
+  z.object({ ...ofSecurity, type: z.literal('user'), user: z.string(), mechanism: z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512']), salt: z.string() })
+])
+
 export function keyOf (change: StateChange): string {
   switch (change.kind) {
     case 'engine': return 'engine'
     case 'link': return `link/${change.name}`
+    case 'security': return `security/${change.link}/${change.id}`
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
     case 'topic': return `topic/${change.link}/${change.topic}`
   }
@@ -218,6 +252,7 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'engine') return { kind, value: value === null ? null : parseValue(value, source, engineSchema) }
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
+  if (kind === 'security') return { kind, link: first, id: second, value: value === null ? null : parseValue(value, source, securitySchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

@@ -50,6 +50,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     groups: [],
     tasks: [{ name: 'Source Topic Sync', state: 'ACTIVE', reason: 'found 1 topic', since: '2026-01-02T03:04:05.000Z' }],
     topics: [topic('orders')],
+    security: { acls: null, quotas: null, users: null, problems: [], problemCount: 0, syncedAt: null },
     syncedShadowTopicProperties: ['retention.ms'],
     source: { reachable: true, contactAgeMs: 40, problem: null },
     bufferedBytes: 2048,

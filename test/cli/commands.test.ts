@@ -152,6 +152,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       copied_bytes: 5242880
     },
     tasks: [{ name: 'Source Topic Sync', state: 'ACTIVE', since: '2026-01-02T03:04:05.000Z', reason: 'found 1 topic' }],
+    security: { acls: null, quotas: null, users: null, problems: [], problem_count: 0, synced_at: null },
     topics: [{
       name: 'payments',
       id: '3f0c1e2d-0000-4000-8000-000000000001',
@@ -205,7 +206,7 @@ test('status shows the sections that are asked for', async t => {
   t.match((await run('status a -k')).out, /^TASKS/)
   t.match((await run('status a -t')).out, /^TOPICS/)
   t.match((await run('status a -o -t')).out, /OVERVIEW[^]*TOPICS/)
-  t.same(keysOf((await run('status a -k --output json')).out), ['tasks'])
+  t.same(keysOf((await run('status a -k --output json')).out), ['tasks', 'security'])
 })
 
 test('of consumer groups, status shows counts and what is wrong, and each with its members when asked', async t => {
@@ -359,16 +360,45 @@ INTERVAL            30s
 ON SOURCE DELETION  keep
 GROUP FILTERS:
   none: no group is selected
+
+SECURITY SYNC
+=============
+PAUSED               false
+INTERVAL             30s
+ACLS                 false
+QUOTAS               false
+USERS FILE           -
+MASS DELETION DELAY  10m
+ON LINK DELETION     keep
+ACL FILTERS:
+  none: all are selected
 `,
     err: ''
   })
   t.same(keysOf((await run('describe a --output json')).out), ['overview', 'client_options'])
+  t.match(JSON.parse((await run('describe a -s --output json')).out), { security_sync_options: { interval: '30s', acl_filters: [], users_file: '' } })
   t.same(JSON.parse((await run('describe a -t --output json')).out), {
     topic_metadata_sync_options: {
       interval: '30s', paused: false, auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }], synced_shadow_topic_properties: [], exclude_default: false
     }
   })
   t.same(JSON.parse((await run('describe a -r --output json')).out), { consumer_offset_sync_options: { interval: '30s', paused: false, group_filters: [], on_source_deletion: 'keep' } })
+})
+
+test('describe shows ACL filters and principal rules', async t => {
+  const { run } = await kshadow(t, link('a', {
+    configuration: {
+      name: 'a',
+      client_options: { bootstrap_servers: ['s1:9092'] },
+      security_sync_options: {
+        acl_filters: [{ resource_filter: { resource_type: 'TOPIC', pattern_type: 'PREFIXED', name: 'or' } }],
+        principal_mapping: [{ pattern_type: 'LITERAL', name: 'User:x', drop: true }, { pattern_type: 'PREFIX', name: 'User:', replacement: 'User:b-' }]
+      }
+    }
+  }))
+  const { out } = await run('describe a -s')
+  t.match(out, /ACL FILTERS:\n {2}RESOURCE {2}PATTERN {3}NAME {2}OPERATION {2}PERMISSION {2}PRINCIPAL {2}HOST\n {2}TOPIC {5}PREFIXED {2}or {4}ANY {8}ANY/)
+  t.match(out, /PRINCIPAL MAPPING:\n {2}- literal "User:x" is left out\n {2}- prefix "User:" becomes "User:b-"/)
 })
 
 test('a link that is not there is a failure, whatever its name', async t => {

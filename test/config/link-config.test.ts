@@ -40,6 +40,21 @@ consumer_offset_sync_options:
     - { pattern_type: LITERAL, filter_type: INCLUDE, name: "*" }
     - { pattern_type: PREFIX, filter_type: EXCLUDE, name: "a group/of any: name" }
   on_source_deletion: delete
+security_sync_options:
+  interval: 2m
+  paused: true
+  acl_filters:
+    - resource_filter: { resource_type: TXN_ID, pattern_type: PREFIXED, name: tx- }
+      access_filter: { principal: User:alice, operation: REMOVE, permission_type: DENY, host: 10.0.0.1 }
+    - {}
+  sync_acls: false
+  sync_quotas: false
+  principal_mapping:
+    - { pattern_type: LITERAL, name: User:admin, drop: true }
+    - { pattern_type: PREFIXED, name: "User:", replacement: User:site-b- }
+  users_file: /etc/kshadow/users.yaml
+  mass_deletion_delay: 1h
+  on_link_deletion: delete
 `
 
 /** The lines that a text was refused with. */
@@ -62,6 +77,10 @@ function withTopicOption (line: string): string {
   return `${MINIMAL}topic_metadata_sync_options:\n  ${line}\n`
 }
 
+function withSecurityOption (line: string): string {
+  return `${MINIMAL}security_sync_options:\n  ${line}\n`
+}
+
 test('a link needs a name and where its source is; the rest has defaults', async t => {
   t.strictSame(parseLinkYaml(MINIMAL, 'link.yaml'), {
     name: 'site-b',
@@ -79,7 +98,10 @@ test('a link needs a name and where its source is; the rest has defaults', async
       fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
     topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false },
-    groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' }
+    groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' },
+    securitySync: {
+      intervalMs: 30_000, paused: false, syncAcls: false, aclFilters: [], syncQuotas: false, principalMapping: [], usersFile: null, massDeletionDelayMs: 600_000, onLinkDeletion: 'keep'
+    }
   })
 })
 
@@ -111,6 +133,20 @@ test('every key is read', async t => {
       paused: true,
       filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'a group/of any: name' }],
       onSourceDeletion: 'delete'
+    },
+    securitySync: {
+      intervalMs: 120_000,
+      paused: true,
+      syncAcls: false,
+      aclFilters: [
+        { resourceType: 'TXN_ID', patternType: 'PREFIXED', resourceName: 'tx-', principal: 'User:alice', operation: 'REMOVE', permissionType: 'DENY', host: '10.0.0.1' },
+        { resourceType: 'ANY', patternType: 'ANY', resourceName: '', principal: '', operation: 'ANY', permissionType: 'ANY', host: '' }
+      ],
+      syncQuotas: false,
+      principalMapping: [{ patternType: 'LITERAL', name: 'User:admin', replacement: null }, { patternType: 'PREFIX', name: 'User:', replacement: 'User:site-b-' }],
+      usersFile: '/etc/kshadow/users.yaml',
+      massDeletionDelayMs: 3_600_000,
+      onLinkDeletion: 'delete'
     }
   })
 })
@@ -182,13 +218,25 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: __consumer_offsets'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "__consumer_offsets": this topic is never shadowed'],
     [withTopicOption('synced_shadow_topic_properties: [Retention]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "Retention": expected the name of a topic config, such as retention.ms'],
     [withTopicOption('synced_shadow_topic_properties: [redpanda.remote.recovery]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "redpanda.remote.recovery": this topic config belongs to one cluster and is never carried over'],
-    [withTopicOption('colour: red'), ':6: topic_metadata_sync_options.colour: unknown key']
+    [withTopicOption('colour: red'), ':6: topic_metadata_sync_options.colour: unknown key'],
+    [withSecurityOption('acl_filters: [{ resource_filter: { resource_type: SUBJECT } }]'), ':6: security_sync_options.acl_filters[0].resource_filter.resource_type: "SUBJECT": Kafka has no ACLs for a schema registry: expected ANY, CLUSTER, GROUP, TOPIC or TXN_ID'],
+    [withSecurityOption('acl_filters: [{ resource_filter: { resource_type: topic } }]'), ':6: security_sync_options.acl_filters[0].resource_filter.resource_type: "topic": expected ANY, CLUSTER, GROUP, TOPIC or TXN_ID'],
+    [withSecurityOption('acl_filters: [{ resource_filter: { pattern_type: PREFIX } }]'), ':6: security_sync_options.acl_filters[0].resource_filter.pattern_type: "PREFIX": expected ANY, LITERAL, PREFIXED or MATCH'],
+    [withSecurityOption('acl_filters: [{ access_filter: { operation: DELETE } }]'), ':6: security_sync_options.acl_filters[0].access_filter.operation: "DELETE": expected ANY, READ, WRITE, CREATE, REMOVE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS or IDEMPOTENT_WRITE'],
+    [withSecurityOption('acl_filters: [{ access_filter: { host: 7 } }]'), ':6: security_sync_options.acl_filters[0].access_filter.host: 7: expected a host, or "" for all'],
+    [withSecurityOption('principal_mapping: [{ pattern_type: PREFIX, name: a }]'), ':6: security_sync_options.principal_mapping[0].replacement: expected what stands in the place of name, such as User:site-b-, or drop: true'],
+    [withSecurityOption('principal_mapping: [{ pattern_type: PREFIX, name: a, replacement: b }]'), ':6: security_sync_options.principal_mapping[0].replacement: "b": expected the type of a principal at the start, such as User:'],
+    [withSecurityOption('principal_mapping: [{ pattern_type: LITERAL, name: a, replacement: "User:" }]'), ':6: security_sync_options.principal_mapping[0].replacement: "User:": expected a whole principal, such as User:alice'],
+    [withSecurityOption('principal_mapping: [{ pattern_type: PREFIX, name: a, replacement: "User:b", drop: true }]'), ':6: security_sync_options.principal_mapping[0].drop: true: expected either replacement or drop: true'],
+    [withSecurityOption('users_file: users.yaml'), ':6: security_sync_options.users_file: "users.yaml": expected an absolute path: it is read on the host of whichever engine leads'],
+    [withSecurityOption('on_link_deletion: drop'), ':6: security_sync_options.on_link_deletion: "drop": expected keep or delete'],
+    [`${MINIMAL}role_sync_options: {}`, ':5: role_sync_options: a map: Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options']
   ]
   for (const [text, line] of refused) t.strictSame(refusalOf(text), [`link.yaml${line}`])
 })
 
 test('what other versions will do is refused by name', async t => {
-  for (const key of ['security_sync_options', 'schema_registry_sync_options', 'role_sync_options', 'cloud_options']) {
+  for (const key of ['schema_registry_sync_options', 'cloud_options']) {
     const [line, ...more] = refusalOf(`${MINIMAL}${key}: {}`)
     t.match(line, new RegExp(`^link.yaml:5: ${key}: a map: .* is not part of this version; leave the key out$`))
     t.same(more, [])

@@ -126,7 +126,7 @@ export async function start (t: Test, options: FixtureOptions = {}): Promise<Fix
       drainTimeoutMs: 2000,
       ...options.config
     },
-    cluster: options.cluster ?? { lastView: view(), view: async () => view(), refresh: async () => view() },
+    cluster: options.cluster ?? { lastView: view(), refreshBrokers: async () => view(), refresh: async () => view() },
     connectionTimeoutMs: 2000,
     state: links,
     logger: options.logger ?? silentLogger,

@@ -8,15 +8,19 @@ test('a link that can be created is said to be, and nothing is created', async t
   const { engine } = pair.startEngine()
   await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
   await pair.untilSame('orders', 2)
-  const lines = await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'produce' })
+  const lines = await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'produce', security_sync_options: {} })
   t.same(lines.map(({ name, verdict }) => [name, verdict]), [
     ['name', 'ok'], ['source', 'ok'], ['source brokers', 'ok'], ['source versions', 'ok'],
     ['shadow cluster', 'ok'], ['shadow brokers', 'ok'], ['shadow versions', 'ok'], ['min.insync.replicas', 'ok'], ['unclean elections', 'ok'],
-    ['two clusters', 'ok'], ['append mode', 'ok'], ['topics', 'ok'], ['topic names', 'warning'], ['replicas', 'ok'], ['exactness', 'ok']
+    ['two clusters', 'ok'], ['append mode', 'ok'], ['topics', 'ok'], ['topic names', 'warning'], ['replicas', 'ok'], ['exactness', 'ok'],
+    ['ACLs', 'warning'], ['quotas', 'warning']
   ])
+  t.match(lines.find(({ name }) => name === 'ACLs'), { text: /cannot be known on both clusters: .*DescribeAcls/, advice: /sync_acls: false/ })
   t.match(lines.find(({ name }) => name === 'topics'), { text: '1 are selected, with 2 partitions: orders' })
   t.match(lines.find(({ name }) => name === 'topic names'), { text: '1 are taken on the shadow cluster: orders (link dr)' })
   t.equal((await engine.list()).length, 1)
+  const without = await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'produce' })
+  t.match(without.filter(({ name }) => name === 'ACLs' || name === 'quotas'), [{ verdict: 'ok', text: 'none are shadowed, and the source shows none' }])
 })
 
 test('every problem has its line, and none hides another', async t => {

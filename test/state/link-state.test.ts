@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
 import { LinkState } from '../../src/state/link-state.ts'
-import { decodeRecord, encodeValue, keyOf, SCHEMA_VERSION, type LinkRecord, type StateChange, type TopicRecord } from '../../src/state/records.ts'
+import { decodeRecord, encodeValue, keyOf, SCHEMA_VERSION, type LinkRecord, type SecurityRecord, type StateChange, type TopicRecord } from '../../src/state/records.ts'
 import { isWritable, TOPIC_STATES } from '../../src/state/topic-state.ts'
 
 const SINCE = '2026-01-01T00:00:00.000Z'
@@ -217,4 +217,21 @@ test('reading a compacted topic gives the same as reading all of it, for one eng
     t.strictSame(view(compacted), view(whole))
     return t.passing()
   }), { seed: 9, numRuns: 200 })
+})
+
+test('what a link has added of ACLs, quotas and users is kept by link, without a secret, until it is removed', async t => {
+  const common = { link: 'site-b', since: SINCE }
+  const records: SecurityRecord[] = [
+    { ...common, id: 'acl-1', type: 'acl', acl: { resourceType: 2, resourceName: 'a/b', patternType: 3, principal: 'User:alice', host: '*', operation: 3, permission: 3 } },
+    { ...common, id: 'quota-1', type: 'quota', entity: [{ type: 'user', name: null }], key: 'producer_byte_rate' },
+    { ...common, id: 'user-1', type: 'user', user: 'alice', mechanism: 'SCRAM-SHA-512', salt: 'c2FsdA==' }
+  ]
+  const state = new LinkState()
+  const apply = (change: StateChange, offset: number): void => { state.apply(offset, keyOf(change), encodeValue(change, 1)) }
+  records.forEach((record, index) => apply({ kind: 'security', link: record.link, id: record.id, value: record }, index))
+  t.strictSame(state.securityOf('site-b'), records)
+  t.strictSame(state.securityOf('other'), [])
+  records.forEach((record, index) => apply({ kind: 'security', link: record.link, id: record.id, value: null }, 10 + index))
+  t.strictSame(state.securityOf('site-b'), [])
+  t.throws(() => decodeRecord('security/site-b/acl-1', Buffer.from(JSON.stringify({ v: SCHEMA_VERSION, epoch: 1, value: { ...common, id: 'acl-1', type: 'role' } }))), ConfigError)
 })

@@ -13,25 +13,28 @@ export interface DescribeSections {
   readonly client: boolean
   readonly topics: boolean
   readonly groups: boolean
+  readonly security: boolean
 }
 
-export function describeJson (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): Record<string, unknown> {
+export function describeJson (link: LinkStatus, { overview, client, topics, groups, security }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
     ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, on_source_truncation: document['on_source_truncation'], created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
     ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
-    ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {})
+    ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {}),
+    ...(security ? { security_sync_options: document['security_sync_options'] } : {})
   }
 }
 
-export function describeText (link: LinkStatus, { overview, client, topics, groups }: DescribeSections): string {
+export function describeText (link: LinkStatus, { overview, client, topics, groups, security }: DescribeSections): string {
   const config = configOf(link)
   return [
     ...(overview ? [formatSection('overview', overviewRows(link, config))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
     ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
-    ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : [])
+    ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : []),
+    ...(security ? [formatSection('security sync', securityRows(config))] : [])
   ].join('\n')
 }
 
@@ -83,4 +86,21 @@ function groupSyncRows ({ groupSync }: LinkConfig): string {
 
 function filterLines (filters: readonly NameFilter[]): string[] {
   return filters.map(({ filterType, patternType, name }) => `  - ${filterType.toLowerCase()} ${patternType.toLowerCase()} "${printable(name)}"\n`)
+}
+
+function securityRows ({ securitySync: security }: LinkConfig): string {
+  const filters = security.aclFilters.map(({ resourceType, patternType, resourceName, principal, operation, permissionType, host }) =>
+    [resourceType, patternType, printable(resourceName), operation, permissionType, printable(principal), printable(host)])
+  const rules = security.principalMapping.map(({ patternType, name, replacement }) =>
+    `  - ${patternType.toLowerCase()} "${printable(name)}" ${replacement === null ? 'is left out' : `becomes "${printable(replacement)}"`}\n`)
+  return formatTable([
+    ['PAUSED', String(security.paused)],
+    ['INTERVAL', formatDuration(security.intervalMs)],
+    ['ACLS', String(security.syncAcls)],
+    ['QUOTAS', String(security.syncQuotas)],
+    ['USERS FILE', security.usersFile === null ? '-' : printable(security.usersFile)],
+    ['MASS DELETION DELAY', formatDuration(security.massDeletionDelayMs)],
+    ['ON LINK DELETION', security.onLinkDeletion]
+  ]) + (filters.length === 0 ? 'ACL FILTERS:\n  none: all are selected\n' : `ACL FILTERS:\n${formatTable([['RESOURCE', 'PATTERN', 'NAME', 'OPERATION', 'PERMISSION', 'PRINCIPAL', 'HOST'], ...filters], { indent: '  ' })}`) +
+    (rules.length === 0 ? '' : `PRINCIPAL MAPPING:\n${rules.join('')}`)
 }

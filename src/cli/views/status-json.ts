@@ -1,5 +1,5 @@
 /** A link's status as JSON: the keys of `rpk shadow status --format json` where it has them, ours beside them. */
-import type { GroupStatus, LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, PartitionStatus, SecurityStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
 import type { PartitionRollback } from '../../state/rollbacks.ts'
 import { groupTotals } from './group-totals.ts'
 import { contactWarning } from './source-contact.ts'
@@ -15,7 +15,7 @@ export interface Sections {
 export function statusJson (link: LinkStatus, { overview, tasks, topics, groups }: Sections): Record<string, unknown> {
   return {
     ...(overview ? { overview: overviewJson(link) } : {}),
-    ...(tasks ? { tasks: link.tasks.map(taskJson) } : {}),
+    ...(tasks ? { tasks: link.tasks.map(taskJson), security: securityJson(link.security) } : {}),
     ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {}),
     ...(groups === 'none' ? {} : { consumer_groups: groupsJson(link, groups) })
   }
@@ -66,6 +66,10 @@ function groupJson (group: GroupStatus): Record<string, unknown> {
     synced_at: group.syncedAt,
     problem: group.problem
   }
+}
+
+function securityJson ({ acls, quotas, users, problems, problemCount, syncedAt }: SecurityStatus): Record<string, unknown> {
+  return { acls, quotas, users, problems, problem_count: problemCount, synced_at: syncedAt }
 }
 
 export function topicJson (topic: TopicStatus): Record<string, unknown> {

@@ -8,7 +8,7 @@ import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
-import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
+import type { LinkRecord, SecurityRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
 import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
 import { Openings } from '../failover/openings.ts'
@@ -17,6 +17,7 @@ import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
 import { GroupSync } from './tasks/groups/group-sync.ts'
+import { SecuritySync } from './tasks/security/security-sync.ts'
 import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
@@ -31,7 +32,11 @@ const REACHABLE_MS = 20_000
 export interface ShadowLinkOptions {
   readonly record: LinkRecord
   readonly topics: readonly TopicRecord[]
+  /** What the link has added of ACLs, quotas and users. */
+  readonly security: readonly SecurityRecord[]
   readonly source: Cluster
+  /** Connections to the source beside these. */
+  readonly connectSource: () => Cluster
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
   readonly appendMode: (host: AppendHost) => AppendMode
@@ -40,6 +45,10 @@ export interface ShadowLinkOptions {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   /** The other link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
+  /** False from the moment on that another engine may lead. */
+  readonly isLeading: () => boolean
+  /** True when another link has added the ACL of this id to the shadow cluster. */
+  readonly isSecurityShared: (id: string) => boolean
   /** A topic has become writable, or nothing new is shadowed any more. */
   readonly onOpened: () => void
   readonly logger: Logger
@@ -56,6 +65,8 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #topicTask: TaskLoop
   readonly #groupSync: GroupSync
   readonly #groupTask: TaskLoop
+  readonly #security: SecuritySync
+  readonly #securityTask: TaskLoop
   #work: Promise<unknown> = Promise.resolve()
   #sourceProblem: string | null = null
   #copiedBytes = 0
@@ -110,6 +121,24 @@ export class ShadowLink implements TopicHost, AppendHost {
       checkSource: view => this.#checkSource(view)
     })
     this.#groupTask = new TaskLoop(this.#groupSync, { link: record.config.name, signal, logger, wallClock })
+    this.#security = new SecuritySync({
+      link: record.config.name,
+      source,
+      shadow,
+      connectSource: options.connectSource,
+      options: () => this.#record.config.securitySync,
+      records: options.security,
+      write: options.write,
+      isLeading: options.isLeading,
+      isFailedOver: () => this.#record.failedOverAt !== null,
+      isShared: options.isSecurityShared,
+      checkSource: view => this.#checkSource(view),
+      signal,
+      logger,
+      now,
+      wallClock
+    })
+    this.#securityTask = new TaskLoop(this.#security, { link: record.config.name, signal, logger, wallClock })
   }
 
   get name (): string {
@@ -127,6 +156,10 @@ export class ShadowLink implements TopicHost, AppendHost {
   /** True when a failover of the whole link has ended: nothing is a shadow any more, and nothing will become one. */
   get isDone (): boolean {
     return this.#record.failedOverAt !== null && [...this.#topics.values()].every(({ record }) => !record.owned || isWritable(record.state))
+  }
+
+  get security (): SecuritySync {
+    return this.#security
   }
 
   /** True for a topic that the link has claimed and not opened. */
@@ -160,7 +193,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
+    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#securityTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -174,6 +207,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   async stopped (): Promise<void> {
     for (const topic of this.#topics.values()) topic.stop()
     await this.#work
+    await this.#security.stopped()
     await this.#openings.ended()
     await this.#options.source.close()
   }
@@ -299,6 +333,7 @@ export class ShadowLink implements TopicHost, AppendHost {
         await this.write([{ kind: 'link', name: this.name, value: this.#record }])
       }
       await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
+      this.#securityTask.wake()
       this.#options.onOpened()
       return
     }
@@ -395,9 +430,10 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status, this.#groupTask.status],
+      tasks: [this.#topicTask.status, this.#groupTask.status, this.#securityTask.status],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       groups: this.#groupSync.groups,
+      security: this.#security.status,
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },
       bufferedBytes: this.#mode.bufferedBytes,

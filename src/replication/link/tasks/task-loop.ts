@@ -62,6 +62,8 @@ export class TaskLoop {
   #state: TaskState = 'NOT_RUNNING'
   #reason: string
   #since: Date
+  /** The problem that was logged last: one that lasts is logged once. */
+  #logged: string | null = null
   /** Set by a wake-up that came while nobody waited: the next pause ends at once. */
   #isWoken = false
   #wake: () => void = () => {}
@@ -100,15 +102,19 @@ export class TaskLoop {
     try {
       const { reason, problems, again = false } = await this.#work.run()
       const [first] = problems
+      const level = first === this.#logged ? 'debug' : 'warn'
+      this.#logged = first ?? null
       if (first === undefined) {
         this.#set('ACTIVE', reason)
         return again ? 0 : intervalMs
       }
-      logger.warn({ link, task: name, problems: problems.slice(0, MOST_LOGGED) }, `${name}: ${problems.length === 1 ? first : `${problems.length} problems, the first of which is: ${first}`}`)
+      logger[level]({ link, task: name, problems: problems.slice(0, MOST_LOGGED) }, `${name}: ${problems.length === 1 ? first : `${problems.length} problems, the first of which is: ${first}`}`)
       this.#set('FAULTED', `${problems.length === 1 ? 'one thing' : `${problems.length} things`} could not be done: ${first}; ${reason}`)
     } catch (error) {
       if (isAborted(signal)) return 0
-      logger.warn({ link, task: name, err: error }, `${name} failed: ${messageOf(error)}`)
+      const level = messageOf(error) === this.#logged ? 'debug' : 'warn'
+      this.#logged = messageOf(error)
+      logger[level]({ link, task: name, err: error }, `${name} failed: ${messageOf(error)}`)
       this.#set(isRetriable(error) ? 'LINK_UNAVAILABLE' : 'FAULTED', messageOf(error))
     }
     return Math.min(RETRY_MS, intervalMs)
