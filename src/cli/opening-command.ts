@@ -7,7 +7,7 @@ import { isWritable, type TopicState } from '../state/topic-state.ts'
 import type { AdminClient } from './admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from './cli.ts'
 import { confirm } from './confirm.ts'
-import { followOpening, type OpeningRow } from './follow-opening.ts'
+import { followOpening, openedTopics, type OpeningRow } from './follow-opening.ts'
 import { EXIT_FAILURE, EXIT_OK } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
 import { printable } from './views/printable.ts'
@@ -90,7 +90,7 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
 
 /** What is about to happen, and what would be lost by it. */
 function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWords): string {
-  const topics = link.topics.filter(row => row.owned && !isWritable(row.state) && (topic === null || row.name === topic))
+  const topics = openedTopics(link, topic).filter(row => !isWritable(row.state))
   if (topics.length === 0) return `No shadow topic is left to ${verb.toLowerCase()}.\n`
   const rows = topics.slice(0, 20).map(row => {
     const lags = row.partitions.map(partition => partition.lagRecords)
@@ -102,7 +102,7 @@ function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWord
 }
 
 function rowsOf (link: LinkStatus, topic: string | null): Array<{ name: string, state: string }> {
-  return link.topics.filter(row => row.owned && (topic === null || row.name === topic)).map(({ name, state }) => ({ name, state }))
+  return openedTopics(link, topic).map(({ name, state }) => ({ name, state }))
 }
 
 function rowJson (row: OpeningRow): Record<string, unknown> {

@@ -5,8 +5,9 @@
 import { z } from 'zod'
 import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
-import { isDots } from './link/name-filter.ts'
+import { isDots, selectsTopic } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
+import { schemaSync, schemaSyncDocument, SCHEMAS_TOPIC, type SchemaSyncOptions } from './link/schema-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
 
 export interface LinkConfig {
@@ -15,6 +16,8 @@ export interface LinkConfig {
   readonly appendMode: 'auto' | 'replica' | 'produce'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
+  /** Null: schemas are left alone. */
+  readonly schemaSync: SchemaSyncOptions | null
 }
 
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
@@ -27,15 +30,21 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: notYet('shadowing of consumer groups'),
   security_sync_options: notYet('the migration of ACLs'),
-  schema_registry_sync_options: notYet('schema registry sync'),
+  schema_registry_sync_options: schemaSync,
   role_sync_options: notYet('the migration of roles'),
   cloud_options: notYet('Redpanda Cloud')
 }, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
   name: link.name,
   appendMode: link.append_mode,
   clientOptions: link.client_options,
-  topicSync: link.topic_metadata_sync_options
+  topicSync: link.topic_metadata_sync_options,
+  schemaSync: link.schema_registry_sync_options
 }))
+
+/** True when a link shadows a topic of this name: by its filters, or because it shadows the topic of the source's schema registry. */
+export function shadowsTopic ({ topicSync: { filters }, schemaSync: schemas }: Pick<LinkConfig, 'topicSync' | 'schemaSync'>, name: string): boolean {
+  return name === SCHEMAS_TOPIC ? schemas?.mode === 'topic' : selectsTopic(filters, name)
+}
 
 /** Reads the YAML of one link. @throws {ConfigError} */
 export function parseLinkYaml (text: string, source: string): LinkConfig {
@@ -53,6 +62,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     name: link.name,
     append_mode: link.appendMode,
     client_options: clientOptionsDocument(link.clientOptions),
-    topic_metadata_sync_options: topicSyncDocument(link.topicSync)
+    topic_metadata_sync_options: topicSyncDocument(link.topicSync),
+    ...schemaSyncDocument(link.schemaSync)
   }
 }

@@ -49,6 +49,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     tasks: [{ name: 'Source Topic Sync', state: 'ACTIVE', reason: 'found 1 topic', since: '2026-01-02T03:04:05.000Z' }],
     topics: [topic('orders')],
     syncedShadowTopicProperties: ['retention.ms'],
+    schemaRegistry: null,
     source: { reachable: true, contactAgeMs: 40, problem: null },
     bufferedBytes: 2048,
     copiedBytes: 5 * 1024 * 1024,

@@ -307,6 +307,10 @@ START OFFSET     EARLIEST
 EXCLUDE DEFAULT  false
 FILTERS:
   - include prefix "or"
+
+SCHEMA REGISTRY SYNC
+====================
+Schemas are left alone.
 `,
     err: ''
   })
@@ -561,4 +565,37 @@ test('a signal ends a command with its own exit code', async t => {
     setImmediate(() => abort.abort(new SignalError(name)))
     t.match(await outcome, { code, out: '' })
   }
+})
+
+test('a failover of the link leaves the topic of a schema registry, says so, and waits for a registry that is given back', async t => {
+  const { run } = await kshadow(t, link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER' }), topic('_schemas')] }))
+  const { code, out, err } = await run('failover a --all --no-confirm')
+  t.equal(code, 0)
+  t.match(out, /orders/)
+  t.notMatch(out, /_schemas/)
+  t.match(err, /_schemas stays a read-only shadow: .*`kshadow failover a --topic _schemas`/)
+})
+
+test('the status shows what was copied between schema registries', async t => {
+  const summary = { startTime: '2026-01-01T00:00:00.000Z', finishTime: '2026-01-01T00:01:00.000Z', subjectVersionsChanged: 12, compatibilityConfigsChanged: 1, modesChanged: 0, unsupportedFeaturesRemoved: 0, errors: 1 }
+  const schemaRegistry = {
+    sourceUrl: 'https://source:8081',
+    shadowUrl: 'https://shadow:8081',
+    contexts: ['.'],
+    inventory: { selectedSourceSubjects: 5, selectedSourceSubjectVersions: 12, destinationSubjects: 4, destinationSubjectVersions: 11 },
+    skippedSubjects: 2,
+    currentSync: { syncType: 'TAIL', subjectsLeft: 3, summary: { ...summary, finishTime: null } },
+    lastFullSync: summary,
+    totalsSinceTaskStart: { ...summary, finishTime: null },
+    problems: [{ subject: 'orders-value', problem: 'version 1 has id 7, which is taken' }],
+    problemCount: 1,
+    openedAt: null
+  } as const
+  const { run } = await kshadow(t, link('a', { schemaRegistry }))
+  const { out } = await run('status a --print-registry')
+  t.match(out, /SCHEMA REGISTRY\n=+\n/)
+  t.match(out, /VERSIONS +12 on the source, 11 the same on the shadow/)
+  t.match(out, /CURRENT SYNC +TAIL, 3 subjects left/)
+  t.match(out, / {2}- orders-value: version 1 has id 7, which is taken/)
+  t.match(JSON.parse((await run('status a --output json')).out), { schema_registry: { inventory: { destination_subject_versions: 11 }, last_full_sync: { subject_versions_changed: 12 }, problem_count: 1, opened_at: null } })
 })

@@ -69,7 +69,8 @@ test('a link needs a name and where its source is; the rest has defaults', async
       fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes,
       fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
-    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false }
+    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false },
+    schemaSync: null
   })
 })
 
@@ -94,7 +95,8 @@ test('every key is read', async t => {
       filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'test-' }],
       syncedProperties: ['retention.ms'],
       excludeDefault: true
-    }
+    },
+    schemaSync: null
   })
 })
 
@@ -170,7 +172,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
 })
 
 test('what other versions will do is refused by name', async t => {
-  for (const key of ['consumer_offset_sync_options', 'security_sync_options', 'schema_registry_sync_options', 'role_sync_options', 'cloud_options']) {
+  for (const key of ['consumer_offset_sync_options', 'security_sync_options', 'role_sync_options', 'cloud_options']) {
     const [line, ...more] = refusalOf(`${MINIMAL}${key}: {}`)
     t.match(line, new RegExp(`^link.yaml:5: ${key}: a map: .* is not part of this version; leave the key out$`))
     t.same(more, [])

@@ -32,6 +32,10 @@ export interface PairOptions {
   /** The link's `topic_metadata_sync_options`, besides a short interval and a filter for everything. */
   readonly topicSync?: Readonly<Record<string, unknown>>
   readonly client?: Readonly<Record<string, unknown>>
+  /** Further sections of the link. */
+  readonly link?: Readonly<Record<string, unknown>>
+  /** The URL of the schema registry that schemas are copied to. */
+  readonly shadowRegistry?: string
   readonly maxBufferedBytes?: number
   readonly sessionTimeoutMs?: number
   readonly logger?: Logger
@@ -44,7 +48,7 @@ export class RunningEngine {
   readonly cluster: Cluster
   #stopped: Promise<void> | null = null
 
-  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger }: PairOptions) {
+  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry }: PairOptions) {
     this.cluster = new Cluster({ bootstrapServers: [shadow], clientId: 'engine', logger, metadataMaxAgeMs: 1000, requestTimeoutMs: 5000 })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
@@ -55,6 +59,7 @@ export class RunningEngine {
         admin: { enabled: true, listen: { host: '127.0.0.1', port: 1 }, advertised: { host: '127.0.0.1', port: 1 }, allowRemote: false },
         links
       },
+      shadowRegistry: shadowRegistry === undefined ? null : { url: shadowRegistry, auth: null, tls: null },
       cluster: this.cluster,
       state: this.state,
       logger
@@ -131,7 +136,8 @@ export class ShadowPair {
         interval: '200ms',
         auto_create_shadow_topic_filters: literal('*'),
         ...this.#options.topicSync
-      }
+      },
+      ...this.#options.link
     }
   }
 

@@ -1,18 +1,21 @@
 /** A link's status as JSON: the keys of `rpk shadow status --format json` where it has them, ours beside them. */
 import type { LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import { schemaRegistryJson } from './schema-registry-view.ts'
 import { contactWarning } from './source-contact.ts'
 
 export interface Sections {
   readonly overview: boolean
   readonly tasks: boolean
   readonly topics: boolean
+  readonly schemas: boolean
 }
 
-export function statusJson (link: LinkStatus, { overview, tasks, topics }: Sections): Record<string, unknown> {
+export function statusJson (link: LinkStatus, { overview, tasks, topics, schemas }: Sections): Record<string, unknown> {
   return {
     ...(overview ? { overview: overviewJson(link) } : {}),
     ...(tasks ? { tasks: link.tasks.map(taskJson) } : {}),
-    ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {})
+    ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {}),
+    ...(schemas && link.schemaRegistry !== null ? { schema_registry: schemaRegistryJson(link.schemaRegistry) } : {})
   }
 }
 

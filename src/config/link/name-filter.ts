@@ -27,7 +27,7 @@ export const topicFilter = z.strictObject({
   if (filter.name === '*') {
     if (patternType === 'PREFIX') refuse('* is a LITERAL pattern')
   } else if (!NAME.test(filter.name) || isDots(filter.name)) refuse('expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *')
-  else if (filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name)) refuse('this topic is never shadowed')
+  else if (filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name)) refuse(filter.name === '_schemas' ? 'filters never select this topic; schema_registry_sync_options: {shadow_schema_registry_topic: {}} shadows it' : 'this topic is never shadowed')
   return { patternType, filterType: filter.filter_type, name: filter.name }
 })
 
@@ -36,7 +36,7 @@ export function filtersDocument (filters: readonly NameFilter[]): Array<Record<s
   return filters.map(filter => ({ pattern_type: filter.patternType, filter_type: filter.filterType, name: filter.name }))
 }
 
-/** Topics that are never shadowed: what Kafka, Redpanda and kafka-shadow itself keep in topics. */
+/** Topics that no filter selects: what Kafka, Redpanda and kafka-shadow itself keep in topics. */
 const PROTECTED_TOPICS: readonly string[] = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata', '_redpanda.audit_log', '_schemas']
 const PROTECTED_PREFIXES: readonly string[] = ['_redpanda', '__redpanda', '__kshadow']
 
