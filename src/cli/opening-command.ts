@@ -83,7 +83,7 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
       if (done) return
       const stopped = rows.filter(row => isHopeless(row.state)).map(row => printable(row.name))
       if (stopped.length > 0) terminal.err(`kshadow: ${stopped.slice(0, 3).join(', ')}${stopped.length > 3 ? ` and ${stopped.length - 3} more` : ''} will not be ${goal}: \`kshadow status ${printable(name)}\` shows the reason, and \`kshadow failover\` opens a topic with what it has\n`)
-      const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet' : `not every topic is ${goal}`
+      const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet, or not all of its schemas are on the shadow' : `not every topic is ${goal}`
       if (allWritable || rows.some(row => !isWritable(row.state) && !isHopeless(row.state))) terminal.err(`kshadow: ${left} after ${formatMs(timeoutMs)}; the engine goes on with it: \`kshadow status ${printable(name)} --watch\` shows how far it is\n`)
     })
 }

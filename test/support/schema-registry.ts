@@ -24,7 +24,7 @@ export interface RegistryOptions {
 }
 
 /** What a test has the registry do with a request instead of answering it. */
-export type Fault = 'drop' | { readonly status: number, readonly body?: string, readonly headers?: Record<string, string> }
+export type Fault = 'drop' | 'hang' | { readonly status: number, readonly body?: string, readonly headers?: Record<string, string> }
 
 class Refusal extends Error {
   readonly status: number
@@ -112,6 +112,7 @@ export class SchemaRegistry {
     const line = `${request.method ?? ''} ${decodeURIComponent(url.pathname)}${url.search}`
     this.requests.push(line)
     const fault = this.onRequest(line)
+    if (fault === 'hang') return
     if (fault === 'drop') {
       request.socket.destroy()
       return

@@ -31,6 +31,7 @@ export interface RegistryHttpOptions {
   readonly rate: RequestRate | null
   readonly clock: RateClock
   readonly timeoutMs?: number
+  readonly maxAnswerBytes?: number
 }
 
 export interface RegistryQuestion {
@@ -120,7 +121,7 @@ export class RegistryHttp {
       }
     }
     try {
-      return await exchange(new URL(`${this.#endpoint.url}${question.path}`), options, body)
+      return await exchange(new URL(`${this.#endpoint.url}${question.path}`), options, body, this.#options.maxAnswerBytes ?? MAX_ANSWER_BYTES)
     } catch (error) {
       throwIfAborted(signal)
       if (error instanceof RegistryError) throw error
@@ -175,11 +176,11 @@ export class RegistryHttp {
 }
 
 /** One request and its whole answer. */
-function exchange (url: URL, options: RequestOptions, body: Buffer | null): Promise<Answer> {
+function exchange (url: URL, options: RequestOptions, body: Buffer | null, maxBytes: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     const request = send(url, options, response => {
-      readAnswer(response).then(resolve, (error: unknown) => {
+      readAnswer(response, maxBytes).then(resolve, (error: unknown) => {
         request.destroy()
         reject(error instanceof Error ? error : new Error(messageOf(error)))
       })
@@ -189,12 +190,12 @@ function exchange (url: URL, options: RequestOptions, body: Buffer | null): Prom
   })
 }
 
-async function readAnswer (response: IncomingMessage): Promise<Answer> {
+async function readAnswer (response: IncomingMessage, maxBytes: number): Promise<Answer> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw new RegistryError(`a registry answered with more than ${MAX_ANSWER_BYTES} bytes`, { status: response.statusCode ?? null, errorCode: null, retriable: false })
+    if (length > maxBytes) throw new RegistryError(`a registry answered with more than ${maxBytes} bytes`, { status: response.statusCode ?? null, errorCode: null, retriable: false })
     chunks.push(chunk)
   }
   if (!response.complete) throw new Error('the answer ended in the middle')

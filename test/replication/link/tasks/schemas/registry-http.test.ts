@@ -22,11 +22,11 @@ interface Waits {
   readonly waits: number[]
 }
 
-async function scene (t: Test, { auth = null, tls = null, server = {} }: { readonly auth?: RegistryAuth | null, readonly tls?: RegistryTls | null, readonly server?: RegistryOptions } = {}): Promise<Waits> {
+async function scene (t: Test, { auth = null, tls = null, server = {}, timeoutMs = 10_000 }: { readonly auth?: RegistryAuth | null, readonly tls?: RegistryTls | null, readonly server?: RegistryOptions, readonly timeoutMs?: number } = {}): Promise<Waits> {
   const registry = await SchemaRegistry.start(server)
   const waits: number[] = []
   const clock = { now: () => 0, sleep: (ms: number, until: AbortSignal) => { waits.push(ms); return sleep(0, until) } }
-  const http = new RegistryHttp({ url: registry.url, auth, tls }, { side: 'source', rate: null, clock, timeoutMs: 500 })
+  const http = new RegistryHttp({ url: registry.url, auth, tls }, { side: 'source', rate: null, clock, timeoutMs, maxAnswerBytes: 1000 })
   t.teardown(async () => {
     http.close()
     await registry.stop()
@@ -66,10 +66,14 @@ test('follows no redirect, takes no endless answer, and gives up on one that doe
   const { http, registry } = await scene(t)
   registry.onRequest = () => ({ status: 302, headers: { location: 'http://elsewhere.example.com/subjects' } })
   await t.rejects(http.ask(SUBJECTS, signal), { message: /302 it redirects to elsewhere\.example\.com, and redirects are not followed/, retriable: false })
-  registry.onRequest = () => ({ status: 200, body: `"${'x'.repeat(33 * 1024 * 1024)}"` })
-  await t.rejects(http.ask(SUBJECTS, signal), { message: /more than 33554432 bytes/, retriable: false })
+  registry.onRequest = () => ({ status: 200, body: `"${'x'.repeat(100_000)}"` })
+  await t.rejects(http.ask(SUBJECTS, signal), { message: /more than 1000 bytes/, retriable: false })
   registry.onRequest = () => ({ status: 200, body: '<html>' })
   await t.rejects(http.ask(SUBJECTS, signal), { message: /answered 200 with what is not JSON/ })
+  const hasty = await scene(t, { timeoutMs: 50 })
+  hasty.registry.onRequest = () => 'hang'
+  await t.rejects(hasty.http.ask(SUBJECTS, signal), { message: 'GET /subjects of the source registry: no answer came in time', retriable: true })
+  t.equal(hasty.registry.requests.length, 3)
   const end = new AbortController()
   registry.onRequest = () => { end.abort(); return 'drop' }
   await t.rejects(http.ask(SUBJECTS, end.signal), { code: 'ABORTED' })
