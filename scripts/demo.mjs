@@ -3,6 +3,7 @@
  *
  *   npm run demo               two embedded clusters: needs nothing but Node
  *   npm run demo -- --kafka    two real Apache Kafka clusters: needs Java 17 and Maven
+ *   npm run demo -- --pair     two sites that shadow each other, and the loss of one of them
  *   npm run demo -- --stay     leaves everything running at the end
  */
 import { spawnSync } from 'node:child_process'
@@ -15,9 +16,9 @@ const say = line => console.log(line)
 /** What the command line asks for; null, and the reason told, when it makes no sense. */
 function readOptions () {
   try {
-    return parseArgs({ options: { kafka: { type: 'boolean', default: false }, stay: { type: 'boolean', default: false } } }).values
+    return parseArgs({ options: { kafka: { type: 'boolean', default: false }, pair: { type: 'boolean', default: false }, stay: { type: 'boolean', default: false } } }).values
   } catch (error) {
-    say(`${error.message}\nusage: npm run demo -- [--kafka] [--stay]`)
+    say(`${error.message}\nusage: npm run demo -- [--pair] [--kafka] [--stay]`)
     return null
   }
 }

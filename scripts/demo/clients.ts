@@ -17,18 +17,25 @@ export async function writeOrders (producer: Producer, topic: string, { first, c
   }
 }
 
+export interface Reading {
+  readonly group: string
+  readonly topics: readonly string[]
+  readonly count: number
+  readonly timeoutMs: number
+}
+
 /** Reads as the consumer group `group`, which goes on where it ended before, until `count` records have come. */
-export async function readOrders (kafka: Kafka, { group, topic, count, timeoutMs }: { readonly group: string, readonly topic: string, readonly count: number, readonly timeoutMs: number }): Promise<number[]> {
+export async function readOrders (kafka: Kafka, { group, topics, count, timeoutMs }: Reading): Promise<Array<{ readonly topic: string, readonly order: number }>> {
   const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 200 })
-  const orders: number[] = []
+  const orders: Array<{ topic: string, order: number }> = []
   await consumer.connect()
   try {
-    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => { reject(new Error(`only ${orders.length} of ${count} records came within ${timeoutMs / 1000} s`)) }, timeoutMs)
       consumer.run({
-        eachMessage: ({ message }) => {
-          orders.push(orderOf(message.value))
+        eachMessage: ({ topic, message }) => {
+          orders.push({ topic, order: orderOf(message.value) })
           if (orders.length >= count) {
             clearTimeout(timer)
             resolve()

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -35,8 +34,7 @@ export class KshadowProcess {
   }
 
   /** Resolves when it says that it runs. @throws {Error} with the end of its log when it does not */
-  static async start (configFile: string, directory: string): Promise<KshadowProcess> {
-    const logFile = join(directory, 'kshadow.log')
+  static async start (configFile: string, logFile: string): Promise<KshadowProcess> {
     const child = spawn(process.execPath, [MAIN, 'run', '-c', configFile], { stdio: ['ignore', 'ignore', 'pipe'] })
     const log = createWriteStream(logFile)
     child.stderr.pipe(log)

@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { LinkStatus, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
 const partition: z.ZodType<PartitionStatus> = z.object({
@@ -29,6 +29,22 @@ const topic: z.ZodType<TopicStatus> = z.object({
   fidelity: z.enum(['exact', 'unsupported', 'unknown']),
   partitions: z.array(partition),
   refusedConfigs: z.record(z.string(), z.string()),
+  problem: z.string().nullable()
+})
+
+const group: z.ZodType<GroupStatus> = z.object({
+  name: z.string(),
+  state: z.string().nullable(),
+  type: z.enum(['classic', 'consumer']).nullable(),
+  protocolType: z.string(),
+  protocol: z.string().nullable(),
+  members: z.array(z.object({ memberId: z.string(), instanceId: z.string().nullable(), clientId: z.string(), host: z.string() })).nullable(),
+  isLiveOnShadow: z.boolean(),
+  partitions: z.number(),
+  clampedPartitions: z.number(),
+  aheadPartitions: z.number(),
+  waitingPartitions: z.number(),
+  syncedAt: z.string().nullable(),
   problem: z.string().nullable()
 })
 
@@ -74,6 +90,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
     name: z.string(), state: z.enum(['ACTIVE', 'PAUSED', 'LINK_UNAVAILABLE', 'NOT_RUNNING', 'FAULTED']), reason: z.string(), since: z.string()
   })),
   topics: z.array(topic),
+  groups: z.array(group),
   syncedShadowTopicProperties: z.array(z.string()),
   schemaRegistry: schemaRegistry.nullable(),
   source: z.object({ reachable: z.boolean().nullable(), contactAgeMs: z.number().nullable(), problem: z.string().nullable() }),

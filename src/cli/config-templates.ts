@@ -45,6 +45,18 @@ topic_metadata_sync_options:
   # true leaves out those that are carried over unless told otherwise.
   exclude_default: false
 
+consumer_offset_sync_options:
+  # How often the positions of consumer groups are copied: what a consumer may read twice after a failover.
+  interval: 30s
+  paused: false
+  # Which groups. Without a filter that includes it, a group is not shadowed.
+  group_filters:
+    - pattern_type: LITERAL
+      filter_type: INCLUDE
+      name: "*"
+  # keep or delete: what becomes of a group that the source does not have any more, and that nobody used here. Not a key of rpk.
+  on_source_deletion: keep
+
 # How schemas get to the shadow. Left out: they do not. One of:
 # schema_registry_sync_options:
 #   # The topic _schemas of the source is shadowed, byte for byte.

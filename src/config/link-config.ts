@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
+import { groupSync, groupSyncDocument, type GroupSyncOptions } from './link/group-sync-options.ts'
 import { isDots, selectsTopic } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
 import { schemaSync, schemaSyncDocument, SCHEMAS_TOPIC, type SchemaSyncOptions } from './link/schema-sync-options.ts'
@@ -16,6 +17,7 @@ export interface LinkConfig {
   readonly appendMode: 'auto' | 'replica' | 'produce'
   readonly clientOptions: LinkClientOptions
   readonly topicSync: TopicSyncOptions
+  readonly groupSync: GroupSyncOptions
   /** Null: schemas are left alone. */
   readonly schemaSync: SchemaSyncOptions | null
 }
@@ -28,7 +30,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   append_mode: z.enum(['auto', 'replica', 'produce'], { error: 'expected auto, replica or produce' }).default('auto'),
   client_options: clientOptions,
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
-  consumer_offset_sync_options: notYet('shadowing of consumer groups'),
+  consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
   security_sync_options: notYet('the migration of ACLs'),
   schema_registry_sync_options: schemaSync,
   role_sync_options: notYet('the migration of roles'),
@@ -38,6 +40,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   appendMode: link.append_mode,
   clientOptions: link.client_options,
   topicSync: link.topic_metadata_sync_options,
+  groupSync: link.consumer_offset_sync_options,
   schemaSync: link.schema_registry_sync_options
 }))
 
@@ -63,6 +66,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     append_mode: link.appendMode,
     client_options: clientOptionsDocument(link.clientOptions),
     topic_metadata_sync_options: topicSyncDocument(link.topicSync),
+    consumer_offset_sync_options: groupSyncDocument(link.groupSync),
     ...schemaSyncDocument(link.schemaSync)
   }
 }

@@ -29,7 +29,7 @@ import { ProduceMode } from './append/produce/produce-mode.ts'
 import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
-import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import { LEAD_BY_BLOCKS, LEAD_BY_IDS, ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { LinkService, LinkStatus, PreflightLine, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
@@ -143,6 +143,7 @@ export class Engine implements LinkService {
       logger,
       now: this.#now,
       skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
+      lead: () => leadOfIds(reign),
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
@@ -437,6 +438,14 @@ export class Engine implements LinkService {
 function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial, fetchMemory }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined, readonly fetchMemory?: FrameMemory }): Cluster {
   const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
   return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
+}
+
+/** See BarrierOptions.lead. A shadow leader that is not ready yet soon is, and does it with less. */
+function leadOfIds ({ links, leader }: Reign): number | null {
+  const shadowing = [...links.values()].filter(({ link }) => !link.isDone)
+  if (shadowing.length === 0) return null
+  if (shadowing.every(({ link }) => link.record.appendMode !== 'replica')) return LEAD_BY_IDS
+  return leader?.isReady === true ? LEAD_BY_BLOCKS : 0
 }
 
 function ownerOf (reign: Reign, topic: string, except: string | null): string | null {

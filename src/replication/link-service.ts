@@ -54,6 +54,42 @@ export interface TopicStatus {
   readonly problem: string | null
 }
 
+export interface GroupMemberStatus {
+  readonly memberId: string
+  /** Null for a dynamic member. */
+  readonly instanceId: string | null
+  readonly clientId: string
+  readonly host: string
+}
+
+/** A consumer group of the source. */
+export interface GroupStatus {
+  readonly name: string
+  /** Of the group on the source, as Kafka names it; null where the source does not tell, or does not have the group any more. */
+  readonly state: string | null
+  /** Null where the source does not tell. */
+  readonly type: 'classic' | 'consumer' | null
+  /** `consumer`; empty for a group that nobody was a member of. */
+  readonly protocolType: string
+  /** The assignor that its members agreed on; null while there is none. */
+  readonly protocol: string | null
+  /** On the source; null where they are not known. */
+  readonly members: readonly GroupMemberStatus[] | null
+  /** True when it has members on the shadow: its positions are theirs then, and nothing is committed. */
+  readonly isLiveOnShadow: boolean
+  /** Positions of the group in topics of the link. */
+  readonly partitions: number
+  /** Those that are lower on the shadow for as long as it does not have the records. */
+  readonly clampedPartitions: number
+  /** Those in which consumers of the shadow are further than those of the source. */
+  readonly aheadPartitions: number
+  /** Those that are not copied, because the topic was stopped or it is not known yet what the shadow holds. */
+  readonly waitingPartitions: number
+  /** ISO time of the positions that the shadow has, but for those that wait; null before the first. */
+  readonly syncedAt: string | null
+  readonly problem: string | null
+}
+
 /** What a run, or all runs, did. Redpanda's names (facts/redpanda-contract.md §2.4). */
 export interface SchemaSyncSummary {
   /** ISO times; null while it is not over. */
@@ -104,6 +140,8 @@ export interface LinkStatus {
   readonly configuration: Readonly<Record<string, unknown>>
   readonly tasks: readonly TaskStatus[]
   readonly topics: readonly TopicStatus[]
+  /** The groups that are shadowed, by name; empty before the first run of their task. */
+  readonly groups: readonly GroupStatus[]
   readonly syncedShadowTopicProperties: readonly string[]
   /** Null where schemas are not copied by API. */
   readonly schemaRegistry: SchemaRegistryStatus | null

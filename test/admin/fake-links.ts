@@ -46,6 +46,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     sourceClusterId: 'source-cluster',
     createdAt: '2026-01-02T03:00:00.000Z',
     configuration: { name, client_options: { bootstrap_servers: ['source:9092'] } },
+    groups: [],
     tasks: [{ name: 'Source Topic Sync', state: 'ACTIVE', reason: 'found 1 topic', since: '2026-01-02T03:04:05.000Z' }],
     topics: [topic('orders')],
     syncedShadowTopicProperties: ['retention.ms'],

@@ -7,7 +7,7 @@ import { test, type Test } from 'tap'
 import { z } from 'zod'
 import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
-import type { LinkStatus } from '../../src/replication/link-service.ts'
+import type { GroupStatus, LinkStatus } from '../../src/replication/link-service.ts'
 import { FakeLinks, link, partition, report, topic } from '../admin/fake-links.ts'
 import { startAdmin, type StartedAdmin } from '../admin/start-admin.ts'
 import { runCommand, type CommandOptions, type Outcome } from './run-command.ts'
@@ -123,6 +123,10 @@ Name: payments, ID: 3f0c1e2d-0000-4000-8000-000000000001, State: FAULTED
 
 Synced Shadow Topic Properties:
   - retention.ms
+
+CONSUMER GROUPS
+===============
+No consumer groups are being shadowed.
 `,
     err: ''
   })
@@ -163,7 +167,8 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
         partition_id: 2, src_start: 0, src_lso: null, src_hwm: null, dst_hwm: 5, lag: null, lag_seconds: null, source_contact_age_ms: null, activity: 'stopped', problem: null
       }]
     }],
-    synced_shadow_topic_properties: ['retention.ms']
+    synced_shadow_topic_properties: ['retention.ms'],
+    consumer_groups: { count: 0, with_members: 0, live_on_shadow: 0, ahead_on_shadow: 0, partitions: 0, oldest_synced_at: null, problems: [] }
   })
 })
 
@@ -200,6 +205,34 @@ test('status shows the sections that are asked for', async t => {
   t.match((await run('status a -t')).out, /^TOPICS/)
   t.match((await run('status a -o -t')).out, /OVERVIEW[^]*TOPICS/)
   t.same(keysOf((await run('status a -k --output json')).out), ['tasks'])
+})
+
+test('of consumer groups, status shows counts and what is wrong, and each with its members when asked', async t => {
+  const group = (name: string, input: Partial<GroupStatus> = {}): GroupStatus => ({
+    name,
+    state: 'Stable',
+    type: 'consumer',
+    protocolType: 'consumer',
+    protocol: 'uniform',
+    members: [{ memberId: 'm1', instanceId: null, clientId: 'app', host: '/10.0.0.7' }],
+    isLiveOnShadow: false,
+    partitions: 3,
+    clampedPartitions: 1,
+    aheadPartitions: 0,
+    waitingPartitions: 0,
+    syncedAt: '2026-01-02T03:04:05.000Z',
+    problem: null,
+    ...input
+  })
+  const { run } = await kshadow(t, link('a', { groups: [group('fine'), group('live', { isLiveOnShadow: true, syncedAt: null }), group('wrong', { members: null, problem: 'OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED' })] }))
+  const { out } = await run('status a')
+  t.match(out, /CONSUMER GROUPS\n=+\nGROUPS +3\nWITH MEMBERS +2\nLIVE ON SHADOW +1\nAHEAD ON SHADOW +0\nPARTITIONS +9\nOLDEST SYNC +2026-01-02T03:04:05.000Z\nPROBLEMS +1\n {2}- wrong: OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED\n/)
+  t.notMatch(out, /10\.0\.0\.7/)
+  const all = (await run('status a -g')).out
+  t.match(all, /^CONSUMER GROUPS\n=+\nName: fine, Type: consumer, State: Stable, Protocol: uniform\n {2}Partitions: 3, clamped: 1, ahead on the shadow: 0, waiting: 0, synced: 2026-01-02T03:04:05.000Z, members: 1\n {2}CLIENT-ID {2}HOST +MEMBER-ID\n {2}app +\/10.0.0.7 +m1\n/)
+  t.match(all, /Name: wrong[^]*members: -\n {2}Problem: OffsetFetch wrong/)
+  t.match(JSON.parse((await run('status a --output json')).out), { consumer_groups: { count: 3, problems: [{ name: 'wrong' }] } })
+  t.match(JSON.parse((await run('status a -g --output json')).out), { consumer_groups: { count: 3, groups: [{ name: 'fine', members: [{ client_id: 'app', host: '/10.0.0.7' }] }, { live_on_shadow: true }, { members: null }] } })
 })
 
 test('text from elsewhere cannot take hold of the terminal', async t => {
@@ -308,6 +341,16 @@ EXCLUDE DEFAULT  false
 FILTERS:
   - include prefix "or"
 
+Schemas are left alone.
+=======
+CONSUMER OFFSET SYNC
+====================
+PAUSED              false
+INTERVAL            30s
+ON SOURCE DELETION  keep
+GROUP FILTERS:
+  none: no group is selected
+
 SCHEMA REGISTRY SYNC
 ====================
 Schemas are left alone.
@@ -320,6 +363,7 @@ Schemas are left alone.
       interval: '30s', paused: false, auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }], synced_shadow_topic_properties: [], exclude_default: false
     }
   })
+  t.same(JSON.parse((await run('describe a -r --output json')).out), { consumer_offset_sync_options: { interval: '30s', paused: false, group_filters: [], on_source_deletion: 'keep' } })
 })
 
 test('a link that is not there is a failure, whatever its name', async t => {

@@ -64,7 +64,7 @@ test('the samples are valid, and show the defaults', async t => {
   t.match(link.out, new RegExp(`fetch_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchMaxBytes}\n`))
   t.match(link.out, new RegExp(`fetch_partition_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchPartitionMaxBytes}\n`))
   const least = parseLinkYaml('name: my-link\nclient_options: {bootstrap_servers: ["source-broker-1:9092", "source-broker-2:9092"]}', 'least')
-  t.same({ ...parsed, topicSync: { ...parsed.topicSync, filters: [] } }, least)
+  t.same({ ...parsed, topicSync: { ...parsed.topicSync, filters: [] }, groupSync: { ...parsed.groupSync, filters: [] } }, least)
 
   const run = await runCommand(['config', 'generate', '--run'])
   t.same(parseRunYaml(run.out, 'sample'), parseRunYaml('shadow_cluster: {bootstrap_servers: ["shadow-broker-1:9092", "shadow-broker-2:9092"]}', 'least'))

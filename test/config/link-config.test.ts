@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { CLIENT_DEFAULTS } from '../../src/config/link/client-options.ts'
 import { linkDocument, parseLinkDocument, parseLinkYaml } from '../../src/config/link-config.ts'
-import { isProtectedTopic, selectsTopic, type NameFilter } from '../../src/config/link/name-filter.ts'
+import { isProtectedTopic, selectsGroup, selectsTopic, type NameFilter } from '../../src/config/link/name-filter.ts'
 
 const MINIMAL = `
 name: site-b
@@ -32,6 +32,13 @@ topic_metadata_sync_options:
   synced_shadow_topic_properties: [retention.ms]
   exclude_default: true
   start_at_earliest: {}
+consumer_offset_sync_options:
+  interval: 5s
+  paused: true
+  group_filters:
+    - { pattern_type: LITERAL, filter_type: INCLUDE, name: "*" }
+    - { pattern_type: PREFIX, filter_type: EXCLUDE, name: "a group/of any: name" }
+  on_source_deletion: delete
 `
 
 /** The lines that a text was refused with. */
@@ -70,6 +77,7 @@ test('a link needs a name and where its source is; the rest has defaults', async
       fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
     topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false },
+    groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' },
     schemaSync: null
   })
 })
@@ -95,6 +103,12 @@ test('every key is read', async t => {
       filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'test-' }],
       syncedProperties: ['retention.ms'],
       excludeDefault: true
+    },
+    groupSync: {
+      intervalMs: 5000,
+      paused: true,
+      filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'a group/of any: name' }],
+      onSourceDeletion: 'delete'
     },
     schemaSync: null
   })
@@ -172,11 +186,23 @@ test('what is wrong is refused with its key, line, value and what was expected',
 })
 
 test('what other versions will do is refused by name', async t => {
-  for (const key of ['consumer_offset_sync_options', 'security_sync_options', 'role_sync_options', 'cloud_options']) {
+  for (const key of ['security_sync_options', 'role_sync_options', 'cloud_options']) {
     const [line, ...more] = refusalOf(`${MINIMAL}${key}: {}`)
     t.match(line, new RegExp(`^link.yaml:5: ${key}: a map: .* is not part of this version; leave the key out$`))
     t.same(more, [])
   }
+})
+
+test('groups may be called anything but what engines use, and filters of them say what is wrong', async t => {
+  const filter = (text: string): string => `${MINIMAL}consumer_offset_sync_options:\n  group_filters:\n    - ${text}\n`
+  const at = ':7: consumer_offset_sync_options.group_filters[0].name'
+  t.same(refusalOf(filter('{ pattern_type: PREFIX, filter_type: INCLUDE, name: "*" }')), [`link.yaml${at}: "*": * is a LITERAL pattern`])
+  t.same(refusalOf(filter('{ pattern_type: PREFIX, filter_type: INCLUDE, name: "" }')), [`link.yaml${at}: "": expected 1 to 32767 characters`])
+  t.same(refusalOf(filter('{ pattern_type: LITERAL, filter_type: INCLUDE, name: __kshadow_engine }')), [`link.yaml${at}: "__kshadow_engine": this group is never shadowed`])
+  t.same(refusalOf(filter('{ pattern_type: LITERAL, filter_type: INCLUDE, name: "größe, *" }')), [])
+  t.same(refusalOf(`${MINIMAL}consumer_offset_sync_options:\n  on_source_deletion: maybe\n`), ['link.yaml:6: consumer_offset_sync_options.on_source_deletion: "maybe": expected keep or delete'])
+  const all: NameFilter[] = [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }]
+  t.same(['app', '__kshadow_engine', ''].map(name => selectsGroup(all, name)), [true, false, false])
 })
 
 test('a topic is shadowed when an include matches and no exclude does, in whatever order', async t => {

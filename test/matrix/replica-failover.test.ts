@@ -71,7 +71,8 @@ async function writeAs (producerId: number, topic: string): Promise<void> {
 async function freshWrites (topic: string, count: number): Promise<string[]> {
   return (await Promise.all(Array.from({ length: count }, async (_, index) => {
     const fresh = kafkaOf(shadow).producer({ idempotent: true })
-    await fresh.connect()
+    // It asks any node for its id, and may have been told of a dead engine's.
+    await eventually('a producer has its id', () => fresh.connect().then(() => true))
     const metadata = await fresh.send({ topic, messages: [{ partition: 0, value: `fresh ${index}` }] })
     await fresh.disconnect()
     return metadata.map(({ baseOffset }) => baseOffset ?? '')
@@ -104,7 +105,11 @@ async function start (t: Pick<Test, 'teardown'>, followerTimeoutMs?: number): Pr
 }
 
 async function untilFailedOver (engine: BrokerEngine, link: string, topic: string): Promise<void> {
-  await eventually(`${topic} is failed over`, async () => (await engine.topic(link, topic))?.state === 'FAILED_OVER', 60_000)
+  await eventually(`${topic} is failed over`, async () => {
+    const status = await engine.topic(link, topic)
+    if (status?.state === 'FAILED_OVER') return true
+    throw new Error(`it is ${status?.state ?? 'not there'}, with ${status?.problem ?? 'nothing in its way'}`)
+  }, 60_000)
 }
 
 const FIRST_FREE = 20_000

@@ -147,6 +147,24 @@ test('without the barrier a new producer\'s first batch is taken for a copied on
   t.ok(fresh > fromSource, `${fresh} is above ${fromSource}`)
 })
 
+test('a producer that has had its id since before the failover is not taken for one of the source that came later', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  const engine = pair.startEngine()
+  const batch = (producerId: number, value: string) => oneBatch({ records: [{ timestamp: 1, value: Buffer.from(value) }], producerId, producerEpoch: 0, baseSequence: 0 })
+  const freshId = async (): Promise<number> => (await initProducerId(pair.shadowCluster, pair.shadow.nodeId, { count: 1 }, { signal }))[0] ?? -1
+  pair.source.log('a', 0).append(batch(10, 'copied'))
+  await pair.untilSame('a')
+  await until('ids are handed out far ahead of the copied ones', async () => await freshId() > 10 + 4000)
+  const waiting = await freshId()
+  // What the source hands out from here on.
+  for (let producerId = 11; producerId < 311; producerId++) pair.source.log('a', 0).append(batch(producerId, 'copied'))
+  await pair.untilSame('a')
+  await engine.engine.failover(LINK, 'a')
+  await until('it is failed over', async () => (await engine.topic('a'))?.state === 'FAILED_OVER')
+  t.match(pair.shadow.log('a', 0).append(batch(waiting, 'new')), { errorCode: 0, baseOffset: 301, isDuplicate: false })
+})
+
 test('a failover that finds more on the shadow than was copied says so', async t => {
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'a')

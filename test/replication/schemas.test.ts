@@ -1,5 +1,6 @@
 /** Schemas in the life of a link: by topic and by API, on embedded brokers and with stand-ins for schema registries. */
 import { test, type Test } from 'tap'
+import type { TaskStatus } from '../../src/replication/link-service.ts'
 import { LINK, literal, oneBatch, RunningEngine, ShadowPair, until } from '../support/shadow-pair.ts'
 import { SchemaRegistry } from '../support/schema-registry.ts'
 
@@ -79,17 +80,18 @@ test('API mode: schemas are copied, and the registry is given back when the link
   const engine = pair.startEngine()
   await pair.untilSame('orders')
   await until('schemas are copied', async () => (await engine.link())?.schemaRegistry?.lastFullSync !== null && shadow.contents().length === 1)
-  t.match((await engine.link())?.tasks, [{ name: 'Source Topic Sync' }, { name: 'Schema Registry Shadowing', state: 'ACTIVE', reason: /1 of 1 versions are the same/ }])
+  const task = async (): Promise<TaskStatus | undefined> => (await engine.link())?.tasks.find(({ name }) => name === 'Schema Registry Shadowing')
+  t.match(await task(), { state: 'ACTIVE', reason: /1 of 1 versions are the same/ })
   t.equal(shadow.modes.get(null), 'IMPORT')
   source.add('orders-value', '"int"', { id: 8 })
   await until('a new version is copied', () => shadow.find('orders-value', 2)?.id === 8)
 
   await source.stop()
-  await until('the status says so', async () => (await engine.link())?.tasks[1]?.state === 'LINK_UNAVAILABLE')
+  await until('the status says so', async () => (await task())?.state === 'LINK_UNAVAILABLE')
   await engine.engine.failover(LINK, null)
   await until('the registry is given back', async () => typeof (await engine.link())?.schemaRegistry?.openedAt === 'string')
   t.equal(shadow.modes.get(null), 'READWRITE')
-  t.match((await engine.link())?.tasks[1], { state: 'NOT_RUNNING', reason: /was given back/ })
+  t.match(await task(), { state: 'NOT_RUNNING', reason: /was given back/ })
   await engine.engine.delete(LINK, { force: false })
   await until('nothing of the link is left in the state topic', () => engine.state.state?.schemaSubjectsOf(LINK).length === 0 && engine.state.state.schemaRegistries.size === 0)
   t.same(shadow.contents().map(({ id }) => id), [7, 8], 'what was copied stays')

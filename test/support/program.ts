@@ -1,12 +1,13 @@
 /** Programs that are no Java: they run beside the test, which writes to them and listens to what they say. */
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { Workspace } from './workspace.ts'
 
 /** kcat and the like: one line in, one line out. */
 export class Program {
   readonly #workspace: Workspace
   readonly #process: ChildProcess
+  /** What was written before the end may not have been read at the end. */
+  readonly #closed: Promise<void>
   /** stdout and stderr, as they came: a line of the one may be in the middle of a line of the other. */
   output = ''
   stdout = ''
@@ -25,8 +26,10 @@ export class Program {
   private constructor (workspace: Workspace, child: ChildProcess) {
     this.#workspace = workspace
     this.#process = child
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { this.output += chunk.toString('utf8') })
-    child.stdout?.on('data', (chunk: Buffer) => { this.stdout += chunk.toString('utf8') })
+    // A character may come in two pieces.
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => { this.output += text })
+    child.stdout?.on('data', (text: string) => { this.stdout += text })
+    this.#closed = new Promise(resolve => child.once('close', () => resolve()))
     child.stdin?.on('error', () => {})
   }
 
@@ -41,7 +44,7 @@ export class Program {
   /** Ends its stdin and waits for its end. Returns the exit code. */
   async end (): Promise<number | null> {
     this.#process.stdin?.end()
-    if (this.isRunning) await once(this.#process, 'close')
+    await this.#closed
     return this.#process.exitCode
   }
 

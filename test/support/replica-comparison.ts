@@ -13,8 +13,6 @@ import { storedAborts, storedBatches } from './segment-files.ts'
 
 const WAIT_MS = 15_000
 const POLL_MS = 100
-/** Where the largest timestamp of a batch lies in its header. */
-const MAX_TIMESTAMP_AT = 35
 const ASKED_TIMES = 12
 /** Of more than these, not every partition is asked about many times. */
 const FEW_PARTITIONS = 50
@@ -92,8 +90,8 @@ async function differenceOf (expected: Expectation, client: Cluster, asked: Aske
       if (read.highWatermark !== highWatermark) return `its high watermark is ${read.highWatermark}, and the source's ${highWatermark}`
       if (read.lastStableOffset !== lastStableOffset) return `its last stable offset is ${read.lastStableOffset}, and the source's ${lastStableOffset}`
     }
-    const wrongAborts = abortsDiffer(read.aborted, expected.read.aborted, logStartOffset, isShadow ? Infinity : lastStableOffset)
-    if (wrongAborts) return `aborted transactions are ${read.aborted.join()}, and on the source ${expected.read.aborted.join()}`
+    const limits = { logStartOffset, endOffset: isShadow ? Infinity : lastStableOffset, leftOf: leftIn(expected.folder) }
+    if (abortsDiffer(read.aborted, expected.read.aborted, limits)) return `aborted transactions are ${read.aborted.join()}, and on the source ${expected.read.aborted.join()}`
     if (isCleaned) {
       const { difference } = compareCleanedSegments(expected.folder, folder)
       return difference
@@ -103,7 +101,7 @@ async function differenceOf (expected: Expectation, client: Cluster, asked: Aske
     const isMore = !isShadow && comparison.endOffset === highWatermark && comparison.difference?.startsWith(`${expected.folder} ends before`) === true
     if (comparison.difference !== null && !isMore) return comparison.difference
     const [aborts, theirs] = [folder, expected.folder].map(path => storedAborts(path).filter(entry => isWithin(entry, logStartOffset)))
-    if (abortsDiffer(aborts ?? [], theirs ?? [], logStartOffset, isShadow ? Infinity : lastStableOffset)) return `its transaction index has ${aborts?.join('; ') ?? ''}, and the source's ${theirs?.join('; ') ?? ''}`
+    if (abortsDiffer(aborts ?? [], theirs ?? [], limits)) return `its transaction index has ${aborts?.join('; ') ?? ''}, and the source's ${theirs?.join('; ') ?? ''}`
     const offsets = await offsetsAt(client, asked, expected.times)
     // A broker may still name a record that was deleted.
     const isDeleted = (answer = ''): boolean => answer.startsWith(`${MAX_TIMESTAMP}:`) && Number(/offset (\d+)/.exec(answer)?.[1]) < logStartOffset
@@ -117,22 +115,44 @@ async function differenceOf (expected: Expectation, client: Cluster, asked: Aske
 
 /** Times of batches, the moments around them, and times before and after them all. */
 function timesOf (folder: string, count: number): number[] {
-  const all = [...new Set([...storedBatches(folder)].map(({ bytes }) => Number(bytes.readBigInt64BE(MAX_TIMESTAMP_AT))))].filter(time => time >= 0)
+  const all = [...new Set([...storedBatches(folder)].map(({ maxTimestamp }) => maxTimestamp))].filter(time => time >= 0)
   const some = count === 0 ? [] : all.filter((_, index) => index % Math.ceil(all.length / count) === 0)
   return [EARLIEST_TIMESTAMP, MAX_TIMESTAMP, 0, ...some.flatMap(time => [time - 1, time, time + 1]), Number.MAX_SAFE_INTEGER]
 }
 
+interface AbortLimits {
+  readonly logStartOffset: number
+  /** From there on, the failover has ended what was open. */
+  readonly endOffset: number
+  readonly leftOf: (entry: string) => string | null
+}
+
 /**
- * Compares aborted transactions, each told as `... PRODUCER from OFFSET ...`. One that began before the log starts begins with the first record that a
- * replica has: it may not have copied those before, as every replica that comes later. From `endOffset` on, the failover has ended what was open.
+ * Compares aborted transactions, each told as `... PRODUCER from OFFSET ...`. One that began before the log starts, or with records that
+ * were cleaned away, begins with the first record that a replica has: it may not have copied those before, as every replica that comes later.
  */
-function abortsDiffer (mine: readonly string[], theirs: readonly string[], logStartOffset: number, endOffset: number): boolean {
+function abortsDiffer (mine: readonly string[], theirs: readonly string[], { logStartOffset, endOffset, leftOf }: AbortLimits): boolean {
   const beginning = (entry: string): number => Number(/from (\d+)/.exec(entry)?.[1])
   const producer = (entry: string): string => entry.slice(0, entry.indexOf(' from '))
   const cut = new Set(theirs.filter(entry => beginning(entry) < logStartOffset).map(producer))
-  const missing = theirs.filter(entry => beginning(entry) >= logStartOffset && !mine.includes(entry))
-  const added = mine.filter(entry => !theirs.includes(entry) && beginning(entry) < endOffset)
+  const later = new Map(theirs.map(entry => [entry, leftOf(entry)]))
+  const missing = theirs.filter(entry => {
+    const left = later.get(entry) ?? null
+    return beginning(entry) >= logStartOffset && !mine.includes(entry) && left !== null && !mine.includes(left)
+  })
+  const left = [...later.values()]
+  const added = mine.filter(entry => !theirs.includes(entry) && !left.includes(entry) && beginning(entry) < endOffset)
   return missing.length > 0 || added.some(entry => !cut.has(producer(entry))) || added.length > cut.size
+}
+
+/** A transaction as who copies a log after it was cleaned comes to know it; null where none of its records are left. */
+function leftIn (folder: string): (entry: string) => string | null {
+  const batches = [...storedBatches(folder)].filter(({ producerId }) => producerId >= 0)
+  return entry => {
+    const [, producerId = '', from = ''] = /(\d+) from (\d+)/.exec(entry) ?? []
+    const first = batches.find(batch => batch.producerId === Number(producerId) && batch.baseOffset >= Number(from))
+    return first === undefined || first.isControl ? null : entry.replace(/from \d+/, `from ${first.baseOffset}`)
+  }
 }
 
 function isWithin (entry: string, logStartOffset: number): boolean {

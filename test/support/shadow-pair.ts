@@ -31,6 +31,8 @@ export function literal (...names: readonly string[]): object[] {
 export interface PairOptions {
   /** The link's `topic_metadata_sync_options`, besides a short interval and a filter for everything. */
   readonly topicSync?: Readonly<Record<string, unknown>>
+  /** The link's `consumer_offset_sync_options`, as they are. */
+  readonly groupSync?: Readonly<Record<string, unknown>>
   readonly client?: Readonly<Record<string, unknown>>
   /** Further sections of the link. */
   readonly link?: Readonly<Record<string, unknown>>
@@ -137,6 +139,7 @@ export class ShadowPair {
         auto_create_shadow_topic_filters: literal('*'),
         ...this.#options.topicSync
       },
+      consumer_offset_sync_options: this.#options.groupSync ?? {},
       ...this.#options.link
     }
   }

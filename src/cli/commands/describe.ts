@@ -7,6 +7,7 @@ const optionsSchema = adminOptions.extend({
   printOverview: z.boolean().optional(),
   printClient: z.boolean().optional(),
   printTopic: z.boolean().optional(),
+  printConsumerGroup: z.boolean().optional(),
   printRegistry: z.boolean().optional(),
   printAll: z.boolean().optional()
 })
@@ -16,6 +17,7 @@ export function addDescribeCommand (program: Command, cli: Cli): void {
     .option('-o, --print-overview', 'show the overview')
     .option('-c, --print-client', 'show how the source is reached')
     .option('-t, --print-topic', 'show which topics are shadowed')
+    .option('-r, --print-consumer-group', 'show which consumer groups are shadowed')
     .option('-y, --print-registry', 'show how schemas get to the shadow')
     .option('-a, --print-all', 'show all of it'))
     .addHelpText('after', `
@@ -28,8 +30,8 @@ Examples:
     .action(async (link: string, _options: unknown, command: Command) => {
       const options = optionsSchema.parse(command.opts())
       const all = options.printAll ?? false
-      const chosen = { overview: options.printOverview ?? all, client: options.printClient ?? all, topics: options.printTopic ?? all, schemas: options.printRegistry ?? all }
-      const sections = Object.values(chosen).includes(true) ? chosen : { overview: true, client: true, topics: false, schemas: false }
+      const chosen = { overview: options.printOverview ?? all, client: options.printClient ?? all, topics: options.printTopic ?? all, groups: options.printConsumerGroup ?? all, schemas: options.printRegistry ?? all }
+      const sections = Object.values(chosen).includes(true) ? chosen : { overview: true, client: true, topics: false, groups: false, schemas: false }
       const status = await adminClient(cli, options).status(link)
       if (options.output === 'json') printJson(cli, describeJson(status, sections))
       else cli.terminal.out(describeText(status, sections))

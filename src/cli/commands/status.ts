@@ -15,6 +15,7 @@ const optionsSchema = adminOptions.extend({
   printOverview: z.boolean().optional(),
   printTask: z.boolean().optional(),
   printTopic: z.boolean().optional(),
+  printGroup: z.boolean().optional(),
   printRegistry: z.boolean().optional(),
   printAll: z.boolean().optional(),
   watch: z.string().optional()
@@ -29,8 +30,9 @@ export function addStatusCommand (program: Command, cli: Cli): void {
     .option('-o, --print-overview', 'show the overview')
     .option('-k, --print-task', 'show the tasks')
     .option('-t, --print-topic', 'show the topics and their partitions')
+    .option('-g, --print-group', 'show every consumer group and its members')
     .option('-y, --print-registry', 'show what was copied between schema registries')
-    .option('-a, --print-all', 'show all of it, which is the default')
+    .option('-a, --print-all', 'show all of it, of consumer groups a summary, which is the default')
     .option('--watch [interval]', `show it again and again, until Ctrl-C; --watch=5s changes how often (default: ${DEFAULT_INTERVAL})`))
     .addHelpText('after', `
 SRC-LSO and SRC-HWM are the last stable offset and the high watermark of the source as last seen, DST-HWM is the end
@@ -44,8 +46,15 @@ Examples:
     .action(async (link: string, _options: unknown, command: Command) => {
       const options = optionsSchema.parse(command.opts())
       const all = options.printAll ?? false
-      const chosen = { overview: options.printOverview ?? all, tasks: options.printTask ?? all, topics: options.printTopic ?? all, schemas: options.printRegistry ?? all }
-      const sections = Object.values(chosen).includes(true) ? chosen : { overview: true, tasks: true, topics: true, schemas: true }
+      const { printOverview, printTask, printTopic, printRegistry, printGroup = false } = options
+      const isChosen = [all, printOverview, printTask, printTopic, printRegistry, printGroup].includes(true)
+      const sections: Sections = {
+        overview: !isChosen || (printOverview ?? all),
+        tasks: !isChosen || (printTask ?? all),
+        topics: !isChosen || (printTopic ?? all),
+      schemas: !isChosen || (printRegistry ?? all),
+        groups: printGroup ? 'all' : all || !isChosen ? 'summary' : 'none'
+      }
       const client = adminClient(cli, options)
       if (options.watch !== undefined) {
         await watch(cli, client, link, { sections, intervalMs: intervalMs(options.watch), json: options.output === 'json' })

@@ -1,6 +1,7 @@
 /** What a link is configured to do, laid out as `rpk shadow describe` does (facts/redpanda-contract.md §9.3). */
 import { formatDuration } from '../../config/duration.ts'
 import { linkDocument, parseLinkDocument, type LinkConfig } from '../../config/link-config.ts'
+import type { NameFilter } from '../../config/link/name-filter.ts'
 import type { SchemaSyncOptions } from '../../config/link/schema-sync-options.ts'
 import { formatHostPort } from '../../net/host-port.ts'
 import type { LinkStatus } from '../../replication/link-service.ts'
@@ -12,25 +13,28 @@ export interface DescribeSections {
   readonly overview: boolean
   readonly client: boolean
   readonly topics: boolean
+  readonly groups: boolean
   readonly schemas: boolean
 }
 
-export function describeJson (link: LinkStatus, { overview, client, topics, schemas }: DescribeSections): Record<string, unknown> {
+export function describeJson (link: LinkStatus, { overview, client, topics, groups, schemas }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
     ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
     ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
+    ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {}),
     ...(schemas ? { schema_registry_sync_options: document['schema_registry_sync_options'] ?? null } : {})
   }
 }
 
-export function describeText (link: LinkStatus, { overview, client, topics, schemas }: DescribeSections): string {
+export function describeText (link: LinkStatus, { overview, client, topics, groups, schemas }: DescribeSections): string {
   const config = configOf(link)
   return [
     ...(overview ? [formatSection('overview', overviewRows(link))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
     ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
+    ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : []),
     ...(schemas ? [formatSection('schema registry sync', schemaSyncRows(config.schemaSync))] : [])
   ].join('\n')
 }
@@ -62,7 +66,7 @@ function clientRows (link: LinkStatus, { clientOptions: client }: LinkConfig): s
 }
 
 function topicSyncRows ({ topicSync }: LinkConfig): string {
-  const filters = topicSync.filters.map(({ filterType, patternType, name }) => `  - ${filterType.toLowerCase()} ${patternType.toLowerCase()} "${printable(name)}"\n`)
+  const filters = filterLines(topicSync.filters)
   const properties = topicSync.syncedProperties.map(name => `  - ${printable(name)}\n`)
   return formatTable([
     ['INTERVAL', formatDuration(topicSync.intervalMs)],
@@ -90,4 +94,17 @@ function schemaSyncRows (schemas: SchemaSyncOptions | null): string {
     ['UNSUPPORTED FEATURES', api.unsupportedFeatures],
     ['PAUSED', String(api.paused)]
   ])
+}
+
+function groupSyncRows ({ groupSync }: LinkConfig): string {
+  const filters = filterLines(groupSync.filters)
+  return formatTable([
+    ['PAUSED', String(groupSync.paused)],
+    ['INTERVAL', formatDuration(groupSync.intervalMs)],
+    ['ON SOURCE DELETION', groupSync.onSourceDeletion]
+  ]) + `GROUP FILTERS:\n${filters.length === 0 ? '  none: no group is selected\n' : filters.join('')}`
+}
+
+function filterLines (filters: readonly NameFilter[]): string[] {
+  return filters.map(({ filterType, patternType, name }) => `  - ${filterType.toLowerCase()} ${patternType.toLowerCase()} "${printable(name)}"\n`)
 }

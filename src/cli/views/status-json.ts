@@ -1,5 +1,6 @@
 /** A link's status as JSON: the keys of `rpk shadow status --format json` where it has them, ours beside them. */
-import type { LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, PartitionStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
+import { groupTotals } from './group-totals.ts'
 import { schemaRegistryJson } from './schema-registry-view.ts'
 import { contactWarning } from './source-contact.ts'
 
@@ -7,14 +8,17 @@ export interface Sections {
   readonly overview: boolean
   readonly tasks: boolean
   readonly topics: boolean
+  /** summary: counts, and the groups with a problem. */
+  readonly groups: 'none' | 'summary' | 'all'
   readonly schemas: boolean
 }
 
-export function statusJson (link: LinkStatus, { overview, tasks, topics, schemas }: Sections): Record<string, unknown> {
+export function statusJson (link: LinkStatus, { overview, tasks, topics, groups, schemas }: Sections): Record<string, unknown> {
   return {
     ...(overview ? { overview: overviewJson(link) } : {}),
     ...(tasks ? { tasks: link.tasks.map(taskJson) } : {}),
     ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {}),
+    ...(groups === 'none' ? {} : { consumer_groups: groupsJson(link, groups) }),
     ...(schemas && link.schemaRegistry !== null ? { schema_registry: schemaRegistryJson(link.schemaRegistry) } : {})
   }
 }
@@ -40,6 +44,30 @@ export function overviewJson (link: LinkStatus): Record<string, unknown> {
 
 function taskJson (task: TaskStatus): Record<string, unknown> {
   return { name: task.name, state: task.state, since: task.since, reason: task.reason }
+}
+
+function groupsJson ({ groups }: LinkStatus, which: 'summary' | 'all'): Record<string, unknown> {
+  const { count, members, live, ahead, partitions, oldestSyncedAt } = groupTotals(groups)
+  const shown = which === 'all' ? groups : groups.filter(({ problem }) => problem !== null)
+  return { count, with_members: members, live_on_shadow: live, ahead_on_shadow: ahead, partitions, oldest_synced_at: oldestSyncedAt, [which === 'all' ? 'groups' : 'problems']: shown.map(groupJson) }
+}
+
+function groupJson (group: GroupStatus): Record<string, unknown> {
+  return {
+    name: group.name,
+    state: group.state,
+    type: group.type,
+    protocol_type: group.protocolType,
+    protocol: group.protocol,
+    members: group.members?.map(({ memberId, instanceId, clientId, host }) => ({ member_id: memberId, instance_id: instanceId, client_id: clientId, host })) ?? null,
+    live_on_shadow: group.isLiveOnShadow,
+    partitions: group.partitions,
+    clamped_partitions: group.clampedPartitions,
+    ahead_partitions: group.aheadPartitions,
+    waiting_partitions: group.waitingPartitions,
+    synced_at: group.syncedAt,
+    problem: group.problem
+  }
 }
 
 export function topicJson (topic: TopicStatus): Record<string, unknown> {

@@ -16,20 +16,54 @@ const NAME = /^[A-Za-z0-9._-]{1,249}$/
 /** Names that mean a place in a path: Kafka has no such topics, and a link's name is a part of URLs. */
 export const isDots = (name: string): boolean => name === '.' || name === '..'
 
+const patternType = z.enum(['LITERAL', 'PREFIX', 'PREFIXED'], { error: 'expected LITERAL or PREFIX' })
+const filterType = z.enum(['INCLUDE', 'EXCLUDE'], { error: 'expected INCLUDE or EXCLUDE' })
+const expectedFilter = 'expected pattern_type, filter_type and name'
+
+interface RawFilter {
+  readonly pattern_type: z.infer<typeof patternType>
+  readonly filter_type: FilterType
+  readonly name: string
+}
+
+/** `refusal` says what is wrong with a name that is not `*`; null when nothing is. */
+function checkedFilter (filter: RawFilter, context: z.core.$RefinementCtx, refusal: (filter: RawFilter) => string | null): NameFilter {
+  const isPrefix = filter.pattern_type !== 'LITERAL'
+  const message = filter.name === '*' ? (isPrefix ? '* is a LITERAL pattern' : null) : refusal(filter)
+  if (message !== null) context.addIssue({ code: 'custom', path: ['name'], message })
+  return { patternType: isPrefix ? 'PREFIX' : 'LITERAL', filterType: filter.filter_type, name: filter.name }
+}
+
 /** A filter of topics. */
 export const topicFilter = z.strictObject({
-  pattern_type: z.enum(['LITERAL', 'PREFIX', 'PREFIXED'], { error: 'expected LITERAL or PREFIX' }),
-  filter_type: z.enum(['INCLUDE', 'EXCLUDE'], { error: 'expected INCLUDE or EXCLUDE' }),
+  pattern_type: patternType,
+  filter_type: filterType,
   name: z.string({ error: 'expected a topic name, the start of one, or *' })
-}, { error: 'expected pattern_type, filter_type and name' }).transform((filter, context): NameFilter => {
-  const patternType = filter.pattern_type === 'LITERAL' ? 'LITERAL' : 'PREFIX'
-  const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['name'], message })
-  if (filter.name === '*') {
-    if (patternType === 'PREFIX') refuse('* is a LITERAL pattern')
-  } else if (!NAME.test(filter.name) || isDots(filter.name)) refuse('expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *')
-  else if (filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name)) refuse(filter.name === '_schemas' ? 'filters never select this topic; schema_registry_sync_options: {shadow_schema_registry_topic: {}} shadows it' : 'this topic is never shadowed')
-  return { patternType, filterType: filter.filter_type, name: filter.name }
-})
+}, { error: expectedFilter }).transform((raw, context): NameFilter => checkedFilter(raw, context, filter => {
+  if (!NAME.test(filter.name) || isDots(filter.name)) return 'expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *'
+  if (filter.filter_type === 'EXCLUDE' || !isProtectedTopic(filter.name)) return null
+  return filter.name === '_schemas' ? 'filters never select this topic; schema_registry_sync_options: {shadow_schema_registry_topic: {}} shadows it' : 'this topic is never shadowed'
+}))
+
+/** The group that engines elect their leader in, and whatever else may come to be called so. */
+const PROTECTED_GROUP_PREFIX = '__kshadow'
+/** The length of a string in Kafka's protocol. */
+const MAX_GROUP_LENGTH = 32_767
+
+/** A filter of consumer groups, whose names may be anything. */
+export const groupFilter = z.strictObject({
+  pattern_type: patternType,
+  filter_type: filterType,
+  name: z.string({ error: 'expected the name of a group, the start of one, or *' })
+}, { error: expectedFilter }).transform((raw, context): NameFilter => checkedFilter(raw, context, filter => {
+  if (filter.name === '' || filter.name.length > MAX_GROUP_LENGTH) return `expected 1 to ${MAX_GROUP_LENGTH} characters`
+  return filter.filter_type === 'INCLUDE' && filter.name.startsWith(PROTECTED_GROUP_PREFIX) ? 'this group is never shadowed' : null
+}))
+
+/** As `selectsTopic`, of consumer groups. */
+export function selectsGroup (filters: readonly NameFilter[], name: string): boolean {
+  return name !== '' && !name.startsWith(PROTECTED_GROUP_PREFIX) && selects(filters, name)
+}
 
 /** How filters are stored and shown. */
 export function filtersDocument (filters: readonly NameFilter[]): Array<Record<string, string>> {

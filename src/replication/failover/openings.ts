@@ -17,6 +17,8 @@ export interface OpeningsOptions {
   readonly logger: Logger
   /** See AppendMode. */
   readonly failOver: (topic: ShadowTopic, opening: Opening) => Promise<void>
+  /** See PromotionOptions. */
+  readonly beforeOpening: (topic: ShadowTopic) => Promise<string | null>
   /** Called for what is the topic sync's to follow: new partitions on the source, and a topic that is no longer being opened. */
   readonly wakeSync: () => void
   /** A topic has become writable. */
@@ -70,11 +72,11 @@ export class Openings {
   }
 
   async #open (topic: ShadowTopic, promotionSignal: AbortSignal): Promise<void> {
-    const { sourceEnds, signal, wakeSync } = this.#options
+    const { sourceEnds, signal, wakeSync, beforeOpening } = this.#options
     const open = (opening: Opening): Promise<void> => this.#inSlot(opening.signal, () => topic.exclusively(() => this.#options.failOver(topic, opening)))
     const isDecided = topic.record.state === 'PROMOTING' && topic.record.handingOver
     if (isDecided) await open({ signal, mayOpen: () => Promise.resolve(true) })
-    if (topic.record.state === 'PROMOTING' && !isDecided) await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, wakeSync })
+    if (topic.record.state === 'PROMOTING' && !isDecided) await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, beforeOpening, wakeSync })
     if (topic.record.state === 'FAILING_OVER') await open({ signal, mayOpen: () => Promise.resolve(true) })
   }
 

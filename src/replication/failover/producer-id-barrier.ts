@@ -6,6 +6,9 @@
  * highest copied one uses its block up, and moves the controller's next block on; when that is so for every live broker, no
  * id that was copied can be handed out any more. Brokers that start later get later blocks. Where the controller can be asked,
  * its blocks are used up first, which leaves only what the brokers hold already.
+ *
+ * A producer that has its id keeps it, and may write to a topic after its failover for the first time. While topics are shadowed,
+ * ids are therefore handed out far ahead of the copied ones: the source has to hand out as many before it comes to those.
  */
 import { ErrorCodes, errorName } from '../../../protocol/errors/codes.ts'
 import { describeProducers } from '../../client/admin/describe-producers.ts'
@@ -17,6 +20,9 @@ import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 
 const IDS_PER_REQUEST = 1000
+/** How far ahead ids are kept: where the controller's blocks can be skipped, a request for every 1,000; elsewhere one for every id. */
+export const LEAD_BY_BLOCKS = 100_000
+export const LEAD_BY_IDS = 5000
 const CHECK_INTERVAL_MS = 1000
 const LOG_INTERVAL_MS = 10_000
 
@@ -26,6 +32,8 @@ export interface BarrierOptions {
   readonly now: () => number
   /** Moves the controller's next block past an id, where that can be asked for; elsewhere it does nothing. */
   readonly skipBlocks?: (producerId: number, signal: AbortSignal) => Promise<void>
+  /** How far ahead of the copied ids those are to be that are handed out; null while nothing is shadowed. */
+  readonly lead: () => number | null
   /** The brokers that are alive, where the metadata log tells; null where it does not: the cluster's metadata is then asked for, of all its topics. */
   readonly liveBrokers?: () => readonly number[] | null
 }
@@ -48,11 +56,12 @@ export class ProducerIdBarrier {
     return true
   }
 
-  /** Moves the brokers on while topics are shadowed, so that a failover has little left to do. Ends by the signal only. */
+  /** Keeps the brokers ahead while topics are shadowed, which leaves a failover little to do. Ends by the signal only. */
   async run (signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#raise(this.#highestCopied, signal)
+        const lead = this.#options.lead()
+        if (lead !== null) await this.#raise(this.#highestCopied + lead, signal)
         await sleep(CHECK_INTERVAL_MS, signal)
       } catch (error) {
         if (isAborted(signal)) return

@@ -1,7 +1,7 @@
 /**
  * The promotion of one topic: a switch-over while the source is alive, which loses nothing.
  *
- *   PROMOTING: copying ──▶ level twice, a second apart ──▶ frozen, drained ──▶ the source has not grown ──▶ PROMOTED
+ *   PROMOTING: copying ──▶ level twice, a second apart ──▶ frozen, drained ──▶ groups synced, the source has not grown ──▶ PROMOTED
  *                 ▲                                                │
  *                 └────────────── thaw ◀───────────────────────────┘ it has grown, or cannot be asked
  *
@@ -9,7 +9,7 @@
  * partitions still grow is said. A source that does not answer is waited for: what was known before never counts.
  */
 import { messageOf } from '../../errors.ts'
-import { throwIfAborted } from '../../net/abort.ts'
+import { orAborted, throwIfAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { TopicState } from '../../state/topic-state.ts'
 import type { Opening } from '../append/append-mode.ts'
@@ -26,6 +26,8 @@ export interface PromotionOptions {
   readonly signal: AbortSignal
   /** The rest of the way, once the topic is level. */
   readonly open: (opening: Opening) => Promise<void>
+  /** What is to be done when the shadow has all records and is not open yet. Returns in words why that cannot be done at the moment; null when it is done. */
+  readonly beforeOpening: (topic: ShadowTopic) => Promise<string | null>
   /** Called when the source has partitions that the shadow has not. */
   readonly wakeSync: () => void
 }
@@ -34,7 +36,7 @@ export interface PromotionOptions {
  * Goes on until the topic is no longer PROMOTING.
  * @throws {ShadowError} ABORTED
  */
-export async function promote (topic: ShadowTopic, { sourceEnds, signal, open, wakeSync }: PromotionOptions): Promise<void> {
+export async function promote (topic: ShadowTopic, { sourceEnds, signal, open, beforeOpening, wakeSync }: PromotionOptions): Promise<void> {
   let before: readonly number[] | null = null
   while (isPromoting(topic)) {
     try {
@@ -48,7 +50,7 @@ export async function promote (topic: ShadowTopic, { sourceEnds, signal, open, w
       before = null
     }
     if (topic.waitsFor === null && isPromoting(topic)) {
-      await openLevel(topic, { sourceEnds, signal, open })
+      await openLevel(topic, { sourceEnds, signal, open, beforeOpening })
       before = null
     }
     if (isPromoting(topic)) await sleep(LOOK_INTERVAL_MS, signal)
@@ -61,12 +63,17 @@ function isPromoting ({ record }: ShadowTopic): boolean {
   return state === 'PROMOTING'
 }
 
-async function openLevel (topic: ShadowTopic, { sourceEnds, signal, open }: Pick<PromotionOptions, 'sourceEnds' | 'signal' | 'open'>): Promise<void> {
+async function openLevel (topic: ShadowTopic, { sourceEnds, signal, open, beforeOpening }: Pick<PromotionOptions, 'sourceEnds' | 'signal' | 'open' | 'beforeOpening'>): Promise<void> {
   topic.freeze()
   await open({
     signal,
     // The state topic still says PROMOTING: nothing is open, and nothing is lost yet.
     mayOpen: async endOffsets => {
+      const obstacle = await orAborted(beforeOpening(topic), signal)
+      if (obstacle !== null) {
+        topic.waitsFor = obstacle
+        return false
+      }
       try {
         const ends = await sourceEnds.of(topic.record, { signal })
         const grown = differing(ends, endOffsets)

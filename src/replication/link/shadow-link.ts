@@ -18,6 +18,7 @@ import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
+import { GroupSync } from './tasks/groups/group-sync.ts'
 import { SchemaShadowing } from './tasks/schemas/schema-shadowing.ts'
 import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
@@ -60,6 +61,8 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #mode: AppendMode
   readonly #topicSync: TopicSync
   readonly #topicTask: TaskLoop
+  readonly #groupSync: GroupSync
+  readonly #groupTask: TaskLoop
   /** Null where schemas are not copied by API. */
   readonly #schemas: SchemaShadowing | null
   /** Since when all topics have been open in the promotion of the link, by `now`; null before. */
@@ -80,6 +83,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       signal,
       logger,
       failOver: (topic, opening) => this.#mode.failOver(topic, opening),
+      beforeOpening: topic => this.#groupSync.finish(topic),
       wakeSync: () => this.wakeSync(),
       onOpened: options.onOpened
     })
@@ -105,6 +109,19 @@ export class ShadowLink implements TopicHost, AppendHost {
       run: () => this.#syncTopics(),
       whilePaused: async () => ({ reason: 'paused by the link\'s configuration: topics are copied, none is added', problems: [], again: !await this.#goOnPromoting(this.#isAllOpen) })
     }, { link: record.config.name, signal, logger, wallClock })
+    this.#groupSync = new GroupSync({
+      name: record.config.name,
+      source,
+      shadow,
+      options: () => this.#record.config.groupSync,
+      topics: this.#topics,
+      signal,
+      logger,
+      now,
+      wallClock,
+      checkSource: view => this.#checkSource(view)
+    })
+    this.#groupTask = new TaskLoop(this.#groupSync, { link: record.config.name, signal, logger, wallClock })
     this.#schemas = record.config.schemaSync?.mode !== 'api'
       ? null
       : new SchemaShadowing({
@@ -170,7 +187,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#keepUp(), this.#mode.learn(unopened), this.#schemas?.run()])
+    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#keepUp(), this.#mode.learn(unopened), this.#schemas?.run()])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -428,8 +445,9 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status, ...(this.#schemas === null ? [] : [this.#schemas.taskStatus])],
+      tasks: [this.#topicTask.status, this.#groupTask.status, ...(this.#schemas === null ? [] : [this.#schemas.taskStatus])],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
+      groups: this.#groupSync.groups,
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       schemaRegistry: this.#schemas?.status ?? null,
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },

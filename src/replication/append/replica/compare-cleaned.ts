@@ -22,8 +22,9 @@ export function compareCleaned (shadow: readonly RecordBatch[], source: readonly
     if (mine === undefined || theirs === undefined) return { matching, difference: null }
     if (mine.lastOffset < theirs.baseOffset) left++
     else if (theirs.lastOffset < mine.baseOffset) right++
-    // Cleaning changes the offsets of a compressed entry of the older formats: only an equal one says something.
-    else if (mine.magic < 2 && theirs.magic < 2 && !isSameBatch(mine, theirs)) {
+    // Cleaning changes the offsets of a compressed entry of the older formats, and from Kafka 4.0 on it makes batches of them all
+    // (KIP-724): only an equal one says something.
+    else if ((mine.magic < 2 || theirs.magic < 2) && !isSameBatch(mine, theirs)) {
       left++
       right++
     } else {

@@ -3,7 +3,52 @@ import { randomBytes } from 'node:crypto'
 import { nodeIds, type NodeIdRange } from '../../../config/node-ids.ts'
 import { ShadowError } from '../../../errors.ts'
 import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
-import type { ShadowLeaderRecord } from '../../../state/records.ts'
+import type { ShadowLeaderRecord, StateChange } from '../../../state/records.ts'
+import type { StateFollower } from '../../../state/state-follower.ts'
+
+export interface ShadowIdentitiesOptions {
+  readonly state: Pick<StateFollower, 'state' | 'reached'>
+  /** Returns the offset after what it wrote. */
+  readonly write: (changes: readonly StateChange[]) => Promise<number>
+  readonly ranges: readonly NodeIdRange[]
+  readonly wallClock: () => Date
+}
+
+/**
+ * The identities in the state topic. Whoever changes them goes on when the change can be read: a removal that was written and not
+ * yet read would be taken for a record that is there, and a broker be led with that nobody knows of.
+ */
+export class ShadowIdentities {
+  readonly #options: ShadowIdentitiesOptions
+
+  constructor (options: ShadowIdentitiesOptions) {
+    this.#options = options
+  }
+
+  /** Every id that is no real broker, as far as the state has been read. */
+  get ids (): ReadonlySet<number> {
+    return new Set(this.#options.state.state?.shadowLeaders.keys() ?? [])
+  }
+
+  /**
+   * Recorded before it is used: sidecars must know that it is no real broker, and an engine that takes over who it is.
+   * @throws {ShadowError} CONFLICT when every id is somebody else's; ABORTED
+   */
+  async identify (image: MetadataImage, signal: AbortSignal): Promise<{ readonly identity: ShadowLeaderRecord, readonly isNew: boolean }> {
+    const { state, write, ranges, wallClock } = this.#options
+    const known = (await state.reached(0, signal)).shadowLeaders
+    const identity = chooseIdentity(known, image, ranges, wallClock())
+    const isNew = !known.has(identity.brokerId)
+    if (isNew) await state.reached(await write([{ kind: 'shadow-leader', brokerId: identity.brokerId, value: identity }]), signal)
+    return { identity, isNew }
+  }
+
+  /** Removes these; resolves when no reader of this process's state has them any more. */
+  async forget (ids: readonly number[], signal: AbortSignal): Promise<void> {
+    const { state, write } = this.#options
+    if (ids.length > 0) await state.reached(await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null }))), signal)
+  }
+}
 
 /**
  * The identity that is there already and still ours, or a new one with the first id that nobody has.

@@ -32,7 +32,7 @@ import type { StateFollower } from '../../../state/state-follower.ts'
 import { ClientPassage } from './client-passage.ts'
 import { ensureInternalTopics } from './internal-topics.ts'
 import { PartitionControl } from './partition-control.ts'
-import { chooseIdentity } from './shadow-identity.ts'
+import { ShadowIdentities } from './shadow-identity.ts'
 import { ShadowLeaderServer } from './shadow-leader-server.ts'
 import { ShadowPartitions } from './shadow-partitions.ts'
 
@@ -68,6 +68,7 @@ export class ShadowLeader {
   readonly partitions = new ShadowPartitions()
   readonly #options: ShadowLeaderOptions
   readonly #readyListeners = new Set<() => void>()
+  readonly #identities: ShadowIdentities
   #identity: ShadowLeaderRecord | null = null
   #server: ShadowLeaderServer | null = null
   #clients: ClientPassage | null = null
@@ -79,8 +80,9 @@ export class ShadowLeader {
   #leaving: Promise<void> = Promise.resolve()
 
   constructor (options: ShadowLeaderOptions) {
-    const { config, cluster, dial, logger, now, signal } = options
+    const { config, cluster, state, write, dial, logger, now, wallClock, signal } = options
     this.#options = options
+    this.#identities = new ShadowIdentities({ state, write, ranges: config.brokerIds, wallClock })
     this.controllers = new Controllers({
       locate: config.controllers.length > 0 ? knownControllers(config.controllers) : discoverControllers(cluster),
       clientId: 'kshadow-leader',
@@ -104,7 +106,7 @@ export class ShadowLeader {
 
   /** Every id that is no real broker: also those of other engines, and of earlier ones. */
   get shadowIds (): ReadonlySet<number> {
-    const ids = new Set(this.#options.state.state?.shadowLeaders.keys() ?? [])
+    const ids = new Set(this.#identities.ids)
     if (this.#identity !== null) ids.add(this.#identity.brokerId)
     return ids
   }
@@ -207,14 +209,8 @@ export class ShadowLeader {
   }
 
   async #identify (image: MetadataImage): Promise<ShadowLeaderRecord> {
-    const { state, config, write, wallClock, signal, logger } = this.#options
-    const known = (await state.reached(0, signal)).shadowLeaders
-    const identity = chooseIdentity(known, image, config.brokerIds, wallClock())
-    if (!known.has(identity.brokerId)) {
-      // Recorded before it is used: sidecars must know that it is no real broker, and an engine that takes over who it is.
-      await state.reached(await write([{ kind: 'shadow-leader', brokerId: identity.brokerId, value: identity }]), signal)
-      logger.info({ brokerId: identity.brokerId }, `the shadow leader is broker ${identity.brokerId}`)
-    }
+    const { identity, isNew } = await this.#identities.identify(image, this.#options.signal)
+    if (isNew) this.#options.logger.info({ brokerId: identity.brokerId }, `the shadow leader is broker ${identity.brokerId}`)
     return identity
   }
 
@@ -285,7 +281,7 @@ export class ShadowLeader {
   }
 
   async #unregister (signal: AbortSignal): Promise<void> {
-    const { logger, write, state } = this.#options
+    const { logger, state } = this.#options
     const image = await this.metadata.reached(0, signal)
     const held = [...image.topics.values()].flatMap(({ name, partitions }) => [...partitions.values()].filter(({ replicas }) => replicas.some(id => this.shadowIds.has(id))).map(({ partition }) => `${name}-${partition}`))
     if (held.length > 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow leader still holds ${held.length} partitions, among them ${held[0] ?? ''}`, { retriable: true })
@@ -299,7 +295,7 @@ export class ShadowLeader {
     const others = [...(await state.reached(0, signal)).shadowLeaders.values()].filter(({ brokerId, incarnationId }) => brokerId !== own && image.brokers.get(brokerId)?.incarnationId === incarnationId)
     for (const { brokerId } of others) await unregisterBroker(this.controllers, brokerId, { signal, deadlineMs: UNREGISTER_MS })
     const ids = [...this.shadowIds]
-    if (ids.length > 0) await write(ids.map(brokerId => ({ kind: 'shadow-leader', brokerId, value: null })))
+    await this.#identities.forget(ids, signal)
     this.#clients?.close()
     await this.#server?.close()
     this.#server = null

@@ -3,7 +3,7 @@
  *
  * A chunk stands for all offsets from `from` up to, and without, `to`, also for those that compaction left no record at.
  */
-import { CRC_AT, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import type { HeldBytes } from '../../source/byte-budget.ts'
 
 /** A follower's segment holds offsets relative to its base as int32 (UnifiedLog.maybeRoll). */
@@ -116,10 +116,8 @@ export class TailChunk {
   isIntact (offset: number): boolean {
     const index = this.#indexOf(offset)
     if (index === this.#ends.length) return true
-    const start = this.#startOf(index)
     const batch = this.#batches[index]
-    return batch !== undefined && batch.lastOffset === this.#lastOffset(index) &&
-      (batch.magic !== 2 || this.#bytes.readUInt32BE(start + CRC_AT) === this.#crcs[index])
+    return batch !== undefined && batch.lastOffset === this.#lastOffset(index) && batch.crc === this.#crcs[index]
   }
 
   #startOf (index: number): number {

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { test } from 'tap'
 import { buildBatch, type BatchInput } from '../../../../protocol/records/build-batch.ts'
 import { readBatches, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
@@ -39,6 +40,26 @@ test('without a producer and a record in common, nothing is known', async t => {
   t.same(compareCleaned([batch(4, [4, 5])], [batch(4, [6, 7])]), { matching: null, difference: null })
   t.same(compareCleaned([batch(0, [0])], [batch(4, [6, 7])]), { matching: null, difference: null })
   t.same(compareCleaned([], [batch(4, [6, 7])]), { matching: null, difference: null })
+})
+
+/** An entry of message format 1. */
+function entry (offset: number): RecordBatch {
+  const body = Buffer.concat([Buffer.from([1, 0]), Buffer.alloc(8), Buffer.from('ffffffff' + '00000001' + '76', 'hex')])
+  const head = Buffer.alloc(16)
+  head.writeBigInt64BE(BigInt(offset), 0)
+  head.writeInt32BE(4 + body.length, 8)
+  head.writeUInt32BE(crc32(body), 12)
+  const [read] = readBatches(Buffer.concat([head, body])).batches
+  if (read === undefined) throw new Error('no entry')
+  return read
+}
+
+test('of the older formats only an equal entry says something: cleaning makes batches of them on one side, and others on the other', async t => {
+  const source = [batch(0, [1, 2]), batch(4, [6]), entry(9)]
+  t.same(compareCleaned([entry(0), entry(1), entry(2), entry(3), entry(7)], source), { matching: null, difference: null })
+  t.same(compareCleaned(source, [entry(3), entry(7)]), { matching: null, difference: null })
+  t.equal(compareCleaned([entry(3), entry(7), entry(9)], source).matching, source[2])
+  t.match(compareCleaned([entry(3), batch(4, [6], { text: 'other' })], source), { difference: { offset: 4, reason: /offset 6/ } })
 })
 
 test('another record at the same offset is a difference, and so are batches that overlap', async t => {

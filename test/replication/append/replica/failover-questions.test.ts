@@ -24,7 +24,7 @@ async function start (t: Test) {
     await peer.stop()
   })
   await cluster.refresh({ signal })
-  const barrier = new ProducerIdBarrier({ shadow: cluster, logger: silentLogger, now: () => performance.now() })
+  const barrier = new ProducerIdBarrier({ shadow: cluster, logger: silentLogger, now: () => performance.now(), lead: () => null })
   const leaderOf = ({ partition }: { readonly partition: number }): PartitionView => ({ partition, leaderId: 1, leaderEpoch: 1, replicas: [1], isr: [1], errorCode: 0 })
   return { peer, cluster, barrier, questions: new FailoverQuestions({ shadow: cluster, barrier, leaderOf, signal }) }
 }
@@ -77,7 +77,7 @@ test('configs of many topics are one request, and each topic has its own outcome
 test('the barrier asks the brokers that the metadata log shows, without asking for the metadata of all topics', async t => {
   const { peer, cluster } = await start(t)
   let live: readonly number[] = [1]
-  const barrier = new ProducerIdBarrier({ shadow: cluster, logger: silentLogger, now: () => performance.now(), liveBrokers: () => live })
+  const barrier = new ProducerIdBarrier({ shadow: cluster, logger: silentLogger, now: () => performance.now(), liveBrokers: () => live, lead: () => null })
   peer.on(InitProducerId, () => ({ throttleTimeMs: 0, errorCode: 0, producerId: 10n, producerEpoch: 0 }))
   await barrier.ensureNoted(signal)
   t.equal(peer.count(InitProducerId), 0, 'nothing was noted')

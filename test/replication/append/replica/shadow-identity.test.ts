@@ -1,7 +1,8 @@
 import { test } from 'tap'
 import type { BrokerEntry, MetadataImage, PartitionEntry, TopicEntry } from '../../../../src/kraft/metadata/metadata-image.ts'
-import { chooseIdentity } from '../../../../src/replication/append/replica/shadow-identity.ts'
-import type { ShadowLeaderRecord } from '../../../../src/state/records.ts'
+import { chooseIdentity, ShadowIdentities } from '../../../../src/replication/append/replica/shadow-identity.ts'
+import { LinkState } from '../../../../src/state/link-state.ts'
+import { encodeValue, keyOf, type ShadowLeaderRecord, type StateChange } from '../../../../src/state/records.ts'
 
 const IDS = [{ first: 3000, last: 3002 }]
 const NOW = new Date('2026-01-01T00:00:00Z')
@@ -50,4 +51,50 @@ test('an id that somebody else has registered, or that a partition still names, 
 
 test('when every id is taken, that is said', async t => {
   t.throws(() => chooseIdentity(new Map(), image([3000, 3001, 3002].map(id => broker(id, 'theirs'))), IDS, NOW), { code: 'CONFLICT', message: /every broker id of shadow_leader.broker_ids \(3000 to 3002\) is taken/ })
+})
+
+/** A state topic whose records are read only when somebody waits for them. */
+function slowState () {
+  const state = new LinkState()
+  const written: StateChange[] = []
+  let read = 0
+  const identities = new ShadowIdentities({
+    state: {
+      state,
+      reached: async offset => {
+        for (; read < offset; read++) {
+          const change = written[read]
+          if (change !== undefined) state.apply(read, keyOf(change), encodeValue(change, 1), 1)
+        }
+        return await Promise.resolve(state)
+      }
+    },
+    write: async changes => await Promise.resolve(written.push(...changes)),
+    ranges: IDS,
+    wallClock: () => NOW
+  })
+  return { identities, written }
+}
+
+test('an identity is recorded before it is used, once', async t => {
+  const { identities, written } = slowState()
+  const { signal } = new AbortController()
+  const first = await identities.identify(image([]), signal)
+  t.match(first, { isNew: true, identity: { brokerId: 3000 } })
+  t.same([...identities.ids], [3000])
+  t.same(await identities.identify(image([broker(3000, first.identity.incarnationId)]), signal), { identity: first.identity, isNew: false })
+  t.equal(written.length, 1)
+})
+
+test('one that was forgotten is not taken for one that is recorded, however soon it is asked for', async t => {
+  const { identities, written } = slowState()
+  const { signal } = new AbortController()
+  const { identity } = await identities.identify(image([]), signal)
+  await identities.forget([identity.brokerId], signal)
+  const second = await identities.identify(image([]), signal)
+  t.match(second, { isNew: true, identity: { brokerId: 3000 } })
+  t.not(second.identity.incarnationId, identity.incarnationId)
+  t.same(written.map(({ value }) => value === null), [false, true, false])
+  await identities.forget([], signal)
+  t.equal(written.length, 3, 'nothing is nothing to write')
 })
