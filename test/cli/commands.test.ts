@@ -341,8 +341,6 @@ EXCLUDE DEFAULT  false
 FILTERS:
   - include prefix "or"
 
-Schemas are left alone.
-=======
 CONSUMER OFFSET SYNC
 ====================
 PAUSED              false

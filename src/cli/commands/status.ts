@@ -52,7 +52,7 @@ Examples:
         overview: !isChosen || (printOverview ?? all),
         tasks: !isChosen || (printTask ?? all),
         topics: !isChosen || (printTopic ?? all),
-      schemas: !isChosen || (printRegistry ?? all),
+        schemas: !isChosen || (printRegistry ?? all),
         groups: printGroup ? 'all' : all || !isChosen ? 'summary' : 'none'
       }
       const client = adminClient(cli, options)
