@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'VERSION_UNSUPPORTED'
   /** A broker answered with an error code. */
   | 'BROKER_ERROR'
+  /** A schema registry refused, answered with something else than expected, or did not answer: `details.status`, `details.errorCode`. */
+  | 'REGISTRY_ERROR'
   /** No broker of the cluster could be reached. */
   | 'CLUSTER_UNAVAILABLE'
   /** An AbortSignal ended the operation. */

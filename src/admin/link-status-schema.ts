@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { GroupStatus, LinkStatus, MirrorCounts, PartitionStatus, PreflightLine, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, MirrorCounts, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import type { PartitionRollback } from '../state/rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
@@ -73,6 +73,35 @@ const security: z.ZodType<SecurityStatus> = z.object({
   syncedAt: z.string().nullable()
 })
 
+const schemaSummary: z.ZodType<SchemaSyncSummary> = z.object({
+  startTime: z.string(),
+  finishTime: z.string().nullable(),
+  subjectVersionsChanged: z.number(),
+  compatibilityConfigsChanged: z.number(),
+  modesChanged: z.number(),
+  unsupportedFeaturesRemoved: z.number(),
+  errors: z.number()
+})
+
+const schemaRegistry: z.ZodType<SchemaRegistryStatus> = z.object({
+  sourceUrl: z.string(),
+  shadowUrl: z.string().nullable(),
+  contexts: z.array(z.string()),
+  inventory: z.object({
+    selectedSourceSubjects: z.number().nullable(),
+    selectedSourceSubjectVersions: z.number().nullable(),
+    destinationSubjects: z.number().nullable(),
+    destinationSubjectVersions: z.number().nullable()
+  }),
+  skippedSubjects: z.number(),
+  currentSync: z.object({ syncType: z.enum(['FULL', 'TAIL']), subjectsLeft: z.number(), summary: schemaSummary }).nullable(),
+  lastFullSync: schemaSummary.nullable(),
+  totalsSinceTaskStart: schemaSummary,
+  problems: z.array(z.object({ subject: z.string(), problem: z.string() })),
+  problemCount: z.number(),
+  openedAt: z.string().nullable()
+})
+
 export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   name: z.string(),
   uid: z.string(),
@@ -89,6 +118,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   groups: z.array(group),
   syncedShadowTopicProperties: z.array(z.string()),
   security,
+  schemaRegistry: schemaRegistry.nullable(),
   source: z.object({ reachable: z.boolean().nullable(), contactAgeMs: z.number().nullable(), problem: z.string().nullable() }),
   bufferedBytes: z.number(),
   copiedBytes: z.number()

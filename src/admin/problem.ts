@@ -36,6 +36,7 @@ const STATUS: Readonly<Record<ProblemCode, { readonly status: number, readonly t
   INVARIANT: { status: 500, title: 'Internal error' },
   INTERNAL: { status: 500, title: 'Internal error' },
   BROKER_ERROR: { status: 502, title: 'A broker refused' },
+  REGISTRY_ERROR: { status: 502, title: 'A schema registry refused, or did not answer' },
   CONNECT_FAILED: { status: 502, title: 'No connection' },
   CONNECTION_CLOSED: { status: 502, title: 'The connection ended' },
   VERSION_UNSUPPORTED: { status: 502, title: 'A broker speaks another version' },

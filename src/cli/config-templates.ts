@@ -84,6 +84,29 @@ security_sync_options:
   mass_deletion_delay: 10m
   # What becomes of what the link has added when the link is deleted: keep or delete.
   on_link_deletion: keep
+
+# How schemas get to the shadow. Left out: they do not. One of:
+# schema_registry_sync_options:
+#   # The topic _schemas of the source is shadowed, byte for byte.
+#   shadow_schema_registry_topic: {}
+# schema_registry_sync_options:
+#   # Subjects are copied from the source's registry to the one that shadow_cluster.schema_registry of 'kshadow run' names.
+#   shadow_schema_registry_api:
+#     source_url: https://source-registry:8081
+#     # Secrets are looked up on the engine's host: \${env:NAME} or \${file:/PATH}.
+#     auth_options: {basic: {username: kshadow, password: "\${env:REGISTRY_PASSWORD}"}}
+#     tls_settings: {enabled: true, tls_file_settings: {ca_path: /etc/kshadow/ca.pem}}
+#     # How often new subjects and versions are looked for, and how often everything is compared.
+#     tail_interval: 10s
+#     full_sync_interval: 5m
+#     max_source_requests_per_second: 30
+#     # Which contexts and subjects; both empty: all.
+#     source_filter: {contexts: [], subjects: []}
+#     # identity: {} keeps the names of contexts; exact: {mappings: [{source: ".", destination: ".site-a"}]} maps them.
+#     destination: {identity: {}}
+#     # What becomes of schemas with metadata or rules. FAIL: left out, and reported. REMOVE: copied without them.
+#     unsupported_schema_feature_policy: FAIL
+#     paused: false
 `
 
 export const RUN_TEMPLATE = `# What one kshadow process runs: the engine that copies, the sidecar that clients connect to, and the admin port.
@@ -95,6 +118,11 @@ shadow_cluster:
     - shadow-broker-1:9092
     - shadow-broker-2:9092
   connection_timeout_ms: 5000
+  # Where links copy schemas to that do so by API.
+  # schema_registry:
+  #   url: https://shadow-registry:8081
+  #   auth_options: {basic: {username: kshadow, password: "\${file:/etc/kshadow/registry-password}"}}
+  #   tls_settings: {enabled: true, tls_file_settings: {ca_path: /etc/kshadow/ca.pem}}
 
 # The engine copies. Several processes may have it on: one of them leads, the others stand by.
 engine:

@@ -1,4 +1,5 @@
 /** Follows a failover or a promotion to its end, whatever becomes of the engine meanwhile: another one goes on with it. */
+import { SCHEMAS_TOPIC } from '../config/link/schema-sync-options.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { sleep } from '../net/sleep.ts'
 import type { LinkStatus, TopicStatus } from '../replication/link-service.ts'
@@ -29,6 +30,8 @@ export interface FollowedOpening {
 const POLL_MS = 250
 /** Of so many topics at once is said what they wait for. */
 const TOLD_TOPICS = 10
+/** So long is waited for a schema registry to be given back, once every topic is open. */
+const REGISTRY_MS = 15_000
 
 export interface FollowOptions {
   /** Null for all topics of the link. */
@@ -47,12 +50,13 @@ export async function followOpening (client: AdminClient, begun: LinkStatus, { t
   const progress = new Progress(terminal)
   const doneAtMs = new Map<string, number>()
   const told = new Map<string, string>()
-  const already = new Set(topicsOf(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
+  const already = new Set(openedTopics(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
   noteOthers(begun, topic, terminal)
   let link = begun
+  let openAtMs: number | null = null
   try {
     for (;;) {
-      const topics = topicsOf(link, topic)
+      const topics = openedTopics(link, topic)
       const ms = performance.now() - startedMs
       for (const row of topics) {
         if (!isWritable(row.state) || doneAtMs.has(row.name)) continue
@@ -62,7 +66,14 @@ export async function followOpening (client: AdminClient, begun: LinkStatus, { t
       }
       const allWritable = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
       // A link is done with when it takes no new topics any more.
-      const done = allWritable && (topic !== null || link.state === 'FAILED_OVER')
+      const isOpen = allWritable && (topic !== null || link.state === 'FAILED_OVER')
+      if (isOpen) openAtMs ??= ms
+      const isShut = topic === null && link.schemaRegistry !== null && link.schemaRegistry.openedAt === null
+      const done = isOpen && (!isShut || ms - (openAtMs ?? ms) >= REGISTRY_MS)
+      if (done && isShut) {
+        progress.clear()
+        terminal.err(`the shadow schema registry is not given back yet, and the engine goes on with it: ${printable(taskReason(link))}\n`)
+      }
       const isStuck = topics.some(row => isHopeless(row.state)) && topics.every(row => isWritable(row.state) || isHopeless(row.state))
       if (done || isStuck || ms >= timeoutMs) return { rows: topics.map(row => rowOf(row, doneAtMs, already)), done, allWritable }
       tellProblems(topics, told, { terminal, progress })
@@ -100,13 +111,21 @@ async function poll (client: AdminClient, last: LinkStatus, { terminal, progress
   }
 }
 
-function topicsOf (link: LinkStatus, topic: string | null): TopicStatus[] {
-  return link.topics.filter(row => row.owned && (topic === null || row.name === topic))
+/** What is opened: one topic, or with null all of the link but that of a schema registry, which is opened by its own name only. */
+export function openedTopics (link: LinkStatus, topic: string | null): TopicStatus[] {
+  return link.topics.filter(row => row.owned && (topic === null ? row.name !== SCHEMAS_TOPIC : row.name === topic))
+}
+
+function taskReason (link: LinkStatus): string {
+  return link.tasks.find(({ name }) => name.startsWith('Schema Registry'))?.reason ?? ''
 }
 
 /** Topics that the link does not shadow do not count, and are not passed over in silence either. */
 function noteOthers (link: LinkStatus, topic: string | null, terminal: Terminal): void {
   for (const row of link.topics) {
+    if (topic === null && row.owned && row.name === SCHEMAS_TOPIC && !isWritable(row.state)) {
+      terminal.err(`${SCHEMAS_TOPIC} stays a read-only shadow: which site's schema registry gives out ids is a step of its own, \`kshadow failover ${printable(link.name)} --topic ${SCHEMAS_TOPIC}\`\n`)
+    }
     if (row.owned || topic !== null) continue
     terminal.err(`${printable(row.name)} is no shadow topic and stays as it is${row.fault === null ? '' : `: ${printable(row.fault.reason)}`}\n`)
   }

@@ -7,7 +7,7 @@ import { isWritable, type TopicState } from '../state/topic-state.ts'
 import type { AdminClient } from './admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from './cli.ts'
 import { confirm } from './confirm.ts'
-import { followOpening, type OpeningRow } from './follow-opening.ts'
+import { followOpening, openedTopics, type OpeningRow } from './follow-opening.ts'
 import { EXIT_FAILURE, EXIT_OK } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
 import { printable } from './views/printable.ts'
@@ -83,14 +83,14 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
       if (done) return
       const stopped = rows.filter(row => isHopeless(row.state)).map(row => printable(row.name))
       if (stopped.length > 0) terminal.err(`kshadow: ${stopped.slice(0, 3).join(', ')}${stopped.length > 3 ? ` and ${stopped.length - 3} more` : ''} will not be ${goal}: \`kshadow status ${printable(name)}\` shows the reason, and \`kshadow failover\` opens a topic with what it has\n`)
-      const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet' : `not every topic is ${goal}`
+      const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet, or not all of its schemas are on the shadow' : `not every topic is ${goal}`
       if (allWritable || rows.some(row => !isWritable(row.state) && !isHopeless(row.state))) terminal.err(`kshadow: ${left} after ${formatMs(timeoutMs)}; the engine goes on with it: \`kshadow status ${printable(name)} --watch\` shows how far it is\n`)
     })
 }
 
 /** What is about to happen, and what would be lost by it. */
 function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWords): string {
-  const topics = link.topics.filter(row => row.owned && !isWritable(row.state) && (topic === null || row.name === topic))
+  const topics = openedTopics(link, topic).filter(row => !isWritable(row.state))
   if (topics.length === 0) return `No shadow topic is left to ${verb.toLowerCase()}.\n`
   const rows = topics.slice(0, 20).map(row => {
     const lags = row.partitions.map(partition => partition.lagRecords)
@@ -102,7 +102,7 @@ function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWord
 }
 
 function rowsOf (link: LinkStatus, topic: string | null): Array<{ name: string, state: string }> {
-  return link.topics.filter(row => row.owned && (topic === null || row.name === topic)).map(({ name, state }) => ({ name, state }))
+  return openedTopics(link, topic).map(({ name, state }) => ({ name, state }))
 }
 
 function rowJson (row: OpeningRow): Record<string, unknown> {

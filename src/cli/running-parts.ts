@@ -115,7 +115,7 @@ export class RunningParts implements AdminParts {
       if (admin.advertised.port === 0) config = { ...config, admin: { ...admin, advertised: { ...admin.advertised, port: this.#admin.address.port } } }
     }
     signal.throwIfAborted()
-    if (engine.enabled) this.#engine = Engine.start({ config, cluster: this.#cluster, state: this.state, logger: this.#logger.child({ part: 'engine' }) })
+    if (engine.enabled) this.#engine = Engine.start({ config, shadowRegistry: shadowCluster.schemaRegistry, cluster: this.#cluster, state: this.state, logger: this.#logger.child({ part: 'engine' }) })
     if (sidecar.enabled) {
       this.#sidecar = await Sidecar.start({
         config: sidecar,

@@ -92,7 +92,8 @@ function valueText (path: Path, value: unknown): string | null {
   if (path.some(step => SECRET_KEY.test(String(step)))) return '<redacted>'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'a map'
-  const text = JSON.stringify(value)
+  // A URL may have been given with a user, or with a token as a query.
+  const text = JSON.stringify(value).replace(/\/\/[^/@\s]*@/g, '//<redacted>@').replace(/(:\/\/[^?\s]*)\?.*/s, '$1?<redacted>"')
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 

@@ -6,8 +6,9 @@ import { z } from 'zod'
 import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
 import { groupSync, groupSyncDocument, type GroupSyncOptions } from './link/group-sync-options.ts'
-import { isDots } from './link/name-filter.ts'
+import { isDots, selectsTopic } from './link/name-filter.ts'
 import { notYet } from './link/not-yet.ts'
+import { schemaSync, schemaSyncDocument, SCHEMAS_TOPIC, type SchemaSyncOptions } from './link/schema-sync-options.ts'
 import { NO_SECURITY_SYNC, securitySync, securitySyncDocument, type SecuritySyncOptions } from './link/security-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
 
@@ -21,6 +22,8 @@ export interface LinkConfig {
   readonly topicSync: TopicSyncOptions
   readonly groupSync: GroupSyncOptions
   readonly securitySync: SecuritySyncOptions
+  /** Null: schemas are left alone. */
+  readonly schemaSync: SchemaSyncOptions | null
 }
 
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
@@ -34,7 +37,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   topic_metadata_sync_options: z.preprocess(value => value ?? {}, topicSync),
   consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
   security_sync_options: z.preprocess(value => value ?? NO_SECURITY_SYNC, securitySync),
-  schema_registry_sync_options: notYet('schema registry sync'),
+  schema_registry_sync_options: schemaSync,
   role_sync_options: z.undefined({ error: 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options' }).optional(),
   cloud_options: notYet('Redpanda Cloud')
 }, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
@@ -44,8 +47,14 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   clientOptions: link.client_options,
   topicSync: link.topic_metadata_sync_options,
   groupSync: link.consumer_offset_sync_options,
-  securitySync: link.security_sync_options
+  securitySync: link.security_sync_options,
+  schemaSync: link.schema_registry_sync_options
 }))
+
+/** True when a link shadows a topic of this name: by its filters, or because it shadows the topic of the source's schema registry. */
+export function shadowsTopic ({ topicSync: { filters }, schemaSync: schemas }: Pick<LinkConfig, 'topicSync' | 'schemaSync'>, name: string): boolean {
+  return name === SCHEMAS_TOPIC ? schemas?.mode === 'topic' : selectsTopic(filters, name)
+}
 
 /** Reads the YAML of one link. @throws {ConfigError} */
 export function parseLinkYaml (text: string, source: string): LinkConfig {
@@ -66,6 +75,7 @@ export function linkDocument (link: LinkConfig): Record<string, unknown> {
     client_options: clientOptionsDocument(link.clientOptions),
     topic_metadata_sync_options: topicSyncDocument(link.topicSync),
     consumer_offset_sync_options: groupSyncDocument(link.groupSync),
-    security_sync_options: securitySyncDocument(link.securitySync)
+    security_sync_options: securitySyncDocument(link.securitySync),
+    ...schemaSyncDocument(link.schemaSync)
   }
 }

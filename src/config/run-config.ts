@@ -4,12 +4,15 @@ import { z } from 'zod'
 import { parseYaml } from './document.ts'
 import { bootstrapServers, duration, flag, host, hostPort, integer, listenAddress, port } from './fields.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
+import { registryEndpoint, type RegistryEndpoint } from './link/registry-endpoint.ts'
 import { linkConfigSchema, type LinkConfig } from './link-config.ts'
 import { countNodeIds, parseNodeIds, type NodeIdRange } from './node-ids.ts'
 
 export interface ShadowClusterConfig {
   readonly bootstrapServers: readonly HostPort[]
   readonly connectionTimeoutMs: number
+  /** Where links that copy schemas by API copy them to; null where there is none. */
+  readonly schemaRegistry: RegistryEndpoint | null
 }
 
 export interface EngineConfig {
@@ -101,11 +104,13 @@ const nodeIds = z.union([z.string(), z.number().int()], { error: 'expected ids a
 const shadowCluster = z.strictObject({
   bootstrap_servers: bootstrapServers,
   connection_timeout_ms: integer(100).default(5000),
+  schema_registry: registryEndpoint.optional(),
   tls_settings: z.undefined({ error: 'TLS to the shadow cluster is not part of this version; leave the key out' }).optional(),
   authentication_configuration: z.undefined({ error: 'authentication to the shadow cluster is not part of this version; leave the key out' }).optional()
 }, { error: 'expected shadow_cluster with bootstrap_servers' }).transform((cluster): ShadowClusterConfig => ({
   bootstrapServers: cluster.bootstrap_servers,
-  connectionTimeoutMs: cluster.connection_timeout_ms
+  connectionTimeoutMs: cluster.connection_timeout_ms,
+  schemaRegistry: cluster.schema_registry ?? null
 }))
 
 const engine = z.strictObject({

@@ -13,6 +13,7 @@ import { FrameMemory } from '../net/frame-memory.ts'
 import { isAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
+import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
 import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
@@ -43,9 +44,13 @@ const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
+/** Whoever forces a deletion does not wait for a schema registry that is gone. */
+const FORCED_REGISTRY_TIMEOUT_MS = 10_000
 
 export interface EngineOptions {
   readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'> & { readonly sidecar: Pick<RunConfig['sidecar'], 'enabled' | 'nodeIds'> }
+  /** Where links that copy schemas by API copy them to; null where there is none. */
+  readonly shadowRegistry?: RegistryEndpoint | null
   /** To the shadow cluster; stays the caller's. */
   readonly cluster: Cluster
   readonly state: StateFollower
@@ -184,7 +189,8 @@ export class Engine implements LinkService {
       const link = reign.links.get(name)?.link
       if (link === undefined) await reign.writer.write([change])
       else if (change.kind === 'security') await link.security.rewrite(change.id)
-      else await link.rewrite(change.kind === 'link' ? null : change.topic)
+      else if (change.kind === 'schema-registry' || change.kind === 'schema-subject') await (link.schemas?.rewrite(change.kind === 'schema-subject' ? change.subject : null) ?? reign.writer.write([change]))
+      else await link.rewrite(change.kind === 'topic' ? change.topic : null)
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
@@ -199,7 +205,7 @@ export class Engine implements LinkService {
   }
 
   #makeLink (reign: Reign, record: LinkRecord, topics: readonly TopicRecord[], signal: AbortSignal): ShadowLink {
-    const { cluster, config: { engine }, dial } = this.#options
+    const { cluster, state: { state }, shadowRegistry = null, config: { engine }, dial } = this.#options
     const { config, uid } = record
     const logger = this.#options.logger.child({ link: config.name })
     const memory = new FrameMemory(FETCH_MEMORY_BYTES)
@@ -213,6 +219,8 @@ export class Engine implements LinkService {
       record,
       topics,
       security: this.#options.state.state?.securityOf(config.name) ?? [],
+      schemas: { registry: state?.schemaRegistries.get(config.name) ?? null, subjects: state?.schemaSubjectsOf(config.name) ?? [] },
+      shadowRegistry,
       source,
       connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),
       shadow: cluster,
@@ -357,6 +365,9 @@ export class Engine implements LinkService {
         shadow: cluster,
         isNameTaken: reign.links.has(config.name),
         ownerOf: topic => ownerOf(reign, topic, null),
+        shadowRegistry: this.#options.shadowRegistry ?? null,
+        otherLinks: [...reign.links.values()].map(({ link }) => link.record),
+        logger,
         shadowLeader,
         leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
         knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
@@ -397,12 +408,15 @@ export class Engine implements LinkService {
       }
       // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
       // which must not be recorded after their removal.
-      await link.failover(null)
+      await link.failover(null, { withSchemas: true })
       await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
       const [left] = unopened()
       if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
+      const shut = await link.schemas?.opened(force ? FORCED_REGISTRY_TIMEOUT_MS : DELETE_TIMEOUT_MS) ?? null
+      if (shut !== null && !force) throw new ShadowError('CONFLICT', `${shut}; its contexts (${link.schemas?.status.contexts.join(', ') ?? ''}) are in mode IMPORT still. Force the deletion to leave them so`)
+      if (shut !== null) this.#options.logger.warn({ link: name, contexts: link.schemas?.status.contexts }, `${shut}; the link is deleted all the same, and the contexts stay in mode IMPORT until somebody sets them to READWRITE`)
       await link.security.release()
-      const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
+      const changes: StateChange[] = [...link.topics.keys()].map((topic): StateChange => ({ kind: 'topic', link: name, topic, value: null })).concat(link.schemas?.removals() ?? [])
       await reign.writer.write([...changes, { kind: 'link', name, value: null }])
       const entry = reign.links.get(name)
       reign.links.delete(name)

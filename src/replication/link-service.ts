@@ -122,6 +122,43 @@ export interface GroupStatus {
   readonly problem: string | null
 }
 
+/** What a run, or all runs, did. Redpanda's names (facts/redpanda-contract.md §2.4). */
+export interface SchemaSyncSummary {
+  /** ISO times; null while it is not over. */
+  readonly startTime: string
+  readonly finishTime: string | null
+  readonly subjectVersionsChanged: number
+  readonly compatibilityConfigsChanged: number
+  readonly modesChanged: number
+  readonly unsupportedFeaturesRemoved: number
+  readonly errors: number
+}
+
+/** The copying of schemas by API. Numbers are null until a whole look has ended. */
+export interface SchemaRegistryStatus {
+  readonly sourceUrl: string
+  /** Null where `kshadow run` has none to copy to. */
+  readonly shadowUrl: string | null
+  /** The contexts of the shadow that are in mode IMPORT for the link. */
+  readonly contexts: readonly string[]
+  readonly inventory: {
+    readonly selectedSourceSubjects: number | null
+    readonly selectedSourceSubjectVersions: number | null
+    readonly destinationSubjects: number | null
+    readonly destinationSubjectVersions: number | null
+  }
+  /** Subjects that the filter selects and whose context is mapped nowhere. */
+  readonly skippedSubjects: number
+  readonly currentSync: { readonly syncType: 'FULL' | 'TAIL', readonly subjectsLeft: number, readonly summary: SchemaSyncSummary } | null
+  readonly lastFullSync: SchemaSyncSummary | null
+  readonly totalsSinceTaskStart: SchemaSyncSummary
+  /** What is not as on the source, by subject or context: the first of them. */
+  readonly problems: ReadonlyArray<{ readonly subject: string, readonly problem: string }>
+  readonly problemCount: number
+  /** When the registry was given back: nothing is copied any more. */
+  readonly openedAt: string | null
+}
+
 export interface LinkStatus {
   readonly name: string
   readonly uid: string
@@ -139,6 +176,8 @@ export interface LinkStatus {
   readonly groups: readonly GroupStatus[]
   readonly syncedShadowTopicProperties: readonly string[]
   readonly security: SecurityStatus
+  /** Null where schemas are not copied by API. */
+  readonly schemaRegistry: SchemaRegistryStatus | null
   readonly source: { readonly reachable: boolean | null, readonly contactAgeMs: number | null, readonly problem: string | null }
   readonly bufferedBytes: number
   /** Since this engine began to lead. */

@@ -5,8 +5,8 @@
  * follows it was written by an engine that did not know it had been replaced, and is not applied. Of two engines that take the
  * same epoch, the one whose record is first has it.
  */
-import { selectsTopic } from '../config/link/name-filter.ts'
-import { decodeRecord, type EngineRecord, type LinkRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
+import { shadowsTopic } from '../config/link-config.ts'
+import { decodeRecord, type EngineRecord, type LinkRecord, type SchemaRegistryRecord, type SchemaSubjectRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
 /** What may be done with a topic, and on whose behalf. */
@@ -23,6 +23,9 @@ export class LinkState {
   readonly shadowLeaders = new Map<number, ShadowLeaderRecord>()
   /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
   revision = 0
+  /** By link: what links did to the shadow's schema registry. */
+  readonly schemaRegistries = new Map<string, SchemaRegistryRecord>()
+  readonly #schemaSubjects = new Map<string, Map<string, SchemaSubjectRecord>>()
   /**
    * Keys whose last record was fenced off. Compaction will leave just that one, and in time remove what fenced it: the engine
    * that leads writes these keys again.
@@ -51,6 +54,8 @@ export class LinkState {
     else if (change.kind === 'link') set(this.links, change.name, change.value)
     else if (change.kind === 'shadow-leader') set(this.shadowLeaders, change.brokerId, change.value)
     else if (change.kind === 'security') this.#setSecurity(change.link, change.id, change.value)
+    else if (change.kind === 'schema-registry') set(this.schemaRegistries, change.link, change.value)
+    else if (change.kind === 'schema-subject') this.#setSubject(change.link, change.subject, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
   }
@@ -76,6 +81,17 @@ export class LinkState {
   /** The ACLs, quotas and users that a link has added to the shadow cluster, or was about to. */
   securityOf (link: string): SecurityRecord[] {
     return [...this.#security.get(link)?.values() ?? []]
+  }
+
+  #setSubject (link: string, subject: string, record: SchemaSubjectRecord | null): void {
+    const subjects = this.#schemaSubjects.get(link) ?? new Map<string, SchemaSubjectRecord>()
+    set(subjects, subject, record)
+    set(this.#schemaSubjects, link, subjects.size === 0 ? null : subjects)
+  }
+
+  /** What a link did to the subjects of the shadow's schema registry. */
+  schemaSubjectsOf (link: string): SchemaSubjectRecord[] {
+    return [...this.#schemaSubjects.get(link)?.values() ?? []]
   }
 
   /** What a link knows of a topic. */
@@ -109,7 +125,7 @@ export class LinkState {
   /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
   claimantOf (topic: string): string | null {
     if (this.#owners.has(topic)) return null
-    for (const [name, { config, failedOverAt }] of this.links) if (failedOverAt === null && selectsTopic(config.topicSync.filters, topic)) return name
+    for (const [name, { config, failedOverAt }] of this.links) if (failedOverAt === null && shadowsTopic(config, topic)) return name
     return null
   }
 }

@@ -5,6 +5,8 @@
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
  *   security/LINK/ID       an ACL, a quota or a SCRAM user that a link has added to the shadow cluster, or is about to
+ *   schema-registry/LINK   what the link did to the schema registry as a whole
+ *   schema-subject/LINK/SUBJECT   what it did to one subject there; the subject's name is percent-encoded
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
@@ -102,11 +104,35 @@ export type SecurityRecord = SecurityGrant & {
   readonly since: string
 }
 
+/** What a link that copies schemas by API did to the shadow's registry as a whole. */
+export interface SchemaRegistryRecord {
+  readonly link: string
+  /** The contexts of the shadow that it put in mode IMPORT. */
+  readonly contexts: readonly string[]
+  /** When they were given back, and the link stopped touching the registry; null before. */
+  readonly openedAt: string | null
+}
+
+/** What it did to one subject: written before it is done. */
+export interface SchemaSubjectRecord {
+  readonly link: string
+  /** Its name on the shadow. */
+  readonly subject: string
+  /** Each version that it registered, with its id: what has another id by now is somebody else's. */
+  readonly versions: ReadonlyArray<readonly [version: number, id: number]>
+  /** It gave the subject a compatibility of its own. */
+  readonly compatibility: boolean
+  /** The mode that the subject has of its own on the source, set when the registry is given back; null where it has none. */
+  readonly mode: string | null
+}
+
 export type StateChange =
   | { readonly kind: 'engine', readonly value: EngineRecord | null }
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
   | { readonly kind: 'security', readonly link: string, readonly id: string, readonly value: SecurityRecord | null }
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
+  | { readonly kind: 'schema-registry', readonly link: string, readonly value: SchemaRegistryRecord | null }
+  | { readonly kind: 'schema-subject', readonly link: string, readonly subject: string, readonly value: SchemaSubjectRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
@@ -188,12 +214,28 @@ const securitySchema: z.ZodType<SecurityRecord> = z.discriminatedUnion('type', [
   z.object({ ...ofSecurity, type: z.literal('user'), user: z.string(), mechanism: z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512']), salt: z.string() })
 ])
 
+const schemaRegistrySchema: z.ZodType<SchemaRegistryRecord> = z.object({
+  link: z.string(),
+  contexts: z.array(z.string()),
+  openedAt: z.string().nullable()
+})
+
+const schemaSubjectSchema: z.ZodType<SchemaSubjectRecord> = z.object({
+  link: z.string(),
+  subject: z.string(),
+  versions: z.array(z.tuple([z.number().int(), z.number().int()])),
+  compatibility: z.boolean(),
+  mode: z.string().nullable()
+})
+
 export function keyOf (change: StateChange): string {
   switch (change.kind) {
     case 'engine': return 'engine'
     case 'link': return `link/${change.name}`
     case 'security': return `security/${change.link}/${change.id}`
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
+    case 'schema-registry': return `schema-registry/${change.link}`
+    case 'schema-subject': return `schema-subject/${change.link}/${encodeURIComponent(change.subject)}`
     case 'topic': return `topic/${change.link}/${change.topic}`
   }
 }
@@ -253,6 +295,8 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
   if (kind === 'security') return { kind, link: first, id: second, value: value === null ? null : parseValue(value, source, securitySchema) }
+  if (kind === 'schema-registry') return { kind, link: first, value: value === null ? null : parseValue(value, source, schemaRegistrySchema) }
+  if (kind === 'schema-subject') return { kind, link: first, subject: decodeURIComponent(second), value: value === null ? null : parseValue(value, source, schemaSubjectSchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

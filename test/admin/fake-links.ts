@@ -52,6 +52,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     topics: [topic('orders')],
     security: { acls: null, quotas: null, users: null, problems: [], problemCount: 0, syncedAt: null },
     syncedShadowTopicProperties: ['retention.ms'],
+    schemaRegistry: null,
     source: { reachable: true, contactAgeMs: 40, problem: null },
     bufferedBytes: 2048,
     copiedBytes: 5 * 1024 * 1024,

@@ -1,10 +1,15 @@
 /** Append mode replica between real clusters: the shadow brokers themselves fetch from the engine, and are plain Kafka afterwards. */
+import { Kafka, logLevel } from 'kafkajs'
 import tap, { test } from 'tap'
 import { fetchBatches } from '../../src/client/admin/fetch-batches.ts'
+import { formatHostPort } from '../../src/net/host-port.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { BrokerEngine, compareReplicas, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
 import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { takePorts } from '../support/port-block.ts'
+import { sidecarConfig } from '../support/sidecar-config.ts'
 
 tap.setTimeout(280_000)
 
@@ -69,4 +74,37 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
   t.same(await endOffsets(shadowClient, 'payments'), await endOffsets(sourceClient, 'payments'))
   t.same((await compareReplicas(source, shadow, 'payments')).differences, [])
   await eventually('the shadow leader has left the cluster again', async () => ![...(await shadowClient.refresh({ signal: AbortSignal.timeout(10_000) })).brokers.keys()].includes(3000))
+
+  // The topic of a schema registry: a shadow like any other, whose failover is a step of its own.
+  await createSourceTopic(sourceClient, '_schemas', 1, { 'cleanup.policy': 'compact' })
+  await createSourceTopic(sourceClient, 'invoices', 1)
+  const write = async (bootstrap: string, topic: string, values: readonly string[]): Promise<void> => {
+    const producer = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 0 } }).producer()
+    await producer.connect()
+    try {
+      await producer.send({ topic, messages: values.map((value, index) => ({ key: `{"keytype":"SCHEMA","subject":"s${index % 3}"}`, value })) })
+    } finally {
+      await producer.disconnect()
+    }
+  }
+  await write(source.bootstrapServers.map(formatHostPort)[0] ?? '', '_schemas', Array.from({ length: 50 }, (_, index) => `{"id":${index}}`))
+  await engine.engine.create({ ...linkDocument('schemas', source, ['invoices']), schema_registry_sync_options: { shadow_schema_registry_topic: {} } }, { dryRun: false })
+  const sidecar = await Sidecar.start({ config: sidecarConfig(1, 2), cluster: engine.cluster, connectionTimeoutMs: 5000, state: engine.state, logger: silentLogger })
+  t.teardown(() => sidecar.stop())
+  const level = (): Promise<void> => eventually('_schemas is level', async () => (await engine.topic('schemas', '_schemas'))?.partitions[0]?.lagRecords === 0 && (await engine.topic('schemas', '_schemas'))?.partitions[0]?.shadowEndOffset === (await endOffsets(sourceClient, '_schemas'))[0])
+  await level()
+  await eventually('invoices is shadowed', async () => (await engine.topic('schemas', 'invoices'))?.partitions[0]?.activity === 'copying')
+  const bootstrap = formatHostPort(sidecar.bootstrap)
+  t.match(await write(bootstrap, '_schemas', ['{}']).catch((error: unknown) => error), { type: 'POLICY_VIOLATION' })
+  await engine.engine.failover('schemas', null)
+  await eventually('invoices is failed over', async () => (await engine.topic('schemas', 'invoices'))?.state === 'FAILED_OVER')
+  await write(source.bootstrapServers.map(formatHostPort)[0] ?? '', '_schemas', ['{"id":50}'])
+  await level()
+  t.equal((await engine.topic('schemas', '_schemas'))?.state, 'ACTIVE', 'it goes on being copied')
+  t.match(await write(bootstrap, '_schemas', ['{}']).catch((error: unknown) => error), { type: 'POLICY_VIOLATION' })
+  t.same((await engine.verify('schemas', '_schemas')).map(({ difference }) => difference), [null, null])
+  await engine.engine.failover('schemas', '_schemas')
+  await eventually('_schemas is failed over', async () => (await engine.topic('schemas', '_schemas'))?.state === 'FAILED_OVER')
+  t.same((await compareReplicas(source, shadow, '_schemas')).differences, [])
+  await eventually('a registry can write there', async () => { await write(bootstrap, '_schemas', ['{"id":51}']); return true })
 })

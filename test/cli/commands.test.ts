@@ -372,6 +372,10 @@ MASS DELETION DELAY  10m
 ON LINK DELETION     keep
 ACL FILTERS:
   none: all are selected
+
+SCHEMA REGISTRY SYNC
+====================
+Schemas are left alone.
 `,
     err: ''
   })
@@ -510,7 +514,7 @@ test('a promotion that does not end in time is a failure, and goes on', async t 
 
 test('a promotion whose topics are all open is not over before the source was asked for new ones', async t => {
   const { run } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTED' })] }))
-  t.match(await run('promote a --all --no-confirm --timeout 10ms'), { code: 1, err: /every topic is open, but the source was not asked for new ones yet after 10ms/ })
+  t.match(await run('promote a --all --no-confirm --timeout 10ms'), { code: 1, err: /every topic is open, but the source was not asked for new ones yet, or not all of its schemas are on the shadow after 10ms/ })
   t.match(await run('promote a --topic orders --no-confirm'), { code: 0, out: /orders {2}PROMOTED {2}before/ })
 })
 
@@ -644,4 +648,37 @@ test('a signal ends a command with its own exit code', async t => {
     setImmediate(() => abort.abort(new SignalError(name)))
     t.match(await outcome, { code, out: '' })
   }
+})
+
+test('a failover of the link leaves the topic of a schema registry, says so, and waits for a registry that is given back', async t => {
+  const { run } = await kshadow(t, link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER' }), topic('_schemas')] }))
+  const { code, out, err } = await run('failover a --all --no-confirm')
+  t.equal(code, 0)
+  t.match(out, /orders/)
+  t.notMatch(out, /_schemas/)
+  t.match(err, /_schemas stays a read-only shadow: .*`kshadow failover a --topic _schemas`/)
+})
+
+test('the status shows what was copied between schema registries', async t => {
+  const summary = { startTime: '2026-01-01T00:00:00.000Z', finishTime: '2026-01-01T00:01:00.000Z', subjectVersionsChanged: 12, compatibilityConfigsChanged: 1, modesChanged: 0, unsupportedFeaturesRemoved: 0, errors: 1 }
+  const schemaRegistry = {
+    sourceUrl: 'https://source:8081',
+    shadowUrl: 'https://shadow:8081',
+    contexts: ['.'],
+    inventory: { selectedSourceSubjects: 5, selectedSourceSubjectVersions: 12, destinationSubjects: 4, destinationSubjectVersions: 11 },
+    skippedSubjects: 2,
+    currentSync: { syncType: 'TAIL', subjectsLeft: 3, summary: { ...summary, finishTime: null } },
+    lastFullSync: summary,
+    totalsSinceTaskStart: { ...summary, finishTime: null },
+    problems: [{ subject: 'orders-value', problem: 'version 1 has id 7, which is taken' }],
+    problemCount: 1,
+    openedAt: null
+  } as const
+  const { run } = await kshadow(t, link('a', { schemaRegistry }))
+  const { out } = await run('status a --print-registry')
+  t.match(out, /SCHEMA REGISTRY\n=+\n/)
+  t.match(out, /VERSIONS +12 on the source, 11 the same on the shadow/)
+  t.match(out, /CURRENT SYNC +TAIL, 3 subjects left/)
+  t.match(out, / {2}- orders-value: version 1 has id 7, which is taken/)
+  t.match(JSON.parse((await run('status a --output json')).out), { schema_registry: { inventory: { destination_subject_versions: 11 }, last_full_sync: { subject_versions_changed: 12 }, problem_count: 1, opened_at: null } })
 })

@@ -101,7 +101,8 @@ test('a link needs a name and where its source is; the rest has defaults', async
     groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' },
     securitySync: {
       intervalMs: 30_000, paused: false, syncAcls: false, aclFilters: [], syncQuotas: false, principalMapping: [], usersFile: null, massDeletionDelayMs: 600_000, onLinkDeletion: 'keep'
-    }
+    },
+    schemaSync: null
   })
 })
 
@@ -147,7 +148,8 @@ test('every key is read', async t => {
       usersFile: '/etc/kshadow/users.yaml',
       massDeletionDelayMs: 3_600_000,
       onLinkDeletion: 'delete'
-    }
+    },
+    schemaSync: null
   })
 })
 
@@ -236,7 +238,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
 })
 
 test('what other versions will do is refused by name', async t => {
-  for (const key of ['schema_registry_sync_options', 'cloud_options']) {
+  for (const key of ['cloud_options']) {
     const [line, ...more] = refusalOf(`${MINIMAL}${key}: {}`)
     t.match(line, new RegExp(`^link.yaml:5: ${key}: a map: .* is not part of this version; leave the key out$`))
     t.same(more, [])

@@ -17,7 +17,7 @@ function refusalOf (text: string): string[] {
 
 test('only the shadow cluster must be named; everything listens at this machine alone', async t => {
   t.strictSame(parseRunYaml(MINIMAL, 'run.yaml'), {
-    shadowCluster: { bootstrapServers: [{ host: 'shadow-1', port: 9092 }], connectionTimeoutMs: 5000 },
+    shadowCluster: { bootstrapServers: [{ host: 'shadow-1', port: 9092 }], connectionTimeoutMs: 5000, schemaRegistry: null },
     engine: { enabled: true, maxBufferedBytes: RUN_DEFAULTS.maxBufferedBytes, sessionTimeoutMs: 6000, appendConnections: 1 },
     shadowLeader: null,
     sidecar: {
@@ -47,7 +47,7 @@ admin: { listen: "[::]:0", advertised: admin.example:80, allow_remote: true }
 links: [${LINK}]
 log_level: debug
 `, 'run.yaml')
-  t.strictSame(config.shadowCluster, { bootstrapServers: [{ host: 'shadow-1', port: 9092 }, { host: 'shadow-2', port: 9092 }], connectionTimeoutMs: 100 })
+  t.strictSame(config.shadowCluster, { bootstrapServers: [{ host: 'shadow-1', port: 9092 }, { host: 'shadow-2', port: 9092 }], connectionTimeoutMs: 100, schemaRegistry: null })
   t.strictSame(config.engine, { enabled: true, maxBufferedBytes: 1048576, sessionTimeoutMs: 1000, appendConnections: 16 })
   t.strictSame(config.shadowLeader, {
     listen: { host: '0.0.0.0', port: 19095 },

@@ -34,6 +34,10 @@ export interface PairOptions {
   /** The link's `consumer_offset_sync_options`, as they are. */
   readonly groupSync?: Readonly<Record<string, unknown>>
   readonly client?: Readonly<Record<string, unknown>>
+  /** Further sections of the link. */
+  readonly link?: Readonly<Record<string, unknown>>
+  /** The URL of the schema registry that schemas are copied to. */
+  readonly shadowRegistry?: string
   readonly maxBufferedBytes?: number
   readonly sessionTimeoutMs?: number
   readonly logger?: Logger
@@ -46,7 +50,7 @@ export class RunningEngine {
   readonly cluster: Cluster
   #stopped: Promise<void> | null = null
 
-  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger }: PairOptions) {
+  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry }: PairOptions) {
     this.cluster = new Cluster({ bootstrapServers: [shadow], clientId: 'engine', logger, metadataMaxAgeMs: 1000, requestTimeoutMs: 5000 })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
@@ -57,6 +61,7 @@ export class RunningEngine {
         admin: { enabled: true, listen: { host: '127.0.0.1', port: 1 }, advertised: { host: '127.0.0.1', port: 1 }, allowRemote: false },
         links
       },
+      shadowRegistry: shadowRegistry === undefined ? null : { url: shadowRegistry, auth: null, tls: null },
       cluster: this.cluster,
       state: this.state,
       logger
@@ -134,7 +139,8 @@ export class ShadowPair {
         auto_create_shadow_topic_filters: literal('*'),
         ...this.#options.topicSync
       },
-      consumer_offset_sync_options: this.#options.groupSync ?? {}
+      consumer_offset_sync_options: this.#options.groupSync ?? {},
+      ...this.#options.link
     }
   }
 

@@ -9,6 +9,7 @@ const optionsSchema = adminOptions.extend({
   printTopic: z.boolean().optional(),
   printConsumerGroup: z.boolean().optional(),
   printSecurity: z.boolean().optional(),
+  printRegistry: z.boolean().optional(),
   printAll: z.boolean().optional()
 })
 
@@ -19,6 +20,7 @@ export function addDescribeCommand (program: Command, cli: Cli): void {
     .option('-t, --print-topic', 'show which topics are shadowed')
     .option('-r, --print-consumer-group', 'show which consumer groups are shadowed')
     .option('-s, --print-security', 'show which ACLs, quotas and users are shadowed')
+    .option('-y, --print-registry', 'show how schemas get to the shadow')
     .option('-a, --print-all', 'show all of it'))
     .addHelpText('after', `
 Without a section, the overview and the client configuration are shown.
@@ -30,8 +32,15 @@ Examples:
     .action(async (link: string, _options: unknown, command: Command) => {
       const options = optionsSchema.parse(command.opts())
       const all = options.printAll ?? false
-      const chosen = { overview: options.printOverview ?? all, client: options.printClient ?? all, topics: options.printTopic ?? all, groups: options.printConsumerGroup ?? all, security: options.printSecurity ?? all }
-      const sections = Object.values(chosen).includes(true) ? chosen : { overview: true, client: true, topics: false, groups: false, security: false }
+      const chosen = {
+        overview: options.printOverview ?? all,
+        client: options.printClient ?? all,
+        topics: options.printTopic ?? all,
+        groups: options.printConsumerGroup ?? all,
+        security: options.printSecurity ?? all,
+        schemas: options.printRegistry ?? all
+      }
+      const sections = Object.values(chosen).includes(true) ? chosen : { ...chosen, overview: true, client: true }
       const status = await adminClient(cli, options).status(link)
       if (options.output === 'json') printJson(cli, describeJson(status, sections))
       else cli.terminal.out(describeText(status, sections))

@@ -16,6 +16,7 @@ const optionsSchema = adminOptions.extend({
   printTask: z.boolean().optional(),
   printTopic: z.boolean().optional(),
   printGroup: z.boolean().optional(),
+  printRegistry: z.boolean().optional(),
   printAll: z.boolean().optional(),
   watch: z.string().optional()
 })
@@ -30,6 +31,7 @@ export function addStatusCommand (program: Command, cli: Cli): void {
     .option('-k, --print-task', 'show the tasks')
     .option('-t, --print-topic', 'show the topics and their partitions')
     .option('-g, --print-group', 'show every consumer group and its members')
+    .option('-y, --print-registry', 'show what was copied between schema registries')
     .option('-a, --print-all', 'show all of it, of consumer groups a summary, which is the default')
     .option('--watch [interval]', `show it again and again, until Ctrl-C; --watch=5s changes how often (default: ${DEFAULT_INTERVAL})`))
     .addHelpText('after', `
@@ -44,12 +46,13 @@ Examples:
     .action(async (link: string, _options: unknown, command: Command) => {
       const options = optionsSchema.parse(command.opts())
       const all = options.printAll ?? false
-      const { printOverview, printTask, printTopic, printGroup = false } = options
-      const isChosen = [all, printOverview, printTask, printTopic, printGroup].includes(true)
+      const { printOverview, printTask, printTopic, printRegistry, printGroup = false } = options
+      const isChosen = [all, printOverview, printTask, printTopic, printRegistry, printGroup].includes(true)
       const sections: Sections = {
         overview: !isChosen || (printOverview ?? all),
         tasks: !isChosen || (printTask ?? all),
         topics: !isChosen || (printTopic ?? all),
+        schemas: !isChosen || (printRegistry ?? all),
         groups: printGroup ? 'all' : all || !isChosen ? 'summary' : 'none'
       }
       const client = adminClient(cli, options)

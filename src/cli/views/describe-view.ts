@@ -2,6 +2,7 @@
 import { formatDuration } from '../../config/duration.ts'
 import { linkDocument, parseLinkDocument, type LinkConfig } from '../../config/link-config.ts'
 import type { NameFilter } from '../../config/link/name-filter.ts'
+import type { SchemaSyncOptions } from '../../config/link/schema-sync-options.ts'
 import { formatHostPort } from '../../net/host-port.ts'
 import type { LinkStatus } from '../../replication/link-service.ts'
 import { formatAppendMode } from './append-mode.ts'
@@ -14,27 +15,30 @@ export interface DescribeSections {
   readonly topics: boolean
   readonly groups: boolean
   readonly security: boolean
+  readonly schemas: boolean
 }
 
-export function describeJson (link: LinkStatus, { overview, client, topics, groups, security }: DescribeSections): Record<string, unknown> {
+export function describeJson (link: LinkStatus, { overview, client, topics, groups, security, schemas }: DescribeSections): Record<string, unknown> {
   const document = linkDocument(configOf(link))
   return {
     ...(overview ? { overview: { name: link.name, id: link.uid, state: link.state, append_mode: link.appendMode, append_mode_reason: link.appendModeReason, on_source_truncation: document['on_source_truncation'], created_at: link.createdAt, source_cluster_id: link.sourceClusterId } } : {}),
     ...(client ? { client_options: document['client_options'] } : {}),
     ...(topics ? { topic_metadata_sync_options: document['topic_metadata_sync_options'] } : {}),
     ...(groups ? { consumer_offset_sync_options: document['consumer_offset_sync_options'] } : {}),
-    ...(security ? { security_sync_options: document['security_sync_options'] } : {})
+    ...(security ? { security_sync_options: document['security_sync_options'] } : {}),
+    ...(schemas ? { schema_registry_sync_options: document['schema_registry_sync_options'] ?? null } : {})
   }
 }
 
-export function describeText (link: LinkStatus, { overview, client, topics, groups, security }: DescribeSections): string {
+export function describeText (link: LinkStatus, { overview, client, topics, groups, security, schemas }: DescribeSections): string {
   const config = configOf(link)
   return [
     ...(overview ? [formatSection('overview', overviewRows(link, config))] : []),
     ...(client ? [formatSection('client', clientRows(link, config))] : []),
     ...(topics ? [formatSection('topic sync', topicSyncRows(config))] : []),
     ...(groups ? [formatSection('consumer offset sync', groupSyncRows(config))] : []),
-    ...(security ? [formatSection('security sync', securityRows(config))] : [])
+    ...(security ? [formatSection('security sync', securityRows(config))] : []),
+    ...(schemas ? [formatSection('schema registry sync', schemaSyncRows(config.schemaSync))] : [])
   ].join('\n')
 }
 
@@ -73,6 +77,26 @@ function topicSyncRows ({ topicSync }: LinkConfig): string {
     ['START OFFSET', 'EARLIEST'],
     ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)]
   ]) + `FILTERS:\n${filters.length === 0 ? '  none: no topic is selected\n' : filters.join('')}` + (properties.length === 0 ? '' : `PROPERTIES:\n${properties.join('')}`)
+}
+
+function schemaSyncRows (schemas: SchemaSyncOptions | null): string {
+  if (schemas === null) return 'Schemas are left alone.\n'
+  if (schemas.mode === 'topic') return formatTable([['SHADOWING MODE', 'topic _schemas']])
+  const { api } = schemas
+  const all = (names: readonly string[]): string => names.length === 0 ? '-' : names.map(name => printable(name)).join(', ')
+  return formatTable([
+    ['SHADOWING MODE', 'API'],
+    ['SOURCE URL', api.source.url],
+    ['AUTHENTICATION', api.source.auth === null ? 'none' : 'basic'],
+    ['TAIL INTERVAL', formatDuration(api.tailIntervalMs)],
+    ['FULL SYNC INTERVAL', formatDuration(api.fullIntervalMs)],
+    ['MAX SOURCE REQUESTS PER SECOND', String(api.maxRequestsPerSecond)],
+    ['CONTEXTS', all(api.contexts)],
+    ['SUBJECTS', all(api.subjects)],
+    ['DESTINATION', api.mappings === null ? 'identity' : api.mappings.map(({ source, destination }) => `${source} to ${destination}`).join(', ')],
+    ['UNSUPPORTED FEATURES', api.unsupportedFeatures],
+    ['PAUSED', String(api.paused)]
+  ])
 }
 
 function groupSyncRows ({ groupSync }: LinkConfig): string {

@@ -2,6 +2,7 @@
 import type { GroupStatus, LinkStatus, PartitionStatus, SecurityStatus, TaskStatus, TopicStatus } from '../../replication/link-service.ts'
 import type { PartitionRollback } from '../../state/rollbacks.ts'
 import { groupTotals } from './group-totals.ts'
+import { schemaRegistryJson } from './schema-registry-view.ts'
 import { contactWarning } from './source-contact.ts'
 
 export interface Sections {
@@ -10,14 +11,16 @@ export interface Sections {
   readonly topics: boolean
   /** summary: counts, and the groups with a problem. */
   readonly groups: 'none' | 'summary' | 'all'
+  readonly schemas: boolean
 }
 
-export function statusJson (link: LinkStatus, { overview, tasks, topics, groups }: Sections): Record<string, unknown> {
+export function statusJson (link: LinkStatus, { overview, tasks, topics, groups, schemas }: Sections): Record<string, unknown> {
   return {
     ...(overview ? { overview: overviewJson(link) } : {}),
     ...(tasks ? { tasks: link.tasks.map(taskJson), security: securityJson(link.security) } : {}),
     ...(topics ? { topics: link.topics.map(topicJson), synced_shadow_topic_properties: link.syncedShadowTopicProperties } : {}),
-    ...(groups === 'none' ? {} : { consumer_groups: groupsJson(link, groups) })
+    ...(groups === 'none' ? {} : { consumer_groups: groupsJson(link, groups) }),
+    ...(schemas && link.schemaRegistry !== null ? { schema_registry: schemaRegistryJson(link.schemaRegistry) } : {})
   }
 }
 

@@ -7,19 +7,21 @@ import { groupRows, groupSummary } from './group-rows.ts'
 import { maxLagSeconds } from './lag.ts'
 import { printable } from './printable.ts'
 import { formatAgo, formatBytes, formatCount, formatLag, UNKNOWN } from './quantities.ts'
+import { schemaRegistryRows } from './schema-registry-view.ts'
 import { contactWarning, isFollowing, partitionWarnings } from './source-contact.ts'
 import type { Sections } from './status-json.ts'
 import { formatSection, formatTable } from './table.ts'
 
 const INDENT = '  '
 
-export function statusText (link: LinkStatus, { overview, tasks, topics, groups }: Sections): string {
+export function statusText (link: LinkStatus, { overview, tasks, topics, groups, schemas }: Sections): string {
   const warning = contactWarning(link)
   const sections = [
     ...(overview ? [formatSection('overview', overviewRows(link))] : []),
     ...(tasks ? [formatSection('tasks', taskRows(link))] : []),
     ...(topics ? [formatSection('topics', topicRows(link))] : []),
-    ...(groups === 'none' ? [] : [formatSection('consumer groups', groups === 'all' ? groupRows(link.groups) : groupSummary(link.groups))])
+    ...(groups === 'none' ? [] : [formatSection('consumer groups', groups === 'all' ? groupRows(link.groups) : groupSummary(link.groups))]),
+    ...(schemas && link.schemaRegistry !== null ? [formatSection('schema registry', schemaRegistryRows(link.schemaRegistry))] : [])
   ]
   return `${warning === null ? '' : `WARNING: ${printable(warning)}\n\n`}${sections.join('\n')}`
 }

@@ -41,7 +41,8 @@ export const topicFilter = z.strictObject({
   name: z.string({ error: 'expected a topic name, the start of one, or *' })
 }, { error: expectedFilter }).transform((raw, context): NameFilter => checkedFilter(raw, context, filter => {
   if (!NAME.test(filter.name) || isDots(filter.name)) return 'expected 1 to 249 letters, digits, ".", "_" and "-", or exactly *'
-  return filter.filter_type === 'INCLUDE' && isProtectedTopic(filter.name) ? 'this topic is never shadowed' : null
+  if (filter.filter_type === 'EXCLUDE' || !isProtectedTopic(filter.name)) return null
+  return filter.name === '_schemas' ? 'filters never select this topic; schema_registry_sync_options: {shadow_schema_registry_topic: {}} shadows it' : 'this topic is never shadowed'
 }))
 
 /** The group that engines elect their leader in, and whatever else may come to be called so. */
@@ -69,7 +70,7 @@ export function filtersDocument (filters: readonly NameFilter[]): Array<Record<s
   return filters.map(filter => ({ pattern_type: filter.patternType, filter_type: filter.filterType, name: filter.name }))
 }
 
-/** Topics that are never shadowed: what Kafka, Redpanda and kafka-shadow itself keep in topics. */
+/** Topics that no filter selects: what Kafka, Redpanda and kafka-shadow itself keep in topics. */
 const PROTECTED_TOPICS: readonly string[] = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata', '_redpanda.audit_log', '_schemas']
 const PROTECTED_PREFIXES: readonly string[] = ['_redpanda', '__redpanda', '__kshadow']
 

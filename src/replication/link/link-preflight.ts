@@ -1,16 +1,19 @@
 /** All that is looked at before a link is created: each finding is a line of its own, so that none hides another. */
 import type { Cluster } from '../../client/cluster.ts'
 import type { LinkConfig } from '../../config/link-config.ts'
+import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
 import { nodeIdIndex, nodeIds } from '../../config/node-ids.ts'
 import type { ShadowLeaderConfig, SidecarConfig } from '../../config/run-config.ts'
 import { ShadowError } from '../../errors.ts'
 import { abortedWithin, throwIfAborted } from '../../net/abort.ts'
-import type { AppendMode, ShadowLeaderRecord } from '../../state/records.ts'
+import type { Logger } from '../../observability/logger.ts'
+import type { AppendMode, LinkRecord, ShadowLeaderRecord } from '../../state/records.ts'
 import { replicaPreflight } from '../append/replica/replica-preflight.ts'
 import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
 import type { PreflightLine } from '../link-service.ts'
 import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
+import { checkSchemas } from './schema-preflight.ts'
 import { checkSecurity } from './security-preflight.ts'
 import { checkTopics } from './topic-preflight.ts'
 
@@ -18,6 +21,7 @@ const CLUSTER_MS = 10_000
 const REPLICA_MS = 6000
 const TOPICS_MS = 10_000
 const SECURITY_MS = 10_000
+const SCHEMAS_MS = 10_000
 
 export interface LinkPreflightOptions {
   readonly source: Cluster
@@ -25,6 +29,11 @@ export interface LinkPreflightOptions {
   readonly isNameTaken: boolean
   /** The name of the link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
+  /** Where `kshadow run` says that schemas are copied to by API. */
+  readonly shadowRegistry: RegistryEndpoint | null
+  /** The links that there are on this shadow cluster. */
+  readonly otherLinks: readonly LinkRecord[]
+  readonly logger: Logger
   readonly shadowLeader: ShadowLeaderConfig | null
   /** Null only where there is no `shadowLeader`. Asked only where the link may come to append mode replica. */
   readonly leader: () => ShadowLeader | null
@@ -64,6 +73,10 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
   ])
   throwIfAborted(signal)
   const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode)]
+  if (config.schemaSync !== null) {
+    findings.push(...await checkSchemas({ ...options, config, schemas: config.schemaSync, sourceView: ofSource.view, shadowView: ofShadow.view, appendMode: mode.appendMode, signal: within(SCHEMAS_MS) }))
+    throwIfAborted(signal)
+  }
   if (scope === 'everything') {
     if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
     findings.push(...ofSource.view === null || ofShadow.view === null

@@ -3,12 +3,14 @@
  * and writes there all that must outlive it.
  */
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
-import { linkDocument } from '../../config/link-config.ts'
+import { linkDocument, shadowsTopic } from '../../config/link-config.ts'
+import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
+import { SCHEMAS_TOPIC } from '../../config/link/schema-sync-options.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
-import type { LinkRecord, SecurityRecord, StateChange, TopicRecord } from '../../state/records.ts'
+import type { LinkRecord, SchemaRegistryRecord, SchemaSubjectRecord, SecurityRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
 import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
 import { Openings } from '../failover/openings.ts'
@@ -17,6 +19,7 @@ import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
 import { GroupSync } from './tasks/groups/group-sync.ts'
+import { SchemaShadowing } from './tasks/schemas/schema-shadowing.ts'
 import { SecuritySync } from './tasks/security/security-sync.ts'
 import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
@@ -34,6 +37,10 @@ export interface ShadowLinkOptions {
   readonly topics: readonly TopicRecord[]
   /** What the link has added of ACLs, quotas and users. */
   readonly security: readonly SecurityRecord[]
+  /** What the link did to the shadow's schema registry before. */
+  readonly schemas: { readonly registry: SchemaRegistryRecord | null, readonly subjects: readonly SchemaSubjectRecord[] }
+  /** Where schemas are copied to by API; null where `kshadow run` does not say. */
+  readonly shadowRegistry: RegistryEndpoint | null
   readonly source: Cluster
   /** Connections to the source beside these. */
   readonly connectSource: () => Cluster
@@ -67,6 +74,10 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #groupTask: TaskLoop
   readonly #security: SecuritySync
   readonly #securityTask: TaskLoop
+  /** Null where schemas are not copied by API. */
+  readonly #schemas: SchemaShadowing | null
+  /** Since when all topics have been open in the promotion of the link, by `now`; null before. */
+  #openSinceMs: number | null = null
   #work: Promise<unknown> = Promise.resolve()
   #sourceProblem: string | null = null
   #copiedBytes = 0
@@ -92,6 +103,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       source,
       shadow,
       options: record.config.topicSync,
+      shadows: topic => shadowsTopic(this.#record.config, topic),
       mode: this.#mode,
       signal,
       logger,
@@ -139,6 +151,21 @@ export class ShadowLink implements TopicHost, AppendHost {
       wallClock
     })
     this.#securityTask = new TaskLoop(this.#security, { link: record.config.name, signal, logger, wallClock })
+    this.#schemas = record.config.schemaSync?.mode !== 'api'
+      ? null
+      : new SchemaShadowing({
+        link: record.config.name,
+        api: record.config.schemaSync.api,
+        shadowRegistry: options.shadowRegistry,
+        ...options.schemas,
+        write: options.write,
+        isFailedOver: () => this.#record.failedOverAt !== null,
+        onLooked: () => { if (this.#record.promotingAt !== null) this.wakeSync() },
+        signal,
+        logger,
+        now,
+        wallClock
+      })
   }
 
   get name (): string {
@@ -193,7 +220,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#securityTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
+    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#securityTask.run(), this.#keepUp(), this.#mode.learn(unopened), this.#schemas?.run()])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -231,6 +258,10 @@ export class ShadowLink implements TopicHost, AppendHost {
     const known = this.#topics.get(topic)
     if (known === undefined) await this.write([{ kind: 'topic', link: this.name, topic, value: null }])
     else await known.exclusively(() => known.update({}))
+  }
+
+  get schemas (): SchemaShadowing | null {
+    return this.#schemas
   }
 
   begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
@@ -323,16 +354,18 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   /**
    * Begins the failover of one topic, or of the whole link with null; resolves when it is recorded. What is failing over or
-   * failed over already is left as it is.
+   * failed over already is left as it is. The topic of a schema registry is opened by its own name only, or `withSchemas`: which site's
+   * registry gives out ids is another decision than which site's topics are written to.
    * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own
    */
-  async failover (name: string | null): Promise<void> {
+  async failover (name: string | null, { withSchemas = false }: { readonly withSchemas?: boolean } = {}): Promise<void> {
     if (name === null) {
       if (this.#record.failedOverAt === null) {
         this.#record = { ...this.#record, failedOverAt: this.#options.wallClock().toISOString() }
         await this.write([{ kind: 'link', name: this.name, value: this.#record }])
       }
-      await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
+      this.#schemas?.end()
+      await Promise.all((withSchemas ? this.#ownedTopics : this.#wholeLink).map(topic => this.#failOver(topic)))
       this.#securityTask.wake()
       this.#options.onOpened()
       return
@@ -358,12 +391,13 @@ export class ShadowLink implements TopicHost, AppendHost {
   /**
    * Begins the promotion of one topic, or of the whole link with null; resolves when it is recorded. What is promoting, or
    * writable already, is left as it is. In the promotion of a link, topics that are new on the source are shadowed and promoted
-   * too; once all topics are open and the source has no new ones, nothing new is shadowed any more.
+   * too; once all topics are open and the source has no new ones, nothing new is shadowed any more. The topic of a schema registry is
+   * promoted by its own name only.
    * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own, that is FAULTED or FAILING_OVER; with null
    * nothing is begun when there is any such
    */
   async promote (name: string | null): Promise<void> {
-    const topics = name === null ? this.#ownedTopics : [this.#owned(name)]
+    const topics = name === null ? this.#wholeLink : [this.#owned(name)]
     const refusals = topics.flatMap(topic => refusalOf(topic) ?? [])
     if (refusals.length > 0) throw new ShadowError('CONFLICT', `${refusals.slice(0, 3).join('; ')}${refusals.length > 3 ? `; and ${refusals.length - 3} more topics` : ''}`)
     if (name === null && this.#record.failedOverAt === null && this.#record.promotingAt === null) {
@@ -387,8 +421,22 @@ export class ShadowLink implements TopicHost, AppendHost {
     return [...this.#topics.values()].filter(({ record }) => record.owned)
   }
 
+  /** What is opened with the link as a whole. */
+  get #wholeLink (): ShadowTopic[] {
+    return this.#ownedTopics.filter(({ topic }) => topic !== SCHEMAS_TOPIC)
+  }
+
+  /** Whether the promotion of the link has nothing to wait for in the source's schema registry: it was looked at once more since all topics were open. */
+  get #isSchemasLevel (): boolean {
+    if (this.#schemas === null) return true
+    this.#openSinceMs ??= this.#options.now()
+    if (this.#schemas.isLevelSince(this.#openSinceMs)) return true
+    this.#schemas.wake()
+    return false
+  }
+
   get #isAllOpen (): boolean {
-    return this.#ownedTopics.every(({ record }) => isWritable(record.state))
+    return this.#wholeLink.every(({ record }) => isWritable(record.state))
   }
 
   /**
@@ -400,11 +448,13 @@ export class ShadowLink implements TopicHost, AppendHost {
     const { signal, wallClock, logger } = this.#options
     if (this.#record.promotingAt === null || this.#record.failedOverAt !== null) return true
     try {
-      for (const topic of this.#ownedTopics) await this.#promote(topic)
+      for (const topic of this.#wholeLink) await this.#promote(topic)
       if (!this.#isAllOpen) return true
       if (!wasOpen) return false
+      if (!this.#isSchemasLevel) return true
       this.#record = { ...this.#record, failedOverAt: wallClock().toISOString() }
       await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      this.#schemas?.end()
       logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
       this.#options.onOpened()
     } catch (error) {
@@ -430,11 +480,12 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status, this.#groupTask.status, this.#securityTask.status],
+      tasks: [this.#topicTask.status, this.#groupTask.status, this.#securityTask.status, ...(this.#schemas === null ? [] : [this.#schemas.taskStatus])],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       groups: this.#groupSync.groups,
       security: this.#security.status,
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
+      schemaRegistry: this.#schemas?.status ?? null,
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },
       bufferedBytes: this.#mode.bufferedBytes,
       copiedBytes: this.#copiedBytes

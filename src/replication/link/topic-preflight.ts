@@ -3,8 +3,7 @@ import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { describeTopicConfigs, type TopicConfigEntry } from '../../client/admin/describe-topic-configs.ts'
 import { EARLIEST_TIMESTAMP, listOffsets } from '../../client/admin/list-offsets.ts'
 import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
-import type { LinkConfig } from '../../config/link-config.ts'
-import { selectsTopic } from '../../config/link/name-filter.ts'
+import { shadowsTopic, type LinkConfig } from '../../config/link-config.ts'
 import { BrokerError } from '../../errors.ts'
 import type { AppendMode } from '../../state/records.ts'
 import { ok, someOf, warning, whyNot, type PreflightFinding } from './preflight-finding.ts'
@@ -23,7 +22,7 @@ export interface TopicPreflightOptions {
 
 export async function checkTopics (options: TopicPreflightOptions): Promise<PreflightFinding[]> {
   const { config, sourceView, appendMode } = options
-  const selected = [...sourceView.topics.values()].filter(({ isInternal, name }) => !isInternal && selectsTopic(config.topicSync.filters, name))
+  const selected = [...sourceView.topics.values()].filter(({ isInternal, name }) => !isInternal && shadowsTopic(config, name))
   if (selected.length === 0) {
     return [warning('topics', `the filters select none of the ${sourceView.topics.size} topics that the source shows`, 'look at auto_create_shadow_topic_filters: without an INCLUDE that matches, a topic is not shadowed; or the engine may not describe the topics (ACLs of the source)')]
   }

@@ -33,6 +33,8 @@ export interface TaskOutcome {
   readonly problems: readonly string[]
   /** True where one more run is needed at once. */
   readonly again?: boolean
+  /** True where there is nothing left to do, ever: a look at the options follows now and then all the same. */
+  readonly ended?: boolean
 }
 
 export interface TaskWork {
@@ -100,12 +102,12 @@ export class TaskLoop {
     const { signal, logger, link } = this.#options
     const { name } = this.#work
     try {
-      const { reason, problems, again = false } = await this.#work.run()
+      const { reason, problems, again = false, ended = false } = await this.#work.run()
       const [first] = problems
       const level = first === this.#logged ? 'debug' : 'warn'
       this.#logged = first ?? null
       if (first === undefined) {
-        this.#set('ACTIVE', reason)
+        this.#set(ended ? 'NOT_RUNNING' : 'ACTIVE', reason)
         return again ? 0 : intervalMs
       }
       logger[level]({ link, task: name, problems: problems.slice(0, MOST_LOGGED) }, `${name}: ${problems.length === 1 ? first : `${problems.length} problems, the first of which is: ${first}`}`)

@@ -5,10 +5,12 @@
  */
 import { ErrorCodes } from '../../../../../protocol/errors/codes.ts'
 import { alterTopicConfigs } from '../../../../client/admin/alter-topic-configs.ts'
+import { deleteTopic } from '../../../../client/admin/delete-topic.ts'
 import { describeTopicConfigs, type TopicConfigEntry } from '../../../../client/admin/describe-topic-configs.ts'
+import { LATEST_TIMESTAMP, listOffsets } from '../../../../client/admin/list-offsets.ts'
 import type { Cluster, ClusterView, TopicView } from '../../../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
-import { selectsTopic } from '../../../../config/link/name-filter.ts'
+import { SCHEMAS_TOPIC } from '../../../../config/link/schema-sync-options.ts'
 import { BrokerError, isBrokerError, messageOf } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
 import type { Logger } from '../../../../observability/logger.ts'
@@ -30,6 +32,8 @@ export interface TopicSyncHost {
   readonly source: Cluster
   readonly shadow: Cluster
   readonly options: TopicSyncOptions
+  /** Whether the link shadows topics of this name. */
+  readonly shadows: (topic: string) => boolean
   readonly mode: AppendMode
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -70,11 +74,11 @@ export class TopicSync {
 
   /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
   async run (): Promise<SyncResult> {
-    const { source, shadow, signal, options } = this.#host
+    const { source, shadow, signal, shadows } = this.#host
     const sourceView = await source.refresh({ signal })
     this.#host.checkSource(sourceView)
     const shadowView = await shadow.refresh({ signal })
-    const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && selectsTopic(options.filters, topic.name))
+    const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && shadows(topic.name))
     const problems: string[] = []
     let created = 0
     const claimed = this.#claimed()
@@ -148,7 +152,7 @@ export class TopicSync {
       refusedConfigs: {},
       rollbacks: []
     }
-    const taken = this.#takenBy(topic.name, shadowView)
+    const taken = await this.#isToMakeAnew(topic.name, shadowView) ? null : this.#takenBy(topic.name, shadowView)
     if (taken !== null) {
       const shadow = this.#host.add({ ...claim, owned: false })
       await shadow.enter('FAULTED', { fault: { code: 'NAME_TAKEN', reason: `${taken}: it is left alone, and its source is not shadowed`, partition: null, offset: null } })
@@ -157,9 +161,20 @@ export class TopicSync {
     const shadow = this.#host.add(claim)
     return await shadow.exclusively(async () => {
       await shadow.enter('ACTIVE')
+      // Again, now that the sidecars let nobody write to it any more.
+      if (await this.#isToMakeAnew(topic.name, shadowView)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal })
       await this.#create(shadow, shadowView)
       return true
     })
+  }
+
+  /** A schema registry makes its topic when it is started: one that is empty is no more than its place (facts/redpanda-contract.md §7.1). */
+  async #isToMakeAnew (topic: string, shadowView: ClusterView): Promise<boolean> {
+    const { shadow, signal } = this.#host
+    const existing = shadowView.topics.get(topic)
+    if (topic !== SCHEMAS_TOPIC || existing === undefined || existing.errorCode !== ErrorCodes.NONE || this.#host.ownerOf(topic) !== null) return false
+    const ends = await listOffsets(shadow, existing.partitions.map(({ partition }) => ({ topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+    return ends.length === existing.partitions.length && ends.every(({ errorCode, offset }) => errorCode === ErrorCodes.NONE && offset === 0)
   }
 
   #takenBy (topic: string, shadowView: ClusterView): string | null {
