@@ -32,7 +32,7 @@ const topicName = z.string({ error: expectedTopic }).min(1, { error: expectedTop
 
 const linkParameter = z.strictObject({ link: z.string() })
 const noParameters = z.strictObject({})
-const createParameters = z.strictObject({ dry_run: booleanParameter })
+const dryRunParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
 const verifyParameters = z.strictObject({ topic: topicName.optional() })
 // Strict: a name that was misspelled must not mean the whole link.
@@ -50,10 +50,15 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
   })
 
   app.post('/v1/links', async (request, reply) => {
-    const { dry_run: dryRun } = query(request, createParameters)
+    const { dry_run: dryRun } = query(request, dryRunParameters)
     const link = await options.links().create(request.body, { dryRun })
     if (dryRun) return link
     return await reply.code(201).header('location', `/v1/links/${encodeURIComponent(link.name)}`).send(link)
+  })
+
+  app.put('/v1/links/:link', async request => {
+    const { dry_run: dryRun } = query(request, dryRunParameters)
+    return await options.links().update(linkOf(request), request.body, { dryRun })
   })
 
   app.post('/v1/check', async request => {

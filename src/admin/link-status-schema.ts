@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { LinkStatus, LinkUpdate, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
 const partition: z.ZodType<PartitionStatus> = z.object({
@@ -50,6 +50,8 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   bufferedBytes: z.number(),
   copiedBytes: z.number()
 })
+
+export const linkUpdateSchema: z.ZodType<LinkUpdate> = z.object({ changed: z.array(z.string()), reconnects: z.boolean(), link: linkStatusSchema })
 
 export const verifyReportSchema: z.ZodType<VerifyTopicReport> = z.object({
   topic: z.string(),

@@ -1,13 +1,13 @@
 /** The admin port of a running kshadow, as the commands use it. */
 import { IncomingMessage, request as httpRequest } from 'node:http'
 import { z } from 'zod'
-import { linkStatusSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
+import { linkStatusSchema, linkUpdateSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
-import type { LinkStatus, PreflightLine } from '../replication/link-service.ts'
+import type { LinkStatus, LinkUpdate, PreflightLine } from '../replication/link-service.ts'
 import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
 
 /** What the admin port refused or failed to do. */
@@ -27,7 +27,7 @@ export interface AdminClientOptions {
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly body?: unknown
   /** How long nothing may come. */
@@ -70,6 +70,11 @@ export class AdminClient {
   /** `document` is the link's YAML document as JSON. */
   async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
     return await this.#json({ method: 'POST', path: `/v1/links${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  /** `document` is all that the link is to have. */
+  async update (link: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+    return await this.#json({ method: 'PUT', path: `${pathOf(link)}${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkUpdateSchema)
   }
 
   /** What a link from this document needs, line by line. */

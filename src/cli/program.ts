@@ -10,6 +10,7 @@ import { addListCommand } from './commands/list.ts'
 import { addPromoteCommand } from './commands/promote.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand, withWatchInterval } from './commands/status.ts'
+import { addUpdateCommand } from './commands/update.ts'
 import { addVerifyCommand } from './commands/verify.ts'
 import type { Cli } from './cli.ts'
 import { EXIT_OK, EXIT_USAGE, reportError } from './report-error.ts'
@@ -55,6 +56,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addListCommand(program, cli)
   addDescribeCommand(program, cli)
   addStatusCommand(program, cli)
+  addUpdateCommand(program, cli)
   addPromoteCommand(program, cli)
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)

@@ -10,7 +10,7 @@ import { runElection, type Lease } from '../client/group/election.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
-import { isAborted } from '../net/abort.ts'
+import { abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
@@ -29,9 +29,10 @@ import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
-import type { LinkService, LinkStatus, PreflightLine, VerifyTopicReport } from './link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PreflightLine, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
+import { checkMovedSource, planUpdate } from './link/link-update.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import type { ShadowTopic } from './link/shadow-topic.ts'
 import { verifyLink } from './verify/verify-link.ts'
@@ -43,6 +44,7 @@ const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 /** A forced deletion opens topics, which takes what a failover takes. */
 const DELETE_TIMEOUT_MS = 60_000
+const UPDATE_CHECK_MS = 10_000
 
 export interface EngineOptions {
   readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'> & { readonly sidecar: Pick<RunConfig['sidecar'], 'enabled' | 'nodeIds'> }
@@ -58,6 +60,8 @@ export interface EngineOptions {
 interface Link {
   readonly link: ShadowLink
   readonly abort: AbortController
+  /** While the link is stopped and started anew: resolves when that has ended, well or not. Null else. */
+  restarting: Promise<unknown> | null
 }
 
 /** What there is while this engine leads. */
@@ -141,7 +145,7 @@ export class Engine implements LinkService {
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
-    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
+    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
@@ -185,12 +189,13 @@ export class Engine implements LinkService {
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
-  #startLink (reign: Reign, record: LinkRecord, signal: AbortSignal): ShadowLink {
+  /** Its topics are those that the state has, which must have been read as far as anybody wrote it. */
+  #startLink (reign: Reign, record: LinkRecord): ShadowLink {
     const { state } = this.#options
     const abort = new AbortController()
     const name = record.config.name
-    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([signal, abort.signal]))
-    reign.links.set(name, { link, abort })
+    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([reign.signal, abort.signal]))
+    reign.links.set(name, { link, abort, restarting: null })
     link.start()
     return link
   }
@@ -214,7 +219,11 @@ export class Engine implements LinkService {
       barrier,
       appendMode,
       signal,
-      write: (changes: readonly StateChange[]) => reign.writer.write(changes),
+      write: async (changes: readonly StateChange[]) => {
+        // What is left of a link that was deleted, or started anew, has nothing to say any more.
+        throwIfAborted(signal)
+        return await reign.writer.write(changes)
+      },
       ownerOf: topic => ownerOf(reign, topic, config.name),
       onOpened: () => this.#leave(reign),
       logger,
@@ -304,10 +313,20 @@ export class Engine implements LinkService {
     return { leading, adminAddress: leader === null || (!leading && leader.instance === this.#instance) ? null : leader.adminAddress }
   }
 
+  #entry (name: string): Link {
+    const entry = this.#leading().links.get(name)
+    if (entry === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return entry
+  }
+
   #link (name: string): ShadowLink {
-    const link = this.#leading().links.get(name)
-    if (link === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
-    return link.link
+    return this.#entry(name).link
+  }
+
+  /** A link to give orders to: not one that is about to be replaced. */
+  async #readyLink (name: string): Promise<ShadowLink> {
+    for (let { restarting } = this.#entry(name); restarting !== null; { restarting } = this.#entry(name)) await restarting
+    return this.#link(name)
   }
 
   list (): Promise<readonly LinkStatus[]> {
@@ -332,7 +351,7 @@ export class Engine implements LinkService {
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
-      return this.#startLink(reign, record, AbortSignal.any([this.#abort.signal, reign.lease.signal])).status()
+      return this.#startLink(reign, record).status()
     })
   }
 
@@ -342,21 +361,27 @@ export class Engine implements LinkService {
   }
 
   async #preflight (reign: Reign, config: LinkConfig, scope: PreflightScope): Promise<LinkPreflight> {
-    const { logger, cluster, state, dial, config: { shadowLeader, sidecar } } = this.#options
+    const { cluster, state, config: { shadowLeader, sidecar } } = this.#options
+    return await this.#withSource(config, async source => await preflightLink(config, {
+      source,
+      shadow: cluster,
+      isNameTaken: reign.links.has(config.name),
+      ownerOf: topic => ownerOf(reign, topic, null),
+      shadowLeader,
+      leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
+      knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
+      sidecar,
+      scope,
+      signal: reign.signal
+    }))
+  }
+
+  /** With a client of its own, which ends with the work. */
+  async #withSource<T> (config: LinkConfig, work: (source: Cluster) => Promise<T>): Promise<T> {
+    const { logger, dial } = this.#options
     const source = sourceCluster(config, `shadow-link-${config.name}-preflight`, { logger, now: this.#now, dial })
     try {
-      return await preflightLink(config, {
-        source,
-        shadow: cluster,
-        isNameTaken: reign.links.has(config.name),
-        ownerOf: topic => ownerOf(reign, topic, null),
-        shadowLeader,
-        leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
-        knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
-        sidecar,
-        scope,
-        signal: AbortSignal.any([this.#abort.signal, reign.lease.signal])
-      })
+      return await work(source)
     } finally {
       await source.close()
     }
@@ -368,15 +393,51 @@ export class Engine implements LinkService {
   }
 
   async failover (name: string, topic: string | null): Promise<LinkStatus> {
-    const link = this.#link(name)
+    const link = await this.#readyLink(name)
     await link.failover(topic)
     return link.status()
   }
 
   async promote (name: string, topic: string | null): Promise<LinkStatus> {
-    const link = this.#link(name)
+    const link = await this.#readyLink(name)
     await link.promote(topic)
     return link.status()
+  }
+
+  async update (name: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+    const config = parseLinkDocument(document, 'link')
+    return await this.#change(async () => {
+      const reign = this.#leading()
+      const { record } = this.#link(name)
+      const { changed, reconnects, movesSource } = planUpdate(record, config)
+      if (movesSource) await this.#withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
+      if (!dryRun && changed.length > 0) {
+        await (reconnects ? this.#restart(reign, name, config) : this.#link(name).reconfigure(config))
+        this.#options.logger.info({ link: name, changed }, `link ${name} was updated`)
+      }
+      return { changed, reconnects, link: this.#link(name).status() }
+    })
+  }
+
+  /**
+   * Stops a link and starts it anew with another configuration. What it was about to do, a failover too, goes on from what the state
+   * topic says, as with an engine that takes over. The shadow leader stays who it is.
+   */
+  async #restart (reign: Reign, name: string, config: LinkConfig): Promise<void> {
+    const entry = this.#entry(name)
+    const restart = async (): Promise<void> => {
+      await entry.link.quiesce()
+      entry.abort.abort()
+      await entry.link.stopped()
+      const record = { ...entry.link.record, config }
+      // Behind everything that the link has written: whoever has read this has read all of that.
+      const end = await reign.writer.write([{ kind: 'link', name, value: record }])
+      await this.#options.state.reached(end, reign.signal)
+      this.#startLink(reign, record)
+    }
+    const restarting = restart()
+    entry.restarting = restarting.catch(() => {})
+    await restarting
   }
 
   async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {

@@ -101,6 +101,14 @@ export interface PreflightLine {
   readonly advice: string | null
 }
 
+export interface LinkUpdate {
+  /** The keys of the document that were changed, such as `topic_metadata_sync_options.interval`; none where nothing was. */
+  readonly changed: readonly string[]
+  /** True when the link is connected to its source anew for it. */
+  readonly reconnects: boolean
+  readonly link: LinkStatus
+}
+
 export interface LinkService {
   /** All links, by name. */
   list (): Promise<readonly LinkStatus[]>
@@ -111,6 +119,12 @@ export interface LinkService {
    * @throws {ConfigError}, or {ShadowError} CONFLICT, CLUSTER_UNAVAILABLE, NOT_LEADER
    */
   create (document: unknown, options: { readonly dryRun: boolean }): Promise<LinkStatus>
+  /**
+   * Gives a link another document, all of it; a dry run only says what would change. What was begun, a failover too, goes on.
+   * @throws {ConfigError}, or {ShadowError} NOT_FOUND; CONFLICT naming what may not change; CLUSTER_UNAVAILABLE where nobody answers
+   *   at the source's new addresses
+   */
+  update (link: string, document: unknown, options: { readonly dryRun: boolean }): Promise<LinkUpdate>
   /**
    * Looks at all that a link from this document needs, and changes nothing. `create` refuses it when a line has failed.
    * @throws {ConfigError}, or {ShadowError} NOT_LEADER

@@ -1,7 +1,7 @@
 /** An engine that only says what a test has it say. */
 import { ShadowError } from '../../src/errors.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import type { LinkService, LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
 export function partition (over: Partial<PartitionStatus> = {}): PartitionStatus {
   return {
@@ -97,6 +97,17 @@ export class FakeLinks implements LinkService {
   async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
     this.#record('create', document, dryRun)
     return link(parseLinkDocument(document, 'link').name, { topics: [] })
+  }
+
+  /** What an update would change. */
+  changed: string[] = []
+
+  async update (name: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+    this.#record('update', name, document, dryRun)
+    parseLinkDocument(document, 'link')
+    const status = this.links.get(name)
+    if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return { changed: this.changed, reconnects: false, link: status }
   }
 
   async check (document: unknown): Promise<PreflightLine[]> {

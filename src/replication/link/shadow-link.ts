@@ -3,7 +3,7 @@
  * and writes there all that must outlive it.
  */
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
-import { linkDocument } from '../../config/link-config.ts'
+import { linkDocument, type LinkConfig } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
@@ -15,6 +15,7 @@ import { Openings } from '../failover/openings.ts'
 import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
+import { KeptRecord } from './kept-record.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
 import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
@@ -48,7 +49,7 @@ export interface ShadowLinkOptions {
 
 export class ShadowLink implements TopicHost, AppendHost {
   readonly #options: ShadowLinkOptions
-  #record: LinkRecord
+  readonly #kept: KeptRecord
   readonly #topics = new Map<string, ShadowTopic>()
   readonly #mode: AppendMode
   readonly #topicSync: TopicSync
@@ -61,7 +62,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   constructor (options: ShadowLinkOptions) {
     const { record, source, shadow, signal, now, wallClock, logger } = options
     this.#options = options
-    this.#record = record
+    this.#kept = new KeptRecord(record, value => this.write([{ kind: 'link', name: value.config.name, value }]))
     this.#mode = options.appendMode(this)
     this.#openings = new Openings({
       sourceEnds: new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) }),
@@ -76,7 +77,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       name: record.config.name,
       source,
       shadow,
-      options: record.config.topicSync,
+      options: () => this.#record.config.topicSync,
       mode: this.#mode,
       signal,
       logger,
@@ -101,6 +102,10 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   get record (): LinkRecord {
     return this.#record
+  }
+
+  get #record (): LinkRecord {
+    return this.#kept.current
   }
 
   get topics (): ReadonlyMap<string, ShadowTopic> {
@@ -143,7 +148,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#keepUp(), this.#mode.learn(unopened)])
+    this.#work = Promise.all([...this.#tasks.map(task => task.run()), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -158,6 +163,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     for (const topic of this.#topics.values()) topic.stop()
     await this.#work
     await this.#openings.ended()
+    await this.#kept.settled()
     await this.#options.source.close()
   }
 
@@ -174,7 +180,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   /** Writes the link's own record again, or that of a topic, as they are: see LinkState.fenced. */
   async rewrite (topic: string | null): Promise<void> {
     if (topic === null) {
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      await this.#kept.change(record => record)
       return
     }
     const known = this.#topics.get(topic)
@@ -195,6 +201,16 @@ export class ShadowLink implements TopicHost, AppendHost {
     return this.#wrongSource()
   }
 
+  get #tasks (): readonly TaskLoop[] {
+    return [this.#topicTask]
+  }
+
+  /** Takes another configuration, by which nothing but the tasks' own options changes: they run by it from their next run on, which begins now. */
+  async reconfigure (config: LinkConfig): Promise<void> {
+    await this.#kept.change(record => ({ ...record, config }))
+    for (const task of this.#tasks) task.wake()
+  }
+
   wakeSync (): void {
     this.#topicTask.wake()
   }
@@ -208,8 +224,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   }
 
   async recordProducerId (producerId: number): Promise<void> {
-    this.#record = { ...this.#record, highestProducerId: Math.max(producerId, this.#record.highestProducerId) }
-    await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+    await this.#kept.change(record => ({ ...record, highestProducerId: Math.max(producerId, record.highestProducerId) }))
   }
 
   onCopied (bytes: number): void {
@@ -278,8 +293,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   async failover (name: string | null): Promise<void> {
     if (name === null) {
       if (this.#record.failedOverAt === null) {
-        this.#record = { ...this.#record, failedOverAt: this.#options.wallClock().toISOString() }
-        await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+        await this.#kept.change(record => ({ ...record, failedOverAt: record.failedOverAt ?? this.#options.wallClock().toISOString() }))
       }
       await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
       this.#options.onOpened()
@@ -315,8 +329,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     const refusals = topics.flatMap(topic => refusalOf(topic) ?? [])
     if (refusals.length > 0) throw new ShadowError('CONFLICT', `${refusals.slice(0, 3).join('; ')}${refusals.length > 3 ? `; and ${refusals.length - 3} more topics` : ''}`)
     if (name === null && this.#record.failedOverAt === null && this.#record.promotingAt === null) {
-      this.#record = { ...this.#record, promotingAt: this.#options.wallClock().toISOString() }
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      await this.#kept.change(record => ({ ...record, promotingAt: record.promotingAt ?? this.#options.wallClock().toISOString() }))
     }
     await Promise.all(topics.map(topic => this.#promote(topic)))
     this.wakeSync()
@@ -351,8 +364,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       for (const topic of this.#ownedTopics) await this.#promote(topic)
       if (!this.#isAllOpen) return true
       if (!wasOpen) return false
-      this.#record = { ...this.#record, failedOverAt: wallClock().toISOString() }
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      await this.#kept.change(record => ({ ...record, failedOverAt: record.failedOverAt ?? wallClock().toISOString() }))
       logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
       this.#options.onOpened()
     } catch (error) {
@@ -378,7 +390,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status],
+      tasks: this.#tasks.map(({ status }) => status),
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },

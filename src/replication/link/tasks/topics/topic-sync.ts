@@ -29,7 +29,8 @@ export interface TopicSyncHost {
   readonly name: string
   readonly source: Cluster
   readonly shadow: Cluster
-  readonly options: TopicSyncOptions
+  /** Asked anew by every run. */
+  readonly options: () => TopicSyncOptions
   readonly mode: AppendMode
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -70,11 +71,12 @@ export class TopicSync {
 
   /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
   async run (): Promise<SyncResult> {
-    const { source, shadow, signal, options } = this.#host
+    const { source, shadow, signal } = this.#host
     const sourceView = await source.refresh({ signal })
     this.#host.checkSource(sourceView)
     const shadowView = await shadow.refresh({ signal })
-    const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && selectsTopic(options.filters, topic.name))
+    const { filters } = this.#host.options()
+    const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && selectsTopic(filters, topic.name))
     const problems: string[] = []
     let created = 0
     const claimed = this.#claimed()
@@ -141,7 +143,7 @@ export class TopicSync {
       created: false,
       partitions: topic.partitions.length,
       replicationFactor: null,
-      configs: carriedConfigs(configs, options),
+      configs: carriedConfigs(configs, options()),
       fault: null,
       handingOver: false,
       endOffsets: null,
@@ -171,12 +173,13 @@ export class TopicSync {
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
   async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
-    const { source, logger, options, mode } = this.#host
+    const { source, logger, mode } = this.#host
     const { record } = topic
+    const { excludeDefault } = this.#host.options()
     const configs = await this.shadowingConfigs(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
-    const replicationFactor = options.excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
-    if (!options.excludeDefault && replicationFactor < sourceFactor) {
+    const replicationFactor = excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
+    if (!excludeDefault && replicationFactor < sourceFactor) {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
     const creation = { record, configs, replicationFactor }
@@ -270,7 +273,7 @@ export class TopicSync {
     const name = topic.topic
     if (theirs instanceof BrokerError) throw theirs
     if (theirs !== undefined) {
-      const carried = carriedConfigs(theirs, options)
+      const carried = carriedConfigs(theirs, options())
       if (!sameConfigs(carried, topic.record.configs)) await topic.update({ configs: carried })
     }
     if (mine instanceof BrokerError) throw mine
