@@ -5,8 +5,9 @@
  *   POST   /v1/check                     body: the same; what a creation needs, line by line
  *   GET    /v1/links/:link               DELETE /v1/links/:link[?force]
  *   PUT    /v1/links/:link[?dry_run]     body: the whole document that the link is to have
- *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, or {} for all
+ *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, {"filters": […]}, or {} for all
  *   POST   /v1/links/:link/promote       the same
+ *   POST   /v1/links/:link/pause         the same, or {"task": "NAME"}; and /resume
  *   GET    /v1/links/:link/verify[?topic=NAME]                        lines of JSON, see verify-stream.ts
  *   GET    /v1/sidecar
  *   GET    /livez, /readyz               the process runs; it does its work

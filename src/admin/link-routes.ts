@@ -4,8 +4,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
 import { flag } from '../config/fields.ts'
+import { topicFilter } from '../config/link/name-filter.ts'
 import { ShadowError } from '../errors.ts'
-import type { LinkService } from '../replication/link-service.ts'
+import type { LinkService, PauseSelection, TopicSelection } from '../replication/link-service.ts'
 import { problemOf, PROBLEM_TYPE, problem } from './problem.ts'
 import { verifyLines } from './verify-stream.ts'
 
@@ -36,7 +37,12 @@ const dryRunParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
 const verifyParameters = z.strictObject({ topic: topicName.optional() })
 // Strict: a name that was misspelled must not mean the whole link.
-const openingBody = z.strictObject({ topic: topicName.optional() }, { error: 'expected {"topic": "NAME"}, or {} for the whole link' })
+const selectionFields = { topic: topicName.optional(), filters: z.array(topicFilter, { error: 'expected a list of filters' }).min(1, { error: 'expected a filter' }).optional() }
+const expectedOne = (choices: string): { readonly error: string } => ({ error: `expected ${choices}, or {} for the whole link` })
+const atMostOne = (body: Readonly<Record<string, unknown>>): boolean => Object.values(body).filter(value => value !== undefined).length <= 1
+const topicsBody = z.strictObject(selectionFields, expectedOne('{"topic": "NAME"} or {"filters": […]}')).refine(atMostOne, expectedOne('either topic or filters'))
+const pauseBody = z.strictObject({ ...selectionFields, task: z.string({ error: 'expected the name of a task' }).optional() }, expectedOne('{"topic": "NAME"}, {"filters": […]} or {"task": "NAME"}'))
+  .refine(atMostOne, expectedOne('one of topic, filters and task'))
 
 export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
   app.get('/v1/links', async request => {
@@ -68,12 +74,22 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links/:link/failover', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().failover(linkOf(request), openedTopic(request)))
+    return await reply.code(202).send(await options.links().failover(linkOf(request), topicsOf(request)))
   })
 
   app.post('/v1/links/:link/promote', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().promote(linkOf(request), openedTopic(request)))
+    return await reply.code(202).send(await options.links().promote(linkOf(request), topicsOf(request)))
+  })
+
+  app.post('/v1/links/:link/pause', async request => {
+    query(request, noParameters)
+    return await options.links().pause(linkOf(request), pausedOf(request))
+  })
+
+  app.post('/v1/links/:link/resume', async request => {
+    query(request, noParameters)
+    return await options.links().resume(linkOf(request), pausedOf(request))
   })
 
   app.delete('/v1/links/:link', async (request, reply) => {
@@ -115,8 +131,15 @@ function linkOf (request: FastifyRequest): string {
 }
 
 /** Null for the whole link. @throws {ConfigError} */
-function openedTopic (request: FastifyRequest): string | null {
-  return parseValue(request.body, 'request', openingBody).topic ?? null
+function topicsOf (request: FastifyRequest): TopicSelection {
+  const { topic, filters } = parseValue(request.body, 'request', topicsBody)
+  return topic ?? filters ?? null
+}
+
+/** Null for the whole link. @throws {ConfigError} */
+function pausedOf (request: FastifyRequest): PauseSelection {
+  const { topic, filters, task } = parseValue(request.body, 'request', pauseBody)
+  return task === undefined ? topic ?? filters ?? null : { task }
 }
 
 /** @throws {ConfigError} naming the parameter */

@@ -12,7 +12,7 @@ const partition: z.ZodType<PartitionStatus> = z.object({
   lagRecords: z.number().nullable(),
   lagSeconds: z.number().nullable(),
   sourceContactAgeMs: z.number().nullable(),
-  activity: z.enum(['starting', 'copying', 'waiting', 'stopped']),
+  activity: z.enum(['starting', 'copying', 'waiting', 'paused', 'stopped']),
   problem: z.string().nullable()
 })
 
@@ -35,7 +35,8 @@ const topic: z.ZodType<TopicStatus> = z.object({
 export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   name: z.string(),
   uid: z.string(),
-  state: z.enum(['ACTIVE', 'FAILED_OVER']),
+  state: z.enum(['ACTIVE', 'PAUSED', 'FAILED_OVER']),
+  pausedAt: z.string().nullable(),
   appendMode: z.enum(['produce', 'replica']),
   appendModeReason: z.string().nullable(),
   sourceClusterId: z.string().nullable(),

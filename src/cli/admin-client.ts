@@ -5,9 +5,10 @@ import { linkStatusSchema, linkUpdateSchema, preflightLineSchema } from '../admi
 import { problemSchema, type Problem } from '../admin/problem.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
+import { filtersDocument } from '../config/link/name-filter.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
-import type { LinkStatus, LinkUpdate, PreflightLine } from '../replication/link-service.ts'
+import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection } from '../replication/link-service.ts'
 import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
 
 /** What the admin port refused or failed to do. */
@@ -41,7 +42,7 @@ const TIMEOUT_MS = 15_000
 const CREATE_TIMEOUT_MS = 45_000
 /** A forced deletion fails topics over first. */
 const DELETE_TIMEOUT_MS = 120_000
-const FAILOVER_TIMEOUT_MS = 60_000
+const ORDER_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const MAX_LINE_LENGTH = 1024 * 1024
 
@@ -82,14 +83,26 @@ export class AdminClient {
     return await this.#json({ method: 'POST', path: '/v1/check', body: document, timeoutMs: CREATE_TIMEOUT_MS }, z.array(preflightLineSchema))
   }
 
-  /** Starts the failover of one topic, or of all with null. */
-  async failover (link: string, topic: string | null): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOf(link)}/failover`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  /** Starts the failover of topics, or of all with null. */
+  async failover (link: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'failover', topics)
   }
 
-  /** Starts the promotion of one topic, or of all with null. */
-  async promote (link: string, topic: string | null): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOf(link)}/promote`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  /** Starts the promotion of topics, or of all with null. */
+  async promote (link: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'promote', topics)
+  }
+
+  async pause (link: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'pause', what)
+  }
+
+  async resume (link: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'resume', what)
+  }
+
+  async #order (link: string, order: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOf(link)}/${order}`, body: bodyOfSelection(what), timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
   }
 
   async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
@@ -203,6 +216,12 @@ export class AdminClient {
 /** What a call that was not answered may have done. */
 function outcomeOf (method: Call['method']): string {
   return method === 'GET' ? '' : '; what was asked for may have been carried out all the same: look at the status before you repeat it'
+}
+
+function bodyOfSelection (what: PauseSelection): unknown {
+  if (what === null) return {}
+  if (typeof what === 'string') return { topic: what }
+  return 'task' in what ? what : { filters: filtersDocument(what) }
 }
 
 function pathOf (link: string): string {

@@ -6,6 +6,7 @@ import { isWritable, type TopicState } from '../state/topic-state.ts'
 import { AdminError, type AdminClient } from './admin-client.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
+import type { Chosen } from './topic-selection.ts'
 import { printable } from './views/printable.ts'
 import { formatMs } from './views/quantities.ts'
 
@@ -31,8 +32,7 @@ const POLL_MS = 250
 const TOLD_TOPICS = 10
 
 export interface FollowOptions {
-  /** Null for all topics of the link. */
-  readonly topic: string | null
+  readonly chosen: Chosen
   /** In words, as in "3 topics promoted". */
   readonly done: string
   /** A topic in this state comes no further. */
@@ -42,17 +42,17 @@ export interface FollowOptions {
 }
 
 /** `begun` is what the engine answered to the request. @throws {AdminError} when the link or topic is gone */
-export async function followOpening (client: AdminClient, begun: LinkStatus, { topic, done: doneWord, isHopeless, timeoutMs, terminal }: FollowOptions): Promise<FollowedOpening> {
+export async function followOpening (client: AdminClient, begun: LinkStatus, { chosen, done: doneWord, isHopeless, timeoutMs, terminal }: FollowOptions): Promise<FollowedOpening> {
   const startedMs = performance.now()
   const progress = new Progress(terminal)
   const doneAtMs = new Map<string, number>()
   const told = new Map<string, string>()
-  const already = new Set(topicsOf(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
-  noteOthers(begun, topic, terminal)
+  const already = new Set(topicsOf(begun, chosen).filter(row => isWritable(row.state)).map(row => row.name))
+  noteOthers(begun, chosen, terminal)
   let link = begun
   try {
     for (;;) {
-      const topics = topicsOf(link, topic)
+      const topics = topicsOf(link, chosen)
       const ms = performance.now() - startedMs
       for (const row of topics) {
         if (!isWritable(row.state) || doneAtMs.has(row.name)) continue
@@ -60,9 +60,9 @@ export async function followOpening (client: AdminClient, begun: LinkStatus, { t
         // On a terminal the line with the counts says it; a log wants to have it.
         if (!terminal.isErrTty && !already.has(row.name)) terminal.err(`${printable(row.name)} is ${row.state} after ${formatMs(ms)}\n`)
       }
-      const allWritable = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
+      const allWritable = topics.every(row => isWritable(row.state)) && (chosen.isWholeLink || topics.length > 0)
       // A link is done with when it takes no new topics any more.
-      const done = allWritable && (topic !== null || link.state === 'FAILED_OVER')
+      const done = allWritable && (!chosen.isWholeLink || link.state === 'FAILED_OVER')
       const isStuck = topics.some(row => isHopeless(row.state)) && topics.every(row => isWritable(row.state) || isHopeless(row.state))
       if (done || isStuck || ms >= timeoutMs) return { rows: topics.map(row => rowOf(row, doneAtMs, already)), done, allWritable }
       tellProblems(topics, told, { terminal, progress })
@@ -100,14 +100,14 @@ async function poll (client: AdminClient, last: LinkStatus, { terminal, progress
   }
 }
 
-function topicsOf (link: LinkStatus, topic: string | null): TopicStatus[] {
-  return link.topics.filter(row => row.owned && (topic === null || row.name === topic))
+function topicsOf (link: LinkStatus, chosen: Chosen): TopicStatus[] {
+  return link.topics.filter(row => row.owned && chosen.includes(row.name))
 }
 
 /** Topics that the link does not shadow do not count, and are not passed over in silence either. */
-function noteOthers (link: LinkStatus, topic: string | null, terminal: Terminal): void {
+function noteOthers (link: LinkStatus, chosen: Chosen, terminal: Terminal): void {
   for (const row of link.topics) {
-    if (row.owned || topic !== null) continue
+    if (row.owned || !chosen.isWholeLink) continue
     terminal.err(`${printable(row.name)} is no shadow topic and stays as it is${row.fault === null ? '' : `: ${printable(row.fault.reason)}`}\n`)
   }
 }

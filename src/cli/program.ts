@@ -7,6 +7,7 @@ import { addDeleteCommand } from './commands/delete.ts'
 import { addDescribeCommand } from './commands/describe.ts'
 import { addFailoverCommand } from './commands/failover.ts'
 import { addListCommand } from './commands/list.ts'
+import { addPauseCommands } from './commands/pause.ts'
 import { addPromoteCommand } from './commands/promote.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand, withWatchInterval } from './commands/status.ts'
@@ -57,6 +58,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addDescribeCommand(program, cli)
   addStatusCommand(program, cli)
   addUpdateCommand(program, cli)
+  addPauseCommands(program, cli)
   addPromoteCommand(program, cli)
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)

@@ -29,9 +29,10 @@ import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
-import type { LinkService, LinkStatus, LinkUpdate, PreflightLine, VerifyTopicReport } from './link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
+import type { LinkOrders } from './link/link-orders.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import type { ShadowTopic } from './link/shadow-topic.ts'
@@ -347,7 +348,7 @@ export class Engine implements LinkService {
       const reign = this.#leading()
       const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
       if (refusal !== null) throw refusal
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, highestProducerId: -1 }
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
@@ -392,15 +393,25 @@ export class Engine implements LinkService {
     return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
   }
 
-  async failover (name: string, topic: string | null): Promise<LinkStatus> {
-    const link = await this.#readyLink(name)
-    await link.failover(topic)
-    return link.status()
+  async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(name, orders => orders.failover(topics))
   }
 
-  async promote (name: string, topic: string | null): Promise<LinkStatus> {
+  async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(name, orders => orders.promote(topics))
+  }
+
+  async pause (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(name, orders => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
+  }
+
+  async resume (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(name, orders => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
+  }
+
+  async #order (name: string, give: (orders: LinkOrders) => Promise<void>): Promise<LinkStatus> {
     const link = await this.#readyLink(name)
-    await link.promote(topic)
+    await give(link.orders)
     return link.status()
   }
 
@@ -451,7 +462,7 @@ export class Engine implements LinkService {
       }
       // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
       // which must not be recorded after their removal.
-      await link.failover(null)
+      await link.orders.failover(null)
       await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
       const [left] = unopened()
       if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
@@ -483,6 +494,10 @@ export class Engine implements LinkService {
 function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial, fetchMemory }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined, readonly fetchMemory?: FrameMemory }): Cluster {
   const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
   return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
+}
+
+function isTask (what: PauseSelection): what is { readonly task: string } {
+  return typeof what === 'object' && what !== null && 'task' in what
 }
 
 function ownerOf (reign: Reign, topic: string, except: string | null): string | null {

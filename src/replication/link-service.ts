@@ -1,9 +1,16 @@
 /** What the engine offers to those above it: the admin port and, through it, the command line. */
+import type { NameFilter } from '../config/link/name-filter.ts'
 import type { AppendMode } from '../state/records.ts'
 import type { TopicFault, TopicState } from '../state/topic-state.ts'
 
 /** FAILED_OVER: nothing new is shadowed any more, after a failover of the whole link or at the end of its promotion. */
-export type LinkStateName = 'ACTIVE' | 'FAILED_OVER'
+export type LinkStateName = 'ACTIVE' | 'PAUSED' | 'FAILED_OVER'
+
+/** Which topics of a link an order is for: one by its name, those that filters select, or with null the whole link. */
+export type TopicSelection = string | readonly NameFilter[] | null
+
+/** What can be paused: besides topics, a task by its name. */
+export type PauseSelection = TopicSelection | { readonly task: string }
 
 /** Redpanda's names (facts/redpanda-contract.md §2.6). */
 export type TaskState = 'ACTIVE' | 'PAUSED' | 'LINK_UNAVAILABLE' | 'NOT_RUNNING' | 'FAULTED'
@@ -30,7 +37,7 @@ export interface PartitionStatus {
   readonly lagSeconds: number | null
   /** How long ago the source last answered for this partition, in milliseconds. */
   readonly sourceContactAgeMs: number | null
-  readonly activity: 'starting' | 'copying' | 'waiting' | 'stopped'
+  readonly activity: 'starting' | 'copying' | 'waiting' | 'paused' | 'stopped'
   /** Why it waits: the last error that will be retried. */
   readonly problem: string | null
 }
@@ -58,6 +65,8 @@ export interface LinkStatus {
   readonly name: string
   readonly uid: string
   readonly state: LinkStateName
+  /** When the whole link was paused; null while it is not. */
+  readonly pausedAt: string | null
   readonly appendMode: AppendMode
   /** Why `append_mode: auto` did not come to replica; null where it did, or was not asked. */
   readonly appendModeReason: string | null
@@ -130,13 +139,20 @@ export interface LinkService {
    * @throws {ConfigError}, or {ShadowError} NOT_LEADER
    */
   check (document: unknown): Promise<readonly PreflightLine[]>
-  /** Starts the failover of one topic, or of all with null; returns at once. Repeating it is harmless. */
-  failover (link: string, topic: string | null): Promise<LinkStatus>
+  /** Starts the failover of topics, or of all with null; returns at once. Repeating it is harmless. @throws {ShadowError} NOT_FOUND */
+  failover (link: string, topics: TopicSelection): Promise<LinkStatus>
   /**
-   * Starts the promotion of one topic, or of all with null; returns at once. Repeating it is harmless.
+   * Starts the promotion of topics, or of all with null; returns at once. Repeating it is harmless.
    * @throws {ShadowError} NOT_FOUND; CONFLICT for a topic that is FAULTED, FAILING_OVER or not the link's
    */
-  promote (link: string, topic: string | null): Promise<LinkStatus>
+  promote (link: string, topics: TopicSelection): Promise<LinkStatus>
+  /**
+   * Stops copying topics, or running a task, until `resume`: with null, all of the link. Repeating it is harmless.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT for a topic that is FAULTED, being opened or open, and for a link that is being promoted
+   */
+  pause (link: string, what: PauseSelection): Promise<LinkStatus>
+  /** Goes on with what was paused; with null, with what was paused by `pause` with null. @throws {ShadowError} as `pause` */
+  resume (link: string, what: PauseSelection): Promise<LinkStatus>
   /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
   delete (link: string, options: { readonly force: boolean }): Promise<void>
   /** Compares source and shadow batch by batch while copying goes on; one report per partition as it is done. */

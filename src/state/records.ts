@@ -42,6 +42,8 @@ export interface LinkRecord {
   readonly failedOverAt: string | null
   /** When a promotion of the whole link was asked for. Topics that are new on the source are shadowed, and promoted, until all is level. Null before. */
   readonly promotingAt: string | null
+  /** When the whole link was paused; null while it is not. */
+  readonly pausedAt: string | null
   /** In append mode replica: no batch with a producer id above this one was given to a follower. -1: none with any. */
   readonly highestProducerId: number
 }
@@ -75,6 +77,8 @@ export interface TopicRecord {
   readonly fault: TopicFault | null
   /** True once a promotion may have handed partitions over to real leaders: there is no way back from there. */
   readonly handingOver: boolean
+  /** True for a topic that was PAUSED with its whole link, and is to go on with it. */
+  readonly pausedWithLink: boolean
   /** Where each partition ended when it was failed over. */
   readonly endOffsets: readonly number[] | null
   /** Configs of the source that the shadow cluster refused, with its reasons. */
@@ -107,6 +111,7 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   failedOverAt: z.string().nullable(),
   // Before links could be promoted, there was no such field.
   promotingAt: z.string().nullable().default(null),
+  pausedAt: z.string().nullable().default(null),
   highestProducerId: z.number().int().min(-1).default(-1)
 })
 
@@ -136,6 +141,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
     offset: z.number().int().nullable()
   }).nullable(),
   handingOver: z.boolean().default(false),
+  pausedWithLink: z.boolean().default(false),
   endOffsets: z.array(z.number().int()).nullable(),
   refusedConfigs: z.record(z.string(), z.string())
 })

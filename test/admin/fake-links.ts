@@ -1,7 +1,7 @@
 /** An engine that only says what a test has it say. */
 import { ShadowError } from '../../src/errors.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PauseSelection, PreflightLine, TopicSelection, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
 export function partition (over: Partial<PartitionStatus> = {}): PartitionStatus {
   return {
@@ -41,6 +41,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     name,
     uid: '11111111-2222-4333-8444-555555555555',
     state: 'ACTIVE',
+    pausedAt: null,
     appendMode: 'produce',
     appendModeReason: null,
     sourceClusterId: 'source-cluster',
@@ -116,18 +117,27 @@ export class FakeLinks implements LinkService {
     return this.lines
   }
 
-  async failover (name: string, topic: string | null): Promise<LinkStatus> {
-    this.#record('failover', name, topic)
+  #order (order: string, name: string, what: PauseSelection): LinkStatus {
+    this.#record(order, name, what)
     const status = this.links.get(name)
     if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
     return status
   }
 
-  async promote (name: string, topic: string | null): Promise<LinkStatus> {
-    this.#record('promote', name, topic)
-    const status = this.links.get(name)
-    if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
-    return status
+  async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
+    return this.#order('failover', name, topics)
+  }
+
+  async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {
+    return this.#order('promote', name, topics)
+  }
+
+  async pause (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return this.#order('pause', name, what)
+  }
+
+  async resume (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return this.#order('resume', name, what)
   }
 
   async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {

@@ -136,6 +136,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       name: 'a',
       id: '11111111-2222-4333-8444-555555555555',
       state: 'ACTIVE',
+      paused_at: null,
       append_mode: 'produce',
       append_mode_reason: null,
       created_at: '2026-01-02T03:00:00.000Z',
@@ -386,8 +387,8 @@ test('a failover is asked about, and only a yes is one', async t => {
 
 test('a failover wants to know of what', async t => {
   const { run, links } = await kshadow(t, link('a'))
-  t.match(await run('failover a --no-confirm'), { code: 2, err: /give either --topic TOPIC or --all/ })
-  t.match(await run('failover a --no-confirm --all --topic orders'), { code: 2, err: /give either --topic TOPIC or --all/ })
+  t.match(await run('failover a --no-confirm'), { code: 2, err: /give either --topic TOPIC, --filter PATTERN… or --all/ })
+  t.match(await run('failover a --no-confirm --all --topic orders'), { code: 2, err: /give only one of --topic TOPIC, --filter PATTERN… and --all/ })
   t.same(links.calls, [])
 })
 

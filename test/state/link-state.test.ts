@@ -23,6 +23,7 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
     createdAt: SINCE,
     failedOverAt,
     promotingAt: null,
+pausedAt: null,
     highestProducerId: -1
   }
 }
@@ -44,6 +45,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     endOffsets: null,
     refusedConfigs: {},
     handingOver: false,
+    pausedWithLink: false,
     ...fields
   }
 }

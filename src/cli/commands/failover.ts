@@ -16,12 +16,13 @@ Exits with 0 only when every topic is FAILED_OVER (with --no-wait: when all of t
 Examples:
   kshadow failover my-link --all
   kshadow failover my-link --topic orders --no-confirm
+  kshadow failover my-link --filter orders 'payments.*'
 `,
     title: 'Fail Over',
     verb: 'Fail over',
     done: 'failed over',
     goal: 'FAILED_OVER',
     isHopeless: () => false,
-    begin: (client, link, topic) => client.failover(link, topic)
+    begin: (client, link, topics) => client.failover(link, topics)
   })
 }

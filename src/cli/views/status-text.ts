@@ -27,7 +27,7 @@ function overviewRows (link: LinkStatus): string {
   return formatTable([
     ['NAME', link.name],
     ['UID', link.uid],
-    ['STATE', link.state],
+    ['STATE', link.pausedAt === null ? link.state : `${link.state}, paused since ${link.pausedAt}`],
     ['APPEND MODE', formatAppendMode(link)],
     ...(isFollowing(link) ? [['SOURCE', `${source}, last contact ${contactAgeMs === null ? 'never' : formatAgo(contactAgeMs)}`], ['LAG', formatLag(maxLagSeconds(link))]] : []),
     ['COPIED', formatBytes(link.copiedBytes)],
@@ -50,6 +50,7 @@ function topicText (topic: TopicStatus): string {
   const lines = [
     `Name: ${topic.name}, ID: ${topic.topicId ?? UNKNOWN}, State: ${topic.state}`,
     ...(topic.owned ? [] : [`${INDENT}Not a shadow topic: it is writable`]),
+    ...(topic.state === 'PAUSED' ? [`${INDENT}Paused since ${topic.since}`] : []),
     ...faultLines(topic),
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
     ...Object.entries(topic.refusedConfigs).map(([name, reason]) => `${INDENT}Refused config ${name}: ${reason}`),

@@ -10,18 +10,21 @@ import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
-import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
+import type { AppendHost, AppendMode, BeginOptions, PartitionShadow } from '../append/append-mode.ts'
 import { Openings } from '../failover/openings.ts'
 import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
 import { KeptRecord } from './kept-record.ts'
+import { LinkOrders, type OrdersHost } from './link-orders.ts'
+import { PausedTopics } from './paused-look.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
-import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
+import { TaskLoop, type TaskOptions, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
 
 const TOPIC_SYNC = 'Source Topic Sync'
+const LINK_PAUSED = 'the link is paused'
 const UPKEEP_INTERVAL_MS = 5000
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
@@ -58,14 +61,18 @@ export class ShadowLink implements TopicHost, AppendHost {
   #sourceProblem: string | null = null
   #copiedBytes = 0
   readonly #openings: Openings
+  readonly #paused: PausedTopics
+  readonly orders: LinkOrders
 
   constructor (options: ShadowLinkOptions) {
     const { record, source, shadow, signal, now, wallClock, logger } = options
     this.#options = options
     this.#kept = new KeptRecord(record, value => this.write([{ kind: 'link', name: value.config.name, value }]))
     this.#mode = options.appendMode(this)
+    const sourceEnds = new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) })
+    this.#paused = new PausedTopics(sourceEnds, signal)
     this.#openings = new Openings({
-      sourceEnds: new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) }),
+      sourceEnds,
       concurrency: this.#mode.concurrentFailovers,
       signal,
       logger,
@@ -73,6 +80,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       wakeSync: () => this.wakeSync(),
       onOpened: options.onOpened
     })
+    this.orders = new LinkOrders(this.#ordersHost())
     this.#topicSync = new TopicSync({
       name: record.config.name,
       source,
@@ -83,17 +91,41 @@ export class ShadowLink implements TopicHost, AppendHost {
       logger,
       wallClock,
       topics: this.#topics,
-      takesTopics: () => this.#record.failedOverAt === null,
+      takesTopics: () => this.#record.failedOverAt === null && this.#record.pausedAt === null,
       ownerOf: options.ownerOf,
       add: topic => this.#add(topic),
       checkSource: view => this.#checkSource(view)
     })
     this.#topicTask = new TaskLoop({
       name: TOPIC_SYNC,
-      options: () => this.#record.config.topicSync,
+      options: () => this.#taskOptions(this.#record.config.topicSync),
       run: () => this.#syncTopics(),
-      whilePaused: async () => ({ reason: 'paused by the link\'s configuration: topics are copied, none is added', problems: [], again: !await this.#goOnPromoting(this.#isAllOpen) })
+      whilePaused: async () => ({
+        reason: this.#record.pausedAt === null ? 'paused by the link\'s configuration: topics are copied, none is added' : LINK_PAUSED,
+        problems: [],
+        again: !await this.orders.goOnPromoting(this.orders.isAllOpen)
+      })
     }, { link: record.config.name, signal, logger, wallClock })
+  }
+
+  #ordersHost (): OrdersHost {
+    const link = (): ShadowLink => this
+    const { wallClock, logger, signal, onOpened } = this.#options
+    return {
+      get name () { return link().name },
+      get record () { return link().record },
+      topics: this.#topics,
+      openings: this.#openings,
+      wallClock,
+      logger,
+      signal,
+      change: change => this.#kept.change(change),
+      reconfigure: config => this.reconfigure(config),
+      wakeTasks: () => this.#wakeTasks(),
+      wakeSync: () => this.wakeSync(),
+      onDone: onOpened,
+      onPaused: () => this.#paused.look(this.#topics.values())
+    }
   }
 
   get name (): string {
@@ -144,7 +176,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     for (const record of this.#options.topics) this.#add(record)
     for (const topic of this.#topics.values()) {
       const { state, owned, created, partitions } = topic.record
-      if (followsSource(state) && owned && created) topic.copy(partitions, { isInherited: true })
+      if ((followsSource(state) || state === 'PAUSED') && owned && created) topic.copy(partitions, { isInherited: true })
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
     const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
@@ -188,7 +220,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     else await known.exclusively(() => known.update({}))
   }
 
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow {
     return this.#mode.begin(topic, partition, options)
   }
 
@@ -208,6 +240,15 @@ export class ShadowLink implements TopicHost, AppendHost {
   /** Takes another configuration, by which nothing but the tasks' own options changes: they run by it from their next run on, which begins now. */
   async reconfigure (config: LinkConfig): Promise<void> {
     await this.#kept.change(record => ({ ...record, config }))
+    this.#wakeTasks()
+  }
+
+  /** A task's own options, unless all of the link is paused. */
+  #taskOptions (options: TaskOptions): TaskOptions {
+    return this.#record.pausedAt === null ? options : { ...options, paused: true, pausedReason: LINK_PAUSED }
+  }
+
+  #wakeTasks (): void {
     for (const task of this.#tasks) task.wake()
   }
 
@@ -246,13 +287,13 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   async #syncTopics (): Promise<TaskOutcome> {
     const { logger } = this.#options
-    const wasOpen = this.#isAllOpen
+    const wasOpen = this.orders.isAllOpen
     try {
       const { selected, unshadowed, created, problems } = await this.#topicSync.run()
       this.#sourceProblem = null
       if (created > 0) logger.info({ link: this.name, created }, `${created} shadow topics were created`)
       const reason = `${selected} topics of the source are selected${unshadowed === 0 ? '' : `; ${unshadowed} of them came after the link's failover and are not shadowed`}`
-      return { reason, problems, again: problems.length === 0 && !await this.#goOnPromoting(wasOpen) }
+      return { reason, problems, again: problems.length === 0 && !await this.orders.goOnPromoting(wasOpen) }
     } catch (error) {
       await this.#contactSource()
       throw error
@@ -266,6 +307,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       await sleep(UPKEEP_INTERVAL_MS, signal).catch(() => {})
       if (isAborted(signal)) return
       await this.#contactSource()
+      this.#paused.look(this.#topics.values())
       try {
         for (const problem of await this.#mode.keepUp([...this.#topics.values()].filter(topic => topic.isCopying))) logger.warn({ link: this.name }, problem)
       } catch (error) {
@@ -285,94 +327,6 @@ export class ShadowLink implements TopicHost, AppendHost {
     }
   }
 
-  /**
-   * Begins the failover of one topic, or of the whole link with null; resolves when it is recorded. What is failing over or
-   * failed over already is left as it is.
-   * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own
-   */
-  async failover (name: string | null): Promise<void> {
-    if (name === null) {
-      if (this.#record.failedOverAt === null) {
-        await this.#kept.change(record => ({ ...record, failedOverAt: record.failedOverAt ?? this.#options.wallClock().toISOString() }))
-      }
-      await Promise.all(this.#ownedTopics.map(topic => this.#failOver(topic)))
-      this.#options.onOpened()
-      return
-    }
-    await this.#failOver(this.#owned(name))
-  }
-
-  /** @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own */
-  #owned (name: string): ShadowTopic {
-    const topic = this.#topics.get(name)
-    if (topic === undefined) throw new ShadowError('NOT_FOUND', `link ${this.name} has no shadow topic ${name}`)
-    if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${name} is not a shadow of link ${this.name}: ${topic.record.fault?.reason ?? 'it is not owned'}`)
-    return topic
-  }
-
-  async #failOver (topic: ShadowTopic): Promise<void> {
-    if (topic.record.state !== 'FAILING_OVER') await this.#openings.endPromotion(topic)
-    if (isWritable(topic.record.state)) return
-    if (topic.record.state !== 'FAILING_OVER') await topic.enter('FAILING_OVER')
-    this.#openings.begin(topic)
-  }
-
-  /**
-   * Begins the promotion of one topic, or of the whole link with null; resolves when it is recorded. What is promoting, or
-   * writable already, is left as it is. In the promotion of a link, topics that are new on the source are shadowed and promoted
-   * too; once all topics are open and the source has no new ones, nothing new is shadowed any more.
-   * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own, that is FAULTED or FAILING_OVER; with null
-   * nothing is begun when there is any such
-   */
-  async promote (name: string | null): Promise<void> {
-    const topics = name === null ? this.#ownedTopics : [this.#owned(name)]
-    const refusals = topics.flatMap(topic => refusalOf(topic) ?? [])
-    if (refusals.length > 0) throw new ShadowError('CONFLICT', `${refusals.slice(0, 3).join('; ')}${refusals.length > 3 ? `; and ${refusals.length - 3} more topics` : ''}`)
-    if (name === null && this.#record.failedOverAt === null && this.#record.promotingAt === null) {
-      await this.#kept.change(record => ({ ...record, promotingAt: record.promotingAt ?? this.#options.wallClock().toISOString() }))
-    }
-    await Promise.all(topics.map(topic => this.#promote(topic)))
-    this.wakeSync()
-  }
-
-  async #promote (topic: ShadowTopic): Promise<void> {
-    const { state } = topic.record
-    if (state === 'ACTIVE' || state === 'PAUSED') {
-      await topic.enter('PROMOTING')
-      if (topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
-    }
-    if (openedState(topic.record.state) !== null) this.#openings.begin(topic)
-  }
-
-  get #ownedTopics (): ShadowTopic[] {
-    return [...this.#topics.values()].filter(({ record }) => record.owned)
-  }
-
-  get #isAllOpen (): boolean {
-    return this.#ownedTopics.every(({ record }) => isWritable(record.state))
-  }
-
-  /**
-   * After a sync without problems, in the promotion of the whole link: takes in the topics that are new on the source. The link's
-   * promotion has ended when all was open before that sync (`wasOpen`), and it found no more. False when all that is missing is
-   * one more sync.
-   */
-  async #goOnPromoting (wasOpen: boolean): Promise<boolean> {
-    const { signal, wallClock, logger } = this.#options
-    if (this.#record.promotingAt === null || this.#record.failedOverAt !== null) return true
-    try {
-      for (const topic of this.#ownedTopics) await this.#promote(topic)
-      if (!this.#isAllOpen) return true
-      if (!wasOpen) return false
-      await this.#kept.change(record => ({ ...record, failedOverAt: record.failedOverAt ?? wallClock().toISOString() }))
-      logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
-      this.#options.onOpened()
-    } catch (error) {
-      if (!isAborted(signal)) logger.warn({ link: this.name, err: error }, `the promotion of link ${this.name} could not go on: ${messageOf(error)}`)
-    }
-    return true
-  }
-
   /** Resolves when every failover and promotion that has begun has ended. */
   async failedOver (): Promise<void> {
     await this.#openings.ended()
@@ -384,7 +338,8 @@ export class ShadowLink implements TopicHost, AppendHost {
     return {
       name: this.name,
       uid: this.#record.uid,
-      state: this.#record.failedOverAt === null ? 'ACTIVE' : 'FAILED_OVER',
+      state: this.#record.failedOverAt !== null ? 'FAILED_OVER' : this.#record.pausedAt === null ? 'ACTIVE' : 'PAUSED',
+      pausedAt: this.#record.pausedAt,
       appendMode: this.#record.appendMode,
       appendModeReason: this.#record.appendModeReason,
       sourceClusterId: this.#record.sourceClusterId,
@@ -404,10 +359,4 @@ export class ShadowLink implements TopicHost, AppendHost {
     if (this.#sourceProblem !== null) return false
     return contactAgeMs === null ? null : contactAgeMs <= REACHABLE_MS ? true : null
   }
-}
-
-/** Why a topic cannot be promoted; null when it can, or when there is nothing left to do. */
-function refusalOf ({ topic, record }: ShadowTopic): string | null {
-  if (record.state === 'FAULTED') return `topic ${topic} is FAULTED, so the shadow does not have everything of it: it can be failed over, with what it has`
-  return record.state === 'FAILING_OVER' ? `topic ${topic} is FAILING_OVER already` : null
 }

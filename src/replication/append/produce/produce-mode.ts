@@ -20,7 +20,7 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, BeginOptions, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { Appender } from './appender.ts'
 import { Locator } from './locator.ts'
 import { LogStartFollower } from './log-start.ts'
@@ -128,7 +128,7 @@ export class ProduceMode implements AppendMode {
     }, { signal, ...AWAIT_TOPIC })
   }
 
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow {
     let produced = this.#topics.get(topic)
     if (produced === undefined) this.#topics.set(topic, produced = new ProducedTopic(topic, this.#work))
     const copy = new PartitionCopy(partition, produced, options)

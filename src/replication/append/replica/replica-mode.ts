@@ -20,7 +20,7 @@ import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { FailoverQuestions } from './failover-questions.ts'
 import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
@@ -146,9 +146,10 @@ export class ReplicaMode implements AppendMode {
     await this.#topics.grow(topic, count, Math.max(1, factor))
   }
 
-  begin (topic: ShadowTopic, partition: number): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, { isHeld }: BeginOptions): PartitionShadow {
     const found = this.#ensure(topic, partition)
-    found.activate()
+    // Where the source stands is of no use to one that is held, and would have followers delete what the source has deleted.
+    if (!isHeld) found.activate()
     return found
   }
 

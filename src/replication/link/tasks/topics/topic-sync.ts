@@ -36,7 +36,7 @@ export interface TopicSyncHost {
   readonly logger: Logger
   readonly wallClock: () => Date
   readonly topics: ReadonlyMap<string, ShadowTopic>
-  /** False once a failover of the whole link was asked for: nothing new is shadowed then. */
+  /** False once a failover of the whole link was asked for, and while it is paused: nothing new is shadowed then. */
   readonly takesTopics: () => boolean
   /** The name of another link that owns a topic of this name; null when none does. */
   ownerOf (topic: string): string | null
@@ -146,6 +146,7 @@ export class TopicSync {
       configs: carriedConfigs(configs, options()),
       fault: null,
       handingOver: false,
+      pausedWithLink: false,
       endOffsets: null,
       refusedConfigs: {}
     }
@@ -157,7 +158,8 @@ export class TopicSync {
     }
     const shadow = this.#host.add(claim)
     return await shadow.exclusively(async () => {
-      await shadow.enter('ACTIVE')
+      // As it is by now: it may have been paused, or failed over, before it was claimed.
+      await shadow.update({})
       await this.#create(shadow, shadowView)
       return true
     })
@@ -235,7 +237,7 @@ export class TopicSync {
     }
     topic.problem = null
     await this.#followPartitions(topic, source, shadow)
-    return topic.isCopying
+    return topic.isShadowed
   }
 
   /** A topic that a view lacks may only be missing in what one broker knows by then. */
@@ -262,6 +264,8 @@ export class TopicSync {
       this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitions.length} partitions, and its source ${count}`)
       return
     }
+    // It is to stay as it is. What came meanwhile is followed when it is resumed.
+    if (record.state === 'PAUSED') return
     if (shadow.partitions.length < count || count > record.partitions) await this.#host.mode.grow(record, count)
     if (count > record.partitions) await topic.update({ partitions: count })
     topic.copy(count)
