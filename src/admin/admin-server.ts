@@ -8,6 +8,8 @@
  *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, {"filters": […]}, or {} for all
  *   POST   /v1/links/:link/promote       the same
  *   POST   /v1/links/:link/pause         the same, or {"task": "NAME"}; and /resume
+ *   DELETE /v1/links/:link/topics/:topic  takes it out of the link
+ *   POST   /v1/links/:link/topics/:topic/retry, /restore              bodies: {}, {"from": "scratch"}
  *   GET    /v1/links/:link/verify[?topic=NAME]                        lines of JSON, see verify-stream.ts
  *   GET    /v1/sidecar
  *   GET    /livez, /readyz               the process runs; it does its work

@@ -32,6 +32,7 @@ const expectedTopic = 'expected the name of a topic'
 const topicName = z.string({ error: expectedTopic }).min(1, { error: expectedTopic }).max(249, { error: expectedTopic })
 
 const linkParameter = z.strictObject({ link: z.string() })
+const topicParameters = z.object({ link: z.string(), topic: z.string() })
 const noParameters = z.strictObject({})
 const dryRunParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
@@ -43,6 +44,10 @@ const atMostOne = (body: Readonly<Record<string, unknown>>): boolean => Object.v
 const topicsBody = z.strictObject(selectionFields, expectedOne('{"topic": "NAME"} or {"filters": […]}')).refine(atMostOne, expectedOne('either topic or filters'))
 const pauseBody = z.strictObject({ ...selectionFields, task: z.string({ error: 'expected the name of a task' }).optional() }, expectedOne('{"topic": "NAME"}, {"filters": […]} or {"task": "NAME"}'))
   .refine(atMostOne, expectedOne('one of topic, filters and task'))
+
+const retryBody = z.strictObject({}, { error: 'expected {}' })
+// Said in words: it deletes a topic.
+const restoreBody = z.strictObject({ from: z.literal('scratch', { error: 'expected scratch' }) }, { error: 'expected {"from": "scratch"}' })
 
 export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
   app.get('/v1/links', async request => {
@@ -92,6 +97,26 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
     return await options.links().resume(linkOf(request), pausedOf(request))
   })
 
+  app.delete('/v1/links/:link/topics/:topic', async request => {
+    query(request, noParameters)
+    const { link, topic } = topicOf(request)
+    return await options.links().removeTopic(link, topic)
+  })
+
+  app.post('/v1/links/:link/topics/:topic/retry', async request => {
+    query(request, noParameters)
+    parseValue(request.body, 'request', retryBody)
+    const { link, topic } = topicOf(request)
+    return await options.links().retryTopic(link, topic)
+  })
+
+  app.post('/v1/links/:link/topics/:topic/restore', async request => {
+    query(request, noParameters)
+    parseValue(request.body, 'request', restoreBody)
+    const { link, topic } = topicOf(request)
+    return await options.links().restoreTopic(link, topic)
+  })
+
   app.delete('/v1/links/:link', async (request, reply) => {
     const { force } = query(request, deleteParameters)
     await options.links().delete(linkOf(request), { force })
@@ -128,6 +153,10 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
 function linkOf (request: FastifyRequest): string {
   return linkParameter.parse(request.params).link
+}
+
+function topicOf (request: FastifyRequest): { readonly link: string, readonly topic: string } {
+  return topicParameters.parse(request.params)
 }
 
 /** Null for the whole link. @throws {ConfigError} */

@@ -43,6 +43,8 @@ const CREATE_TIMEOUT_MS = 45_000
 /** A forced deletion fails topics over first. */
 const DELETE_TIMEOUT_MS = 120_000
 const ORDER_TIMEOUT_MS = 60_000
+/** All of a topic may have to be read first. */
+const RETRY_TIMEOUT_MS = 3_600_000
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const MAX_LINE_LENGTH = 1024 * 1024
 
@@ -99,6 +101,18 @@ export class AdminClient {
 
   async resume (link: string, what: PauseSelection): Promise<LinkStatus> {
     return await this.#order(link, 'resume', what)
+  }
+
+  async removeTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'DELETE', path: pathOfTopic(link, topic), timeoutMs: DELETE_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async retryTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: RETRY_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async restoreTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: { from: 'scratch' }, timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
   }
 
   async #order (link: string, order: string, what: PauseSelection): Promise<LinkStatus> {
@@ -216,6 +230,10 @@ export class AdminClient {
 /** What a call that was not answered may have done. */
 function outcomeOf (method: Call['method']): string {
   return method === 'GET' ? '' : '; what was asked for may have been carried out all the same: look at the status before you repeat it'
+}
+
+function pathOfTopic (link: string, topic: string): string {
+  return `${pathOf(link)}/topics/${encodeURIComponent(topic)}`
 }
 
 function bodyOfSelection (what: PauseSelection): unknown {

@@ -11,6 +11,7 @@ import { addPauseCommands } from './commands/pause.ts'
 import { addPromoteCommand } from './commands/promote.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand, withWatchInterval } from './commands/status.ts'
+import { addTopicCommand } from './commands/topic.ts'
 import { addUpdateCommand } from './commands/update.ts'
 import { addVerifyCommand } from './commands/verify.ts'
 import type { Cli } from './cli.ts'
@@ -59,6 +60,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addStatusCommand(program, cli)
   addUpdateCommand(program, cli)
   addPauseCommands(program, cli)
+  addTopicCommand(program, cli)
   addPromoteCommand(program, cli)
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)

@@ -32,10 +32,10 @@ import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
-import type { LinkOrders } from './link/link-orders.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import type { ShadowTopic } from './link/shadow-topic.ts'
+import { within } from './link/within.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
@@ -394,24 +394,36 @@ export class Engine implements LinkService {
   }
 
   async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
-    return await this.#order(name, orders => orders.failover(topics))
+    return await this.#order(name, ({ orders }) => orders.failover(topics))
   }
 
   async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {
-    return await this.#order(name, orders => orders.promote(topics))
+    return await this.#order(name, ({ orders }) => orders.promote(topics))
   }
 
   async pause (name: string, what: PauseSelection): Promise<LinkStatus> {
-    return await this.#order(name, orders => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
+    return await this.#order(name, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
   }
 
   async resume (name: string, what: PauseSelection): Promise<LinkStatus> {
-    return await this.#order(name, orders => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
+    return await this.#order(name, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
   }
 
-  async #order (name: string, give: (orders: LinkOrders) => Promise<void>): Promise<LinkStatus> {
+  async removeTopic (name: string, topic: string): Promise<LinkStatus> {
+    return await this.#order(name, ({ repairs }) => repairs.remove(topic))
+  }
+
+  async retryTopic (name: string, topic: string): Promise<LinkStatus> {
+    return await this.#order(name, ({ repairs }) => repairs.retry(topic))
+  }
+
+  async restoreTopic (name: string, topic: string): Promise<LinkStatus> {
+    return await this.#order(name, ({ repairs }) => repairs.restoreFromScratch(topic))
+  }
+
+  async #order (name: string, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
     const link = await this.#readyLink(name)
-    await give(link.orders)
+    await give(link)
     return link.status()
   }
 
@@ -517,13 +529,4 @@ function ended (signal: AbortSignal): Promise<void> {
 /** What `work` returns or throws, as a promise. */
 function settled<T> (work: () => T): Promise<T> {
   return new Promise(resolve => { resolve(work()) })
-}
-
-async function within (ms: number, work: Promise<void>, message: string): Promise<void> {
-  const timer = new AbortController()
-  try {
-    await Promise.race([work, sleep(ms, timer.signal).then(() => { throw new ShadowError('CONFLICT', message, { retriable: true }) })])
-  } finally {
-    timer.abort()
-  }
 }

@@ -153,6 +153,12 @@ export interface LinkService {
   pause (link: string, what: PauseSelection): Promise<LinkStatus>
   /** Goes on with what was paused; with null, with what was paused by `pause` with null. @throws {ShadowError} as `pause` */
   resume (link: string, what: PauseSelection): Promise<LinkStatus>
+  /** Takes a topic out of a link, once it is failed over: it is an ordinary topic then, and is not adopted again. @throws {ShadowError} NOT_FOUND, CONFLICT */
+  removeTopic (link: string, topic: string): Promise<LinkStatus>
+  /** Has a topic that is FAULTED go on from where it stands, if source and shadow agree there. @throws {ShadowError} NOT_FOUND, CONFLICT */
+  retryTopic (link: string, topic: string): Promise<LinkStatus>
+  /** Deletes the shadow of a topic that is FAULTED, and shadows it anew from the beginning of its source. @throws {ShadowError} NOT_FOUND, CONFLICT, CLUSTER_UNAVAILABLE */
+  restoreTopic (link: string, topic: string): Promise<LinkStatus>
   /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
   delete (link: string, options: { readonly force: boolean }): Promise<void>
   /** Compares source and shadow batch by batch while copying goes on; one report per partition as it is done. */

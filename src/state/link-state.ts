@@ -95,8 +95,16 @@ export class LinkState {
   /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
   claimantOf (topic: string): string | null {
     if (this.#owners.has(topic)) return null
-    for (const [name, { config, failedOverAt }] of this.links) if (failedOverAt === null && selectsTopic(config.topicSync.filters, topic)) return name
+    for (const [name, { config, failedOverAt }] of this.links) {
+      if (failedOverAt === null && selectsTopic(config.topicSync.filters, topic) && !this.#wasRemoved(name, topic)) return name
+    }
     return null
+  }
+
+  /** True for a topic that was taken out of a link, which does not adopt it again. */
+  #wasRemoved (link: string, topic: string): boolean {
+    const known = this.topicOf(link, topic)
+    return known !== null && !known.owned && isWritable(known.state)
   }
 }
 

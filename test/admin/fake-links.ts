@@ -124,6 +124,18 @@ export class FakeLinks implements LinkService {
     return status
   }
 
+  async removeTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('remove', name, topic)
+  }
+
+  async retryTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('retry', name, topic)
+  }
+
+  async restoreTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('restore', name, topic)
+  }
+
   async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
     return this.#order('failover', name, topics)
   }

@@ -70,6 +70,13 @@ export interface AppendMode {
   grow (record: TopicRecord, count: number): Promise<void>
   /** Begins to copy a partition. */
   begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow
+  /**
+   * Lets go of a topic whose partitions were stopped, so that they can be begun anew.
+   * @throws {ShadowError} CONFLICT (retriable) while the outcome of an append is open
+   */
+  renew (topic: ShadowTopic): Promise<void>
+  /** Deletes a shadow topic that was let go of; resolves when one of its name can be created. @throws {BrokerError} what the shadow cluster says against it */
+  discard (record: TopicRecord): Promise<void>
   /** What copying needs from time to time. Returns what went wrong, in words; it is tried again the next time. */
   keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]>
   /** Learns what earlier engines copied, as far as a failover needs it. Ends by itself or by the link's signal. */

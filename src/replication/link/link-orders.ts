@@ -50,7 +50,7 @@ export class LinkOrders {
     if (typeof selection === 'string') {
       const topic = topics.get(selection)
       if (topic === undefined) throw new ShadowError('NOT_FOUND', `link ${name} has no shadow topic ${selection}`)
-      if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${selection} is not a shadow of link ${name}: ${topic.record.fault?.reason ?? 'it is not owned'}`)
+      if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${selection} is not a shadow of link ${name}: ${topic.record.fault?.reason ?? 'it was removed from it'}`)
       return [topic]
     }
     const chosen = [...topics.values()].filter(({ topic, record }) => record.owned && (selection === null || selects(selection, topic)))

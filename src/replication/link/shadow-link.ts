@@ -19,12 +19,15 @@ import { KeptRecord } from './kept-record.ts'
 import { LinkOrders, type OrdersHost } from './link-orders.ts'
 import { PausedTopics } from './paused-look.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
+import { TopicRepairs, type RepairHost } from './topic-repairs.ts'
+import { within } from './within.ts'
 import { TaskLoop, type TaskOptions, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
 
 const TOPIC_SYNC = 'Source Topic Sync'
 const LINK_PAUSED = 'the link is paused'
+const OPEN_TIMEOUT_MS = 60_000
 const UPKEEP_INTERVAL_MS = 5000
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
@@ -63,6 +66,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   readonly #openings: Openings
   readonly #paused: PausedTopics
   readonly orders: LinkOrders
+  readonly repairs: TopicRepairs
 
   constructor (options: ShadowLinkOptions) {
     const { record, source, shadow, signal, now, wallClock, logger } = options
@@ -81,6 +85,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       onOpened: options.onOpened
     })
     this.orders = new LinkOrders(this.#ordersHost())
+    this.repairs = new TopicRepairs(this.#repairHost())
     this.#topicSync = new TopicSync({
       name: record.config.name,
       source,
@@ -125,6 +130,27 @@ export class ShadowLink implements TopicHost, AppendHost {
       wakeSync: () => this.wakeSync(),
       onDone: onOpened,
       onPaused: () => this.#paused.look(this.#topics.values())
+    }
+  }
+
+  #repairHost (): RepairHost {
+    const { source, shadow, signal, ownerOf, onOpened, record } = this.#options
+    return {
+      name: record.config.name,
+      topics: this.#topics,
+      mode: this.#mode,
+      source,
+      shadow,
+      signal,
+      ownerOf,
+      checkSource: view => this.#checkSource(view),
+      open: async topic => {
+        await this.orders.failover(topic.topic)
+        await within(OPEN_TIMEOUT_MS, this.#openings.endOf(topic), `topic ${topic.topic} is still being failed over`)
+        onOpened()
+      },
+      write: changes => this.write(changes),
+      wakeSync: () => this.wakeSync()
     }
   }
 

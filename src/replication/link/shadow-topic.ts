@@ -3,7 +3,7 @@
  *
  *   PAUSED: frozen, and thawed when it is resumed
  *     ▲▼
- *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once and for good, whichever of them it was
+ *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once, whichever of them it was, until somebody has it restarted
  *     │   │              ▲  │
  *     │   └▶ PROMOTING ──┘  │   copying; frozen when it is level with its source, and thawed when that has grown after all
  *     │      │     └────────│──────▶ PROMOTED
@@ -140,6 +140,14 @@ export class ShadowTopic {
     if (!this.#isHeld && followsSource(this.#record.state)) for (const copy of this.#copies) copy.thaw()
   }
 
+  /** Takes a FAULTED topic back to ACTIVE, and begins to copy it anew. Only where the append mode has let go of it. */
+  async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
+    this.#copies = []
+    this.problem = null
+    await this.enter('ACTIVE', { ...patch, fault: null })
+    if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
+  }
+
   /** Where the source's partitions were just said to end, for the status of a topic that is PAUSED. */
   sawSource (ends: readonly number[]): void {
     this.#pausedLook.seen(ends, this.shadowEnds, this.#host.now())
@@ -160,7 +168,7 @@ export class ShadowTopic {
     for (const copy of this.#copies) copy.stop()
   }
 
-  /** Stops the topic for good. During a failover the topic goes on failing over, with what it has. */
+  /** Stops the topic. During a failover the topic goes on failing over, with what it has. */
   fault (fault: TopicFault): void {
     const { state } = this.#record
     if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
