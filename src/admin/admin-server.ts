@@ -11,6 +11,7 @@
  *   DELETE /v1/links/:link/topics/:topic  takes it out of the link
  *   POST   /v1/links/:link/topics/:topic/retry, /restore              bodies: {}, {"from": "scratch"}
  *   GET    /v1/links/:link/verify[?topic=NAME]                        lines of JSON, see verify-stream.ts
+ *   GET    /v1/audit[?link=NAME]         who ordered what
  *   GET    /v1/sidecar
  *   GET    /livez, /readyz               the process runs; it does its work
  */

@@ -7,6 +7,7 @@ import { flag } from '../config/fields.ts'
 import { topicFilter } from '../config/link/name-filter.ts'
 import { ShadowError } from '../errors.ts'
 import type { LinkService, PauseSelection, TopicSelection } from '../replication/link-service.ts'
+import { operatorOf } from './operator.ts'
 import { problemOf, PROBLEM_TYPE, problem } from './problem.ts'
 import { verifyLines } from './verify-stream.ts'
 
@@ -36,6 +37,7 @@ const topicParameters = z.object({ link: z.string(), topic: z.string() })
 const noParameters = z.strictObject({})
 const dryRunParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
+const auditParameters = z.strictObject({ link: z.string({ error: 'expected the name of a link' }).optional() })
 const verifyParameters = z.strictObject({ topic: topicName.optional() })
 // Strict: a name that was misspelled must not mean the whole link.
 const selectionFields = { topic: topicName.optional(), filters: z.array(topicFilter, { error: 'expected a list of filters' }).min(1, { error: 'expected a filter' }).optional() }
@@ -62,14 +64,14 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links', async (request, reply) => {
     const { dry_run: dryRun } = query(request, dryRunParameters)
-    const link = await options.links().create(request.body, { dryRun })
+    const link = await options.links().create(request.body, { dryRun, by: operatorOf(request) })
     if (dryRun) return link
     return await reply.code(201).header('location', `/v1/links/${encodeURIComponent(link.name)}`).send(link)
   })
 
   app.put('/v1/links/:link', async request => {
     const { dry_run: dryRun } = query(request, dryRunParameters)
-    return await options.links().update(linkOf(request), request.body, { dryRun })
+    return await options.links().update(linkOf(request), request.body, { dryRun, by: operatorOf(request) })
   })
 
   app.post('/v1/check', async request => {
@@ -79,48 +81,53 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links/:link/failover', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().failover(linkOf(request), topicsOf(request)))
+    return await reply.code(202).send(await options.links().failover(linkOf(request), topicsOf(request), operatorOf(request)))
   })
 
   app.post('/v1/links/:link/promote', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().promote(linkOf(request), topicsOf(request)))
+    return await reply.code(202).send(await options.links().promote(linkOf(request), topicsOf(request), operatorOf(request)))
   })
 
   app.post('/v1/links/:link/pause', async request => {
     query(request, noParameters)
-    return await options.links().pause(linkOf(request), pausedOf(request))
+    return await options.links().pause(linkOf(request), pausedOf(request), operatorOf(request))
   })
 
   app.post('/v1/links/:link/resume', async request => {
     query(request, noParameters)
-    return await options.links().resume(linkOf(request), pausedOf(request))
+    return await options.links().resume(linkOf(request), pausedOf(request), operatorOf(request))
   })
 
   app.delete('/v1/links/:link/topics/:topic', async request => {
     query(request, noParameters)
     const { link, topic } = topicOf(request)
-    return await options.links().removeTopic(link, topic)
+    return await options.links().removeTopic(link, topic, operatorOf(request))
   })
 
   app.post('/v1/links/:link/topics/:topic/retry', async request => {
     query(request, noParameters)
     parseValue(request.body, 'request', retryBody)
     const { link, topic } = topicOf(request)
-    return await options.links().retryTopic(link, topic)
+    return await options.links().retryTopic(link, topic, operatorOf(request))
   })
 
   app.post('/v1/links/:link/topics/:topic/restore', async request => {
     query(request, noParameters)
     parseValue(request.body, 'request', restoreBody)
     const { link, topic } = topicOf(request)
-    return await options.links().restoreTopic(link, topic)
+    return await options.links().restoreTopic(link, topic, operatorOf(request))
   })
 
   app.delete('/v1/links/:link', async (request, reply) => {
     const { force } = query(request, deleteParameters)
-    await options.links().delete(linkOf(request), { force })
+    await options.links().delete(linkOf(request), { force, by: operatorOf(request) })
     return await reply.code(204).send()
+  })
+
+  app.get('/v1/audit', async request => {
+    const { link } = query(request, auditParameters)
+    return await options.links().audit(link ?? null)
   })
 
   let verifications = 0

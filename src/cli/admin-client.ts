@@ -2,6 +2,7 @@
 import { IncomingMessage, request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { linkStatusSchema, linkUpdateSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
+import { USER_HEADER } from '../admin/operator.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
@@ -9,7 +10,9 @@ import { filtersDocument } from '../config/link/name-filter.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection } from '../replication/link-service.ts'
+import { auditSchema, type AuditRecord } from '../state/audit-record.ts'
 import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
+import { packageVersion } from './version.ts'
 
 /** What the admin port refused or failed to do. */
 export class AdminError extends Error {
@@ -25,6 +28,8 @@ export class AdminError extends Error {
 export interface AdminClientOptions {
   readonly address: HostPort
   readonly signal: AbortSignal
+  /** Who runs it, for the audit; null where the system does not say. */
+  readonly user: string | null
 }
 
 interface Call {
@@ -50,10 +55,12 @@ const MAX_LINE_LENGTH = 1024 * 1024
 
 export class AdminClient {
   readonly #signal: AbortSignal
+  readonly #user: string | null
   #address: HostPort
 
-  constructor ({ address, signal }: AdminClientOptions) {
+  constructor ({ address, signal, user }: AdminClientOptions) {
     this.#address = address
+    this.#user = user
     this.#signal = signal
   }
 
@@ -124,6 +131,11 @@ export class AdminClient {
     await this.#body(answer, 'DELETE')
   }
 
+  /** Who ordered what, oldest first; of all links with null. */
+  async audit (link: string | null): Promise<AuditRecord[]> {
+    return await this.#json({ method: 'GET', path: `/v1/audit${link === null ? '' : `?link=${encodeURIComponent(link)}`}`, timeoutMs: TIMEOUT_MS }, z.array(auditSchema))
+  }
+
   /** @throws {ShadowError} CONNECTION_CLOSED when the lines end before the summary */
   async * verify (link: string, topic: string | null): AsyncGenerator<VerifyLine, void, undefined> {
     const path = `${pathOf(link)}/verify${topic === null ? '' : `?topic=${encodeURIComponent(topic)}`}`
@@ -192,6 +204,8 @@ export class AdminClient {
         timeout: call.timeoutMs,
         headers: {
           accept: 'application/json, application/x-ndjson',
+          'user-agent': `kshadow/${packageVersion()}`,
+          ...(this.#user === null ? {} : { [USER_HEADER]: encodeURIComponent(this.#user) }),
           ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) })
         }
       }, resolve)

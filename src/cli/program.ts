@@ -1,5 +1,6 @@
 /** `kshadow`: its commands put together, and what becomes of their errors. */
 import { Command, CommanderError } from 'commander'
+import { addAuditCommand } from './commands/audit.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addConfigCommand } from './commands/config.ts'
 import { addCreateCommand } from './commands/create.ts'
@@ -65,6 +66,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)
   addDeleteCommand(program, cli)
+  addAuditCommand(program, cli)
   try {
     await program.parseAsync(withWatchInterval(argv), { from: 'user' })
     return cli.exitCode

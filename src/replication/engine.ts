@@ -18,24 +18,26 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { AuditRecord, Operator } from '../state/audit-record.ts'
 import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
-import { isWritable } from '../state/topic-state.ts'
 import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
 import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import { AuditLog, type AuditOrder } from './audit-log.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
 import { ShadowLink } from './link/shadow-link.ts'
-import type { ShadowTopic } from './link/shadow-topic.ts'
 import { within } from './link/within.ts'
+import { ownerOf, type Link, type Reign } from './reign.ts'
+import { isTask, selectionText } from './selection-text.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
@@ -56,25 +58,6 @@ export interface EngineOptions {
   readonly dial?: Dial
   readonly now?: () => number
   readonly wallClock?: () => Date
-}
-
-interface Link {
-  readonly link: ShadowLink
-  readonly abort: AbortController
-  /** While the link is stopped and started anew: resolves when that has ended, well or not. Null else. */
-  restarting: Promise<unknown> | null
-}
-
-/** What there is while this engine leads. */
-interface Reign {
-  readonly links: Map<string, Link>
-  readonly barrier: ProducerIdBarrier
-  readonly lease: Lease
-  readonly writer: StateWriter
-  readonly signal: AbortSignal
-  /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
-  leader: ShadowLeader | null
-  eviction: Eviction | null
 }
 
 export class Engine implements LinkService {
@@ -145,7 +128,8 @@ export class Engine implements LinkService {
       skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
-    const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
+    const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
+    const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, leader: null, eviction: null }
     for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
@@ -180,6 +164,10 @@ export class Engine implements LinkService {
   /** Writes a key again that an engine wrote which had been replaced: see LinkState.fenced. */
   #mend (reign: Reign, key: string): void {
     const { change } = decodeRecord(key, null)
+    if (change.kind === 'audit') {
+      reign.writer.write([{ ...change, value: this.#options.state.state?.audit.get(change.slot) ?? null }]).catch(() => {})
+      return
+    }
     // Who leads writes these anew in any case.
     if (change.kind === 'engine' || change.kind === 'shadow-leader') return
     const [name, topic] = change.kind === 'link' ? [change.name, null] : [change.link, change.topic]
@@ -285,7 +273,7 @@ export class Engine implements LinkService {
     for (const link of config.links) {
       for (let attempt = 0; !signal.aborted && this.#reign?.links.has(link.name) === false; attempt++) {
         try {
-          await this.#create(link, false)
+          await this.#create(link, false, null)
         } catch (error) {
           if (isAborted(signal)) return
           this.#problem = `link ${link.name} could not be created: ${messageOf(error)}`
@@ -338,19 +326,19 @@ export class Engine implements LinkService {
     return settled(() => this.#link(name).status())
   }
 
-  async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
+  async create (document: unknown, { dryRun, by = null }: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkStatus> {
     this.#leading()
-    return await this.#create(parseLinkDocument(document, 'link'), dryRun)
+    return await this.#create(parseLinkDocument(document, 'link'), dryRun, by)
   }
 
-  async #create (config: LinkConfig, dryRun: boolean): Promise<LinkStatus> {
+  async #create (config: LinkConfig, dryRun: boolean, by: Operator | null): Promise<LinkStatus> {
     return await this.#change(async () => {
       const reign = this.#leading()
       const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
       if (refusal !== null) throw refusal
       const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
-      await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
+      await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
     })
@@ -393,41 +381,50 @@ export class Engine implements LinkService {
     return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
   }
 
-  async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
-    return await this.#order(name, ({ orders }) => orders.failover(topics))
+  async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'failover', topics, by }, ({ orders }) => orders.failover(topics))
   }
 
-  async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {
-    return await this.#order(name, ({ orders }) => orders.promote(topics))
+  async promote (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'promote', topics, by }, ({ orders }) => orders.promote(topics))
   }
 
-  async pause (name: string, what: PauseSelection): Promise<LinkStatus> {
-    return await this.#order(name, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
+  async pause (name: string, what: PauseSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'pause', topics: what, by }, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
   }
 
-  async resume (name: string, what: PauseSelection): Promise<LinkStatus> {
-    return await this.#order(name, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
+  async resume (name: string, what: PauseSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'resume', topics: what, by }, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
   }
 
-  async removeTopic (name: string, topic: string): Promise<LinkStatus> {
-    return await this.#order(name, ({ repairs }) => repairs.remove(topic))
+  async removeTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic remove', topics: topic, by }, ({ repairs }) => repairs.remove(topic))
   }
 
-  async retryTopic (name: string, topic: string): Promise<LinkStatus> {
-    return await this.#order(name, ({ repairs }) => repairs.retry(topic))
+  async retryTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic retry', topics: topic, by }, ({ repairs }) => repairs.retry(topic))
   }
 
-  async restoreTopic (name: string, topic: string): Promise<LinkStatus> {
-    return await this.#order(name, ({ repairs }) => repairs.restoreFromScratch(topic))
+  async restoreTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic restore', topics: topic, by }, ({ repairs }) => repairs.restoreFromScratch(topic))
   }
 
-  async #order (name: string, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
+  async #order (name: string, { topics, ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
+    const { audit } = this.#leading()
     const link = await this.#readyLink(name)
-    await give(link)
+    const count = isTask(topics) ? null : typeof topics === 'string' ? 1 : link.orders.chosen(topics).length
+    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => give(link))
     return link.status()
   }
 
-  async update (name: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+  audit (link: string | null): Promise<readonly AuditRecord[]> {
+    return settled(() => {
+      this.#leading()
+      return [...this.#options.state.state?.audit.values() ?? []].filter(record => link === null || record.link === link).sort((a, b) => a.number - b.number)
+    })
+  }
+
+  async update (name: string, document: unknown, { dryRun, by = null }: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkUpdate> {
     const config = parseLinkDocument(document, 'link')
     return await this.#change(async () => {
       const reign = this.#leading()
@@ -435,7 +432,7 @@ export class Engine implements LinkService {
       const { changed, reconnects, movesSource } = planUpdate(record, config)
       if (movesSource) await this.#withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
       if (!dryRun && changed.length > 0) {
-        await (reconnects ? this.#restart(reign, name, config) : this.#link(name).reconfigure(config))
+        await reign.audit.during({ action: 'update', link: name, topics: null, detail: changed.join(', '), by }, () => reconnects ? this.#restart(reign, name, config) : this.#link(name).reconfigure(config))
         this.#options.logger.info({ link: name, changed }, `link ${name} was updated`)
       }
       return { changed, reconnects, link: this.#link(name).status() }
@@ -463,30 +460,34 @@ export class Engine implements LinkService {
     await restarting
   }
 
-  async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {
+  async delete (name: string, { force, by = null }: { readonly force: boolean, readonly by?: Operator | null }): Promise<void> {
     await this.#change(async () => {
       const reign = this.#leading()
       const link = this.#link(name)
-      const unopened = (): ShadowTopic[] => [...link.topics.values()].filter(({ record }) => record.owned && !isWritable(record.state))
-      const live = unopened().filter(({ record }) => record.state !== 'FAULTED')
+      const live = link.unopened.filter(({ record }) => record.state !== 'FAULTED')
       if (live.length > 0 && !force) {
         throw new ShadowError('CONFLICT', `link ${name} has ${live.length} live shadow topics (${live.slice(0, 3).map(({ topic, record }) => `${topic} is ${record.state}`).join(', ')}): fail them over first, or force the deletion, which fails them over too`)
       }
-      // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
-      // which must not be recorded after their removal.
-      await link.orders.failover(null)
-      await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
-      const [left] = unopened()
-      if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
-      const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
-      await reign.writer.write([...changes, { kind: 'link', name, value: null }])
-      const entry = reign.links.get(name)
-      reign.links.delete(name)
-      entry?.abort.abort()
-      await link.stopped()
-      this.#leave(reign)
-      this.#options.logger.info({ link: name }, `link ${name} was deleted`)
+      await reign.audit.during({ action: 'delete', link: name, topics: link.orders.chosen(null).length, detail: force ? 'forced' : '', by }, () => this.#delete(reign, link))
     })
+  }
+
+  async #delete (reign: Reign, link: ShadowLink): Promise<void> {
+    const { name } = link
+    // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
+    // which must not be recorded after their removal.
+    await link.orders.failover(null)
+    await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
+    const [left] = link.unopened
+    if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
+    const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
+    await reign.writer.write([...changes, { kind: 'link', name, value: null }])
+    const entry = reign.links.get(name)
+    reign.links.delete(name)
+    entry?.abort.abort()
+    await link.stopped()
+    this.#leave(reign)
+    this.#options.logger.info({ link: name }, `link ${name} was deleted`)
   }
 
   async * verify (name: string, { topic, signal }: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncGenerator<VerifyTopicReport> {
@@ -506,17 +507,6 @@ export class Engine implements LinkService {
 function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial, fetchMemory }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined, readonly fetchMemory?: FrameMemory }): Cluster {
   const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
   return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
-}
-
-function isTask (what: PauseSelection): what is { readonly task: string } {
-  return typeof what === 'object' && what !== null && 'task' in what
-}
-
-function ownerOf (reign: Reign, topic: string, except: string | null): string | null {
-  for (const [name, { link }] of reign.links) {
-    if (name !== except && link.topics.get(topic)?.record.owned === true) return name
-  }
-  return null
 }
 
 function ended (signal: AbortSignal): Promise<void> {

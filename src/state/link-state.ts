@@ -6,6 +6,7 @@
  * same epoch, the one whose record is first has it.
  */
 import { selectsTopic } from '../config/link/name-filter.ts'
+import type { AuditRecord } from './audit-record.ts'
 import { decodeRecord, type EngineRecord, type LinkRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
@@ -21,6 +22,8 @@ export class LinkState {
   readonly links = new Map<string, LinkRecord>()
   /** By broker id: the brokers that are not real ones, and that no client must be led to. */
   readonly shadowLeaders = new Map<number, ShadowLeaderRecord>()
+  /** By slot: what operators ordered. */
+  readonly audit = new Map<number, AuditRecord>()
   /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
   revision = 0
   /**
@@ -48,6 +51,7 @@ export class LinkState {
     if (change.kind === 'engine') this.engine = change.value
     else if (change.kind === 'link') set(this.links, change.name, change.value)
     else if (change.kind === 'shadow-leader') set(this.shadowLeaders, change.brokerId, change.value)
+    else if (change.kind === 'audit') set(this.audit, change.slot, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
   }

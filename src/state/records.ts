@@ -4,6 +4,7 @@
  *   engine                 who leads the links, and its epoch
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
+ *   audit/SLOT             who ordered what: see audit-record.ts
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
@@ -12,6 +13,7 @@
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import { auditSchema, type AuditRecord } from './audit-record.ts'
 import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
 
 /** The version of this layout. A reader that meets a newer one must not guess. */
@@ -89,6 +91,7 @@ export type StateChange =
   | { readonly kind: 'engine', readonly value: EngineRecord | null }
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
+  | { readonly kind: 'audit', readonly slot: number, readonly value: AuditRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
@@ -151,6 +154,7 @@ export function keyOf (change: StateChange): string {
     case 'engine': return 'engine'
     case 'link': return `link/${change.name}`
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
+    case 'audit': return `audit/${change.slot}`
     case 'topic': return `topic/${change.link}/${change.topic}`
   }
 }
@@ -209,6 +213,7 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'engine') return { kind, value: value === null ? null : parseValue(value, source, engineSchema) }
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
+  if (kind === 'audit') return { kind, slot: Number(first), value: value === null ? null : parseValue(value, source, auditSchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

@@ -1,5 +1,6 @@
 /** An engine that only says what a test has it say. */
 import { ShadowError } from '../../src/errors.ts'
+import type { AuditRecord, Operator } from '../../src/state/audit-record.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PauseSelection, PreflightLine, TopicSelection, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
@@ -117,8 +118,18 @@ export class FakeLinks implements LinkService {
     return this.lines
   }
 
-  #order (order: string, name: string, what: PauseSelection): LinkStatus {
+  /** Who gave the last order. */
+  operator: Operator | null = null
+  records: AuditRecord[] = []
+
+  async audit (link: string | null): Promise<AuditRecord[]> {
+    this.#record('audit', link)
+    return this.records
+  }
+
+  #order (order: string, name: string, what: PauseSelection, by: Operator | null = null): LinkStatus {
     this.#record(order, name, what)
+    this.operator = by
     const status = this.links.get(name)
     if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
     return status
@@ -136,8 +147,8 @@ export class FakeLinks implements LinkService {
     return this.#order('restore', name, topic)
   }
 
-  async failover (name: string, topics: TopicSelection): Promise<LinkStatus> {
-    return this.#order('failover', name, topics)
+  async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return this.#order('failover', name, topics, by)
   }
 
   async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {

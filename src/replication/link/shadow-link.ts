@@ -175,6 +175,11 @@ export class ShadowLink implements TopicHost, AppendHost {
     return this.#record.failedOverAt !== null && [...this.#topics.values()].every(({ record }) => !record.owned || isWritable(record.state))
   }
 
+  /** The topics that the link owns and has not opened. */
+  get unopened (): ShadowTopic[] {
+    return [...this.#topics.values()].filter(({ record }) => record.owned && !isWritable(record.state))
+  }
+
   /** True for a topic that the link has claimed and not opened. */
   isShadowing (topic: string): boolean {
     const record = this.#topics.get(topic)?.record
@@ -205,7 +210,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       if ((followsSource(state) || state === 'PAUSED') && owned && created) topic.copy(partitions, { isInherited: true })
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
-    const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
+    const unopened = this.unopened.filter(({ record }) => record.created)
     this.#work = Promise.all([...this.#tasks.map(task => task.run()), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
