@@ -350,7 +350,7 @@ export class Engine implements LinkService {
   }
 
   async #preflight (reign: Reign, config: LinkConfig, scope: PreflightScope): Promise<LinkPreflight> {
-    const { cluster, state, config: { shadowLeader, sidecar } } = this.#options
+    const { cluster, state, logger, config: { shadowLeader, sidecar } } = this.#options
     return await this.#withSource(config, async source => await preflightLink(config, {
       source,
       shadow: cluster,
@@ -361,6 +361,7 @@ export class Engine implements LinkService {
       knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
       sidecar,
       scope,
+      logger,
       signal: reign.signal
     }))
   }

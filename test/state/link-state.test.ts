@@ -23,7 +23,7 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
     createdAt: SINCE,
     failedOverAt,
     promotingAt: null,
-pausedAt: null,
+    pausedAt: null,
     highestProducerId: -1
   }
 }

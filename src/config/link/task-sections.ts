@@ -11,5 +11,6 @@ export function withTaskPaused (config: LinkConfig, task: string, paused: boolea
   const section = SECTIONS[task]
   if (section === undefined) return null
   const document = linkDocument(config)
-  return parseLinkDocument({ ...document, [section]: { ...Object(document[section]), paused } }, 'link')
+  const options = document[section]
+  return parseLinkDocument({ ...document, [section]: { ...(typeof options === 'object' ? options : {}), paused } }, 'link')
 }

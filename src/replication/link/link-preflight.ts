@@ -5,11 +5,13 @@ import { nodeIdIndex, nodeIds } from '../../config/node-ids.ts'
 import type { ShadowLeaderConfig, SidecarConfig } from '../../config/run-config.ts'
 import { ShadowError } from '../../errors.ts'
 import { abortedWithin, throwIfAborted } from '../../net/abort.ts'
+import type { Logger } from '../../observability/logger.ts'
 import type { AppendMode, ShadowLeaderRecord } from '../../state/records.ts'
 import { replicaPreflight } from '../append/replica/replica-preflight.ts'
 import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
 import type { PreflightLine } from '../link-service.ts'
 import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
+import { checkLoops } from './loop-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
 import { checkTopics } from './topic-preflight.ts'
 
@@ -29,6 +31,7 @@ export interface LinkPreflightOptions {
   readonly knownLeaders: ReadonlyMap<number, ShadowLeaderRecord>
   readonly sidecar: Pick<SidecarConfig, 'enabled' | 'nodeIds'>
   readonly scope: PreflightScope
+  readonly logger: Logger
   /** Ends when this engine no longer leads. */
   readonly signal: AbortSignal
 }
@@ -62,6 +65,10 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
   ])
   throwIfAborted(signal)
   const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings]
+  if (ofSource.view !== null && ofShadow.view !== null) {
+    findings.push(...await checkLoops(config, { source, sourceView: ofSource.view, shadowView: ofShadow.view, logger: options.logger, signal: within(CLUSTER_MS) }))
+    throwIfAborted(signal)
+  }
   if (scope === 'everything') {
     if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
     findings.push(...ofSource.view === null || ofShadow.view === null

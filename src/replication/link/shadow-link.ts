@@ -21,6 +21,7 @@ import { PausedTopics } from './paused-look.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
 import { TopicRepairs, type RepairHost } from './topic-repairs.ts'
 import { within } from './within.ts'
+import { loopReason, SourceLinks } from './source-links.ts'
 import { TaskLoop, type TaskOptions, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
@@ -65,6 +66,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   #copiedBytes = 0
   readonly #openings: Openings
   readonly #paused: PausedTopics
+  readonly #sourceLinks: SourceLinks
   readonly orders: LinkOrders
   readonly repairs: TopicRepairs
 
@@ -75,6 +77,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     this.#mode = options.appendMode(this)
     const sourceEnds = new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) })
     this.#paused = new PausedTopics(sourceEnds, signal)
+    this.#sourceLinks = new SourceLinks(source, { logger, signal })
     this.#openings = new Openings({
       sourceEnds,
       concurrency: this.#mode.concurrentFailovers,
@@ -98,6 +101,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       topics: this.#topics,
       takesTopics: () => this.#record.failedOverAt === null && this.#record.pausedAt === null,
       ownerOf: options.ownerOf,
+      loopsIn: view => this.#loopsIn(view),
       add: topic => this.#add(topic),
       checkSource: view => this.#checkSource(view)
     })
@@ -227,6 +231,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     await this.#work
     await this.#openings.ended()
     await this.#kept.settled()
+    await this.#sourceLinks.stopped()
     await this.#options.source.close()
   }
 
@@ -301,6 +306,13 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   onCopied (bytes: number): void {
     this.#copiedBytes += bytes
+  }
+
+  async #loopsIn (view: ClusterView): Promise<(topic: string) => string | null> {
+    const { shadow, signal } = this.#options
+    const links = await this.#sourceLinks.current(view)
+    const { clusterId } = await shadow.view({ signal })
+    return topic => loopReason(topic, { links, shadowClusterId: clusterId, filters: this.#record.config.topicSync.filters })
   }
 
   /** Why what was last seen of the source is not the cluster that the link was made for; null when it is, or nothing was seen yet. */

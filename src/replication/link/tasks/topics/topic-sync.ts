@@ -40,6 +40,11 @@ export interface TopicSyncHost {
   readonly takesTopics: () => boolean
   /** The name of another link that owns a topic of this name; null when none does. */
   ownerOf (topic: string): string | null
+  /**
+   * Why topics that the source shows must not be shadowed, because they are shadows of this cluster themselves; null for all others.
+   * @throws {ShadowError} when nobody can tell
+   */
+  loopsIn (sourceView: ClusterView): Promise<(topic: string) => string | null>
   /** Makes a topic part of the link; its record is not written yet. */
   add (record: TopicRecord): ShadowTopic
   /** Throws when the source is not the cluster that the link was made for. */
@@ -92,11 +97,18 @@ export class TopicSync {
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
     const isTaking = this.#host.takesTopics()
-    if (isTaking) {
-      const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
-      await this.#each(fresh, problems, async topic => {
-        if (await this.#adopt(topic, configs.get(topic.name), shadowView)) created++
-      })
+    if (isTaking && fresh.length > 0) {
+      try {
+        const loopOf = await this.#host.loopsIn(sourceView)
+        const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
+        await this.#each(fresh, problems, async topic => {
+          if (await this.#adopt(topic, configs.get(topic.name), { shadowView, loop: loopOf(topic.name) })) created++
+        })
+      } catch (error) {
+        throwIfAborted(signal)
+        // Those that are shadowed already were followed all the same.
+        problems.push(`${fresh.length} new topics are not shadowed yet: ${messageOf(error)}`)
+      }
     }
     return { selected: selected.length, unshadowed: isTaking ? 0 : fresh.length, created, problems }
   }
@@ -127,7 +139,7 @@ export class TopicSync {
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
-  async #adopt (topic: TopicView, configs: DescribedConfigs, shadowView: ClusterView): Promise<boolean> {
+  async #adopt (topic: TopicView, configs: DescribedConfigs, { shadowView, loop }: { readonly shadowView: ClusterView, readonly loop: string | null }): Promise<boolean> {
     // A failover of the link takes the topics that are there when it begins.
     if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
@@ -149,6 +161,10 @@ export class TopicSync {
       pausedWithLink: false,
       endOffsets: null,
       refusedConfigs: {}
+    }
+    if (loop !== null) {
+      await this.#host.add({ ...claim, owned: false }).enter('FAULTED', { fault: { code: 'LOOP', reason: loop, partition: null, offset: null } })
+      return false
     }
     const taken = this.#takenBy(topic.name, shadowView)
     if (taken !== null) {
