@@ -414,8 +414,20 @@ export class Engine implements LinkService {
     const { audit } = this.#leading()
     const link = await this.#readyLink(name)
     const count = isTask(topics) ? null : typeof topics === 'string' ? 1 : link.orders.chosen(topics).length
-    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => give(link))
-    return link.status()
+    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => this.#give(link, give))
+    return this.#link(name).status()
+  }
+
+  /** Gives an order, which can be repeated, to a link; to the one that follows where that is started anew meanwhile. */
+  async #give (link: ShadowLink, give: (link: ShadowLink) => Promise<void>): Promise<void> {
+    try {
+      await give(link)
+    } catch (error) {
+      const entry = this.#reign?.links.get(link.name)
+      const isReplaced = entry !== undefined && (entry.restarting !== null || entry.link !== link)
+      if (!isReplaced || !(error instanceof ShadowError) || error.code !== 'ABORTED') throw error
+      await this.#give(await this.#readyLink(link.name), give)
+    }
   }
 
   audit (link: string | null): Promise<readonly AuditRecord[]> {

@@ -37,8 +37,8 @@ test('a link is updated, paused, repaired and opened, and no real broker leads b
   t.match(await first.engine.create(document, RUN), { appendMode: 'replica' })
   await eventually('all is copied', () => endsAre(first, 10, 10))
   const led = await epochs()
-  const client_options = { ...Object(document['client_options']) as object, fetch_max_bytes: 1_000_000 }
-  t.match(await first.engine.update('dr', { ...document, client_options }, RUN), { changed: ['client_options.fetch_max_bytes'], reconnects: true })
+  const faster = { ...Object(document['client_options']) as object, fetch_max_bytes: 1_000_000 }
+  t.match(await first.engine.update('dr', { ...document, client_options: faster }, RUN), { changed: ['client_options.fetch_max_bytes'], reconnects: true })
   write(0, 5)
   await eventually('it goes on', () => endsAre(first, 15, 10))
   t.same(await epochs(), led, 'no leadership moves')
