@@ -64,8 +64,8 @@ test('a source that does not answer leaves the lag of a paused topic unknown, an
   t.match(await second.partition('a', 0), { lagRecords: null, sourceHighWatermark: null, activity: 'paused' })
   t.ok(((await second.partition('a', 0))?.lagSeconds ?? 0) > 0)
   await second.engine.failover(LINK, 'a')
-  await untilState(second, 'a', 'FAILED_OVER')
-  t.match(second.state.state?.topicOf(LINK, 'a'), { endOffsets: [10] })
+  await until('a is open at the sidecars', () => second.state.state?.ruleFor('a').access === 'open')
+  t.match(second.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [10] })
 })
 
 test('a paused topic can be failed over, and a promotion resumes it', async t => {
@@ -80,8 +80,7 @@ test('a paused topic can be failed over, and a promotion resumes it', async t =>
   for (const name of ['a', 'b']) pair.write(name, 0, 5)
   await engine.engine.failover(LINK, 'a')
   await engine.engine.promote(LINK, 'b')
-  await untilState(engine, 'a', 'FAILED_OVER')
-  await untilState(engine, 'b', 'PROMOTED')
+  for (const name of ['a', 'b']) await until(`${name} is open at the sidecars`, () => engine.state.state?.ruleFor(name).access === 'open')
   t.match([engine.state.state?.topicOf(LINK, 'a')?.endOffsets, engine.state.state?.topicOf(LINK, 'b')?.endOffsets], [[10], [15]])
   await t.rejects(engine.engine.pause(LINK, 'a'), { code: 'CONFLICT', message: /topic a is FAILED_OVER/ })
   await t.rejects(engine.engine.resume(LINK, literalFilters('b')), { code: 'CONFLICT', message: /topic b is PROMOTED, and not PAUSED/ })

@@ -22,7 +22,7 @@ test('a topic that was stopped goes on once what stopped it is gone, and is stop
   await first.engine.retryTopic(LINK, 'a')
   await untilState(first, 'a', 'FAULTED')
   t.match(await first.topic('a'), { fault: { code: 'LOG_APPEND_TIME', partition: 0, offset: 3 } })
-  t.match(first.state.state?.topicOf(LINK, 'a'), { state: 'FAULTED' })
+  await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.state === 'FAULTED')
 
   pair.source.log('a', 0).truncateTo(3)
   pair.write('a', 0, 4)
@@ -37,8 +37,8 @@ test('a topic that was stopped goes on once what stopped it is gone, and is stop
   pair.write('a', 1, 5)
   await pair.untilSame('a', 2)
   await second.engine.failover(LINK, 'a')
-  await untilState(second, 'a', 'FAILED_OVER')
-  t.match(second.state.state?.topicOf(LINK, 'a'), { endOffsets: [7, 10] })
+  await until('a is open at the sidecars', () => second.state.state?.ruleFor('a').access === 'open')
+  t.match(second.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [7, 10] })
 })
 
 test('a shadow that somebody wrote to is not taken for a copy because its end looks like one', async t => {
@@ -115,7 +115,8 @@ test('a topic that was taken out of the link is writable, stays so over engines,
   await untilState(first, 'taken', 'FAULTED')
   await first.engine.removeTopic(LINK, 'taken')
   await t.rejects(first.engine.failover(LINK, 'a'), { code: 'CONFLICT', message: /it was removed from it/ })
-  await until('the sidecars have it', () => first.state.state?.ruleFor('a').access === 'open')
+  await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.owned === false)
+  t.equal(first.state.state?.ruleFor('a').access, 'open')
   t.match(first.state.state?.topicOf(LINK, 'a'), { owned: false, state: 'FAILED_OVER', fault: null, endOffsets: [5] })
   await first.stop()
   pair.write('a', 0, 5)
