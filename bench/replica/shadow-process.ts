@@ -29,7 +29,7 @@ export class ShadowProcess {
         admin: { listen: admin }
       })
     }, [process.execPath, ...process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [], MAIN, 'run', '-c', 'run.yaml'])
-    const started = new ShadowProcess(child, new AdminClient({ address: { host: ports.host, port: ports.ports[1] ?? 0 }, signal }), ports)
+    const started = new ShadowProcess(child, new AdminClient({ address: { host: ports.host, port: ports.ports[1] ?? 0 }, signal, user: null }), ports)
     try {
       const deadlineMs = performance.now() + READY_MS
       while (!await started.#leads()) {

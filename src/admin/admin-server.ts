@@ -4,9 +4,14 @@
  *   GET    /v1/links                     POST /v1/links[?dry_run]     body: the link's YAML document as JSON
  *   POST   /v1/check                     body: the same; what a creation needs, line by line
  *   GET    /v1/links/:link               DELETE /v1/links/:link[?force]
- *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, or {} for all
+ *   PUT    /v1/links/:link[?dry_run]     body: the whole document that the link is to have
+ *   POST   /v1/links/:link/failover      body: {"topic": "NAME"}, {"filters": […]}, or {} for all
  *   POST   /v1/links/:link/promote       the same
+ *   POST   /v1/links/:link/pause         the same, or {"task": "NAME"}; and /resume
+ *   DELETE /v1/links/:link/topics/:topic  takes it out of the link
+ *   POST   /v1/links/:link/topics/:topic/retry, /restore              bodies: {}, {"from": "scratch"}
  *   GET    /v1/links/:link/verify[?topic=NAME]                        lines of JSON, see verify-stream.ts
+ *   GET    /v1/audit[?link=NAME]         who ordered what
  *   GET    /v1/sidecar
  *   GET    /livez, /readyz               the process runs; it does its work
  */
@@ -127,7 +132,7 @@ function createApp ({ config, parts, logger, verifyQuietMs = 5000 }: AdminServer
   app.addHook('onRequest', async (request, reply) => {
     const refusal = refusalOf({ method: request.method, headers: request.headers }, config.admin)
     if (refusal !== null) return await send(reply, problem('REQUEST_REFUSED', refusal))
-    if (request.method === 'POST' && !isJson(request.headers)) return await send(reply, problem('REQUEST_INVALID', 'expected a body of content-type application/json', 415))
+    if ((request.method === 'POST' || request.method === 'PUT') && !isJson(request.headers)) return await send(reply, problem('REQUEST_INVALID', 'expected a body of content-type application/json', 415))
   })
   app.addHook('onResponse', async (request, reply) => {
     logger.debug({ request: request.id, method: request.method, path: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'admin request')

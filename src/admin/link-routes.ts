@@ -4,8 +4,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
 import { flag } from '../config/fields.ts'
+import { topicFilter } from '../config/link/name-filter.ts'
 import { ShadowError } from '../errors.ts'
-import type { LinkService } from '../replication/link-service.ts'
+import type { LinkService, PauseSelection, TopicSelection } from '../replication/link-service.ts'
+import { operatorOf } from './operator.ts'
 import { problemOf, PROBLEM_TYPE, problem } from './problem.ts'
 import { verifyLines } from './verify-stream.ts'
 
@@ -31,12 +33,23 @@ const expectedTopic = 'expected the name of a topic'
 const topicName = z.string({ error: expectedTopic }).min(1, { error: expectedTopic }).max(249, { error: expectedTopic })
 
 const linkParameter = z.strictObject({ link: z.string() })
+const topicParameters = z.object({ link: z.string(), topic: z.string() })
 const noParameters = z.strictObject({})
-const createParameters = z.strictObject({ dry_run: booleanParameter })
+const dryRunParameters = z.strictObject({ dry_run: booleanParameter })
 const deleteParameters = z.strictObject({ force: booleanParameter })
+const auditParameters = z.strictObject({ link: z.string({ error: 'expected the name of a link' }).optional() })
 const verifyParameters = z.strictObject({ topic: topicName.optional() })
 // Strict: a name that was misspelled must not mean the whole link.
-const openingBody = z.strictObject({ topic: topicName.optional() }, { error: 'expected {"topic": "NAME"}, or {} for the whole link' })
+const selectionFields = { topic: topicName.optional(), filters: z.array(topicFilter, { error: 'expected a list of filters' }).min(1, { error: 'expected a filter' }).optional() }
+const expectedOne = (choices: string): { readonly error: string } => ({ error: `expected ${choices}, or {} for the whole link` })
+const atMostOne = (body: Readonly<Record<string, unknown>>): boolean => Object.values(body).filter(value => value !== undefined).length <= 1
+const topicsBody = z.strictObject(selectionFields, expectedOne('{"topic": "NAME"} or {"filters": […]}')).refine(atMostOne, expectedOne('either topic or filters'))
+const pauseBody = z.strictObject({ ...selectionFields, task: z.string({ error: 'expected the name of a task' }).optional() }, expectedOne('{"topic": "NAME"}, {"filters": […]} or {"task": "NAME"}'))
+  .refine(atMostOne, expectedOne('one of topic, filters and task'))
+
+const retryBody = z.strictObject({}, { error: 'expected {}' })
+// Said in words: it deletes a topic.
+const restoreBody = z.strictObject({ from: z.literal('scratch', { error: 'expected scratch' }) }, { error: 'expected {"from": "scratch"}' })
 
 export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
   app.get('/v1/links', async request => {
@@ -50,10 +63,15 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
   })
 
   app.post('/v1/links', async (request, reply) => {
-    const { dry_run: dryRun } = query(request, createParameters)
-    const link = await options.links().create(request.body, { dryRun })
+    const { dry_run: dryRun } = query(request, dryRunParameters)
+    const link = await options.links().create(request.body, { dryRun, by: operatorOf(request) })
     if (dryRun) return link
     return await reply.code(201).header('location', `/v1/links/${encodeURIComponent(link.name)}`).send(link)
+  })
+
+  app.put('/v1/links/:link', async request => {
+    const { dry_run: dryRun } = query(request, dryRunParameters)
+    return await options.links().update(linkOf(request), request.body, { dryRun, by: operatorOf(request) })
   })
 
   app.post('/v1/check', async request => {
@@ -63,18 +81,53 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links/:link/failover', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().failover(linkOf(request), openedTopic(request)))
+    return await reply.code(202).send(await options.links().failover(linkOf(request), topicsOf(request), operatorOf(request)))
   })
 
   app.post('/v1/links/:link/promote', async (request, reply) => {
     query(request, noParameters)
-    return await reply.code(202).send(await options.links().promote(linkOf(request), openedTopic(request)))
+    return await reply.code(202).send(await options.links().promote(linkOf(request), topicsOf(request), operatorOf(request)))
+  })
+
+  app.post('/v1/links/:link/pause', async request => {
+    query(request, noParameters)
+    return await options.links().pause(linkOf(request), pausedOf(request), operatorOf(request))
+  })
+
+  app.post('/v1/links/:link/resume', async request => {
+    query(request, noParameters)
+    return await options.links().resume(linkOf(request), pausedOf(request), operatorOf(request))
+  })
+
+  app.delete('/v1/links/:link/topics/:topic', async request => {
+    query(request, noParameters)
+    const { link, topic } = topicOf(request)
+    return await options.links().removeTopic(link, topic, operatorOf(request))
+  })
+
+  app.post('/v1/links/:link/topics/:topic/retry', async request => {
+    query(request, noParameters)
+    parseValue(request.body, 'request', retryBody)
+    const { link, topic } = topicOf(request)
+    return await options.links().retryTopic(link, topic, operatorOf(request))
+  })
+
+  app.post('/v1/links/:link/topics/:topic/restore', async request => {
+    query(request, noParameters)
+    parseValue(request.body, 'request', restoreBody)
+    const { link, topic } = topicOf(request)
+    return await options.links().restoreTopic(link, topic, operatorOf(request))
   })
 
   app.delete('/v1/links/:link', async (request, reply) => {
     const { force } = query(request, deleteParameters)
-    await options.links().delete(linkOf(request), { force })
+    await options.links().delete(linkOf(request), { force, by: operatorOf(request) })
     return await reply.code(204).send()
+  })
+
+  app.get('/v1/audit', async request => {
+    const { link } = query(request, auditParameters)
+    return await options.links().audit(link ?? null)
   })
 
   let verifications = 0
@@ -109,9 +162,20 @@ function linkOf (request: FastifyRequest): string {
   return linkParameter.parse(request.params).link
 }
 
+function topicOf (request: FastifyRequest): { readonly link: string, readonly topic: string } {
+  return topicParameters.parse(request.params)
+}
+
 /** Null for the whole link. @throws {ConfigError} */
-function openedTopic (request: FastifyRequest): string | null {
-  return parseValue(request.body, 'request', openingBody).topic ?? null
+function topicsOf (request: FastifyRequest): TopicSelection {
+  const { topic, filters } = parseValue(request.body, 'request', topicsBody)
+  return topic ?? filters ?? null
+}
+
+/** Null for the whole link. @throws {ConfigError} */
+function pausedOf (request: FastifyRequest): PauseSelection {
+  const { topic, filters, task } = parseValue(request.body, 'request', pauseBody)
+  return task === undefined ? topic ?? filters ?? null : { task }
 }
 
 /** @throws {ConfigError} naming the parameter */

@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { GroupStatus, LinkStatus, MirrorCounts, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, LinkUpdate, MirrorCounts, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import type { PartitionRollback } from '../state/rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
@@ -13,7 +13,7 @@ const partition: z.ZodType<PartitionStatus> = z.object({
   lagRecords: z.number().nullable(),
   lagSeconds: z.number().nullable(),
   sourceContactAgeMs: z.number().nullable(),
-  activity: z.enum(['starting', 'copying', 'waiting', 'stopped']),
+  activity: z.enum(['starting', 'copying', 'waiting', 'paused', 'stopped']),
   problem: z.string().nullable()
 })
 
@@ -105,7 +105,8 @@ const schemaRegistry: z.ZodType<SchemaRegistryStatus> = z.object({
 export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   name: z.string(),
   uid: z.string(),
-  state: z.enum(['ACTIVE', 'FAILED_OVER']),
+  state: z.enum(['ACTIVE', 'PAUSED', 'FAILED_OVER']),
+  pausedAt: z.string().nullable(),
   appendMode: z.enum(['produce', 'replica']),
   appendModeReason: z.string().nullable(),
   sourceClusterId: z.string().nullable(),
@@ -123,6 +124,8 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   bufferedBytes: z.number(),
   copiedBytes: z.number()
 })
+
+export const linkUpdateSchema: z.ZodType<LinkUpdate> = z.object({ changed: z.array(z.string()), reconnects: z.boolean(), link: linkStatusSchema })
 
 export const verifyReportSchema: z.ZodType<VerifyTopicReport> = z.object({
   topic: z.string(),

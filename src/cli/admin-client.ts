@@ -1,14 +1,18 @@
 /** The admin port of a running kshadow, as the commands use it. */
 import { IncomingMessage, request as httpRequest } from 'node:http'
 import { z } from 'zod'
-import { linkStatusSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
+import { linkStatusSchema, linkUpdateSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
+import { USER_HEADER } from '../admin/operator.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
+import { filtersDocument } from '../config/link/name-filter.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
-import type { LinkStatus, PreflightLine } from '../replication/link-service.ts'
+import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection } from '../replication/link-service.ts'
+import { auditSchema, type AuditRecord } from '../state/audit-record.ts'
 import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
+import { packageVersion } from './version.ts'
 
 /** What the admin port refused or failed to do. */
 export class AdminError extends Error {
@@ -24,10 +28,12 @@ export class AdminError extends Error {
 export interface AdminClientOptions {
   readonly address: HostPort
   readonly signal: AbortSignal
+  /** Who runs it, for the audit; null where the system does not say. */
+  readonly user: string | null
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly body?: unknown
   /** How long nothing may come. */
@@ -41,16 +47,20 @@ const TIMEOUT_MS = 15_000
 const CREATE_TIMEOUT_MS = 45_000
 /** A forced deletion fails topics over first. */
 const DELETE_TIMEOUT_MS = 120_000
-const FAILOVER_TIMEOUT_MS = 60_000
+const ORDER_TIMEOUT_MS = 60_000
+/** All of a topic may have to be read first. */
+const RETRY_TIMEOUT_MS = 3_600_000
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const MAX_LINE_LENGTH = 1024 * 1024
 
 export class AdminClient {
   readonly #signal: AbortSignal
+  readonly #user: string | null
   #address: HostPort
 
-  constructor ({ address, signal }: AdminClientOptions) {
+  constructor ({ address, signal, user }: AdminClientOptions) {
     this.#address = address
+    this.#user = user
     this.#signal = signal
   }
 
@@ -72,24 +82,58 @@ export class AdminClient {
     return await this.#json({ method: 'POST', path: `/v1/links${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkStatusSchema)
   }
 
+  /** `document` is all that the link is to have. */
+  async update (link: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+    return await this.#json({ method: 'PUT', path: `${pathOf(link)}${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkUpdateSchema)
+  }
+
   /** What a link from this document needs, line by line. */
   async check (document: unknown): Promise<PreflightLine[]> {
     return await this.#json({ method: 'POST', path: '/v1/check', body: document, timeoutMs: CREATE_TIMEOUT_MS }, z.array(preflightLineSchema))
   }
 
-  /** Starts the failover of one topic, or of all with null. */
-  async failover (link: string, topic: string | null): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOf(link)}/failover`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  /** Starts the failover of topics, or of all with null. */
+  async failover (link: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'failover', topics)
   }
 
-  /** Starts the promotion of one topic, or of all with null. */
-  async promote (link: string, topic: string | null): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOf(link)}/promote`, body: topic === null ? {} : { topic }, timeoutMs: FAILOVER_TIMEOUT_MS }, linkStatusSchema)
+  /** Starts the promotion of topics, or of all with null. */
+  async promote (link: string, topics: TopicSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'promote', topics)
+  }
+
+  async pause (link: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'pause', what)
+  }
+
+  async resume (link: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#order(link, 'resume', what)
+  }
+
+  async removeTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'DELETE', path: pathOfTopic(link, topic), timeoutMs: DELETE_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async retryTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: RETRY_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async restoreTopic (link: string, topic: string): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: { from: 'scratch' }, timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  async #order (link: string, order: string, what: PauseSelection): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOf(link)}/${order}`, body: bodyOfSelection(what), timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
   }
 
   async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
     const answer = await this.#send({ method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS })
     await this.#body(answer, 'DELETE')
+  }
+
+  /** Who ordered what, oldest first; of all links with null. */
+  async audit (link: string | null): Promise<AuditRecord[]> {
+    return await this.#json({ method: 'GET', path: `/v1/audit${link === null ? '' : `?link=${encodeURIComponent(link)}`}`, timeoutMs: TIMEOUT_MS }, z.array(auditSchema))
   }
 
   /** @throws {ShadowError} CONNECTION_CLOSED when the lines end before the summary */
@@ -160,6 +204,8 @@ export class AdminClient {
         timeout: call.timeoutMs,
         headers: {
           accept: 'application/json, application/x-ndjson',
+          'user-agent': `kshadow/${packageVersion()}`,
+          ...(this.#user === null ? {} : { [USER_HEADER]: encodeURIComponent(this.#user) }),
           ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) })
         }
       }, resolve)
@@ -198,6 +244,16 @@ export class AdminClient {
 /** What a call that was not answered may have done. */
 function outcomeOf (method: Call['method']): string {
   return method === 'GET' ? '' : '; what was asked for may have been carried out all the same: look at the status before you repeat it'
+}
+
+function pathOfTopic (link: string, topic: string): string {
+  return `${pathOf(link)}/topics/${encodeURIComponent(topic)}`
+}
+
+function bodyOfSelection (what: PauseSelection): unknown {
+  if (what === null) return {}
+  if (typeof what === 'string') return { topic: what }
+  return 'task' in what ? what : { filters: filtersDocument(what) }
 }
 
 function pathOf (link: string): string {

@@ -1,4 +1,5 @@
 /** What all commands share: the options that each of them takes, and the way to a running kshadow. */
+import { userInfo } from 'node:os'
 import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import { AdminClient } from './admin-client.ts'
@@ -36,7 +37,16 @@ export function addAdmin (command: Command): Command {
 export function adminClient ({ terminal }: Cli, { admin }: { readonly admin?: string | undefined }): AdminClient {
   const fromEnvironment = terminal.env['KSHADOW_ADMIN']
   const address = parseAdminAddress(admin ?? (fromEnvironment === '' ? undefined : fromEnvironment))
-  return new AdminClient({ address, signal: terminal.signal })
+  return new AdminClient({ address, signal: terminal.signal, user: systemUser() })
+}
+
+/** Null for a user that the system has no name for, as in many containers. */
+function systemUser (): string | null {
+  try {
+    return userInfo().username
+  } catch {
+    return null
+  }
 }
 
 /** Data as JSON: indented for people, who are the ones that see it when they do not pipe it. */

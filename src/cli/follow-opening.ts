@@ -7,6 +7,7 @@ import { isWritable, type TopicState } from '../state/topic-state.ts'
 import { AdminError, type AdminClient } from './admin-client.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
+import type { Chosen } from './topic-selection.ts'
 import { printable } from './views/printable.ts'
 import { formatMs } from './views/quantities.ts'
 
@@ -34,8 +35,7 @@ const TOLD_TOPICS = 10
 const REGISTRY_MS = 15_000
 
 export interface FollowOptions {
-  /** Null for all topics of the link. */
-  readonly topic: string | null
+  readonly chosen: Chosen
   /** In words, as in "3 topics promoted". */
   readonly done: string
   /** A topic in this state comes no further. */
@@ -45,18 +45,18 @@ export interface FollowOptions {
 }
 
 /** `begun` is what the engine answered to the request. @throws {AdminError} when the link or topic is gone */
-export async function followOpening (client: AdminClient, begun: LinkStatus, { topic, done: doneWord, isHopeless, timeoutMs, terminal }: FollowOptions): Promise<FollowedOpening> {
+export async function followOpening (client: AdminClient, begun: LinkStatus, { chosen, done: doneWord, isHopeless, timeoutMs, terminal }: FollowOptions): Promise<FollowedOpening> {
   const startedMs = performance.now()
   const progress = new Progress(terminal)
   const doneAtMs = new Map<string, number>()
   const told = new Map<string, string>()
-  const already = new Set(openedTopics(begun, topic).filter(row => isWritable(row.state)).map(row => row.name))
-  noteOthers(begun, topic, terminal)
+  const already = new Set(openedTopics(begun, chosen).filter(row => isWritable(row.state)).map(row => row.name))
+  noteOthers(begun, chosen, terminal)
   let link = begun
   let openAtMs: number | null = null
   try {
     for (;;) {
-      const topics = openedTopics(link, topic)
+      const topics = openedTopics(link, chosen)
       const ms = performance.now() - startedMs
       for (const row of topics) {
         if (!isWritable(row.state) || doneAtMs.has(row.name)) continue
@@ -64,11 +64,11 @@ export async function followOpening (client: AdminClient, begun: LinkStatus, { t
         // On a terminal the line with the counts says it; a log wants to have it.
         if (!terminal.isErrTty && !already.has(row.name)) terminal.err(`${printable(row.name)} is ${row.state} after ${formatMs(ms)}\n`)
       }
-      const allWritable = topics.every(row => isWritable(row.state)) && (topic === null || topics.length > 0)
+      const allWritable = topics.every(row => isWritable(row.state)) && (chosen.isWholeLink || topics.length > 0)
       // A link is done with when it takes no new topics any more.
-      const isOpen = allWritable && (topic !== null || link.state === 'FAILED_OVER')
+      const isOpen = allWritable && (!chosen.isWholeLink || link.state === 'FAILED_OVER')
       if (isOpen) openAtMs ??= ms
-      const isShut = topic === null && link.schemaRegistry !== null && link.schemaRegistry.openedAt === null
+      const isShut = chosen.isWholeLink && link.schemaRegistry !== null && link.schemaRegistry.openedAt === null
       const done = isOpen && (!isShut || ms - (openAtMs ?? ms) >= REGISTRY_MS)
       if (done && isShut) {
         progress.clear()
@@ -111,9 +111,9 @@ async function poll (client: AdminClient, last: LinkStatus, { terminal, progress
   }
 }
 
-/** What is opened: one topic, or with null all of the link but that of a schema registry, which is opened by its own name only. */
-export function openedTopics (link: LinkStatus, topic: string | null): TopicStatus[] {
-  return link.topics.filter(row => row.owned && (topic === null ? row.name !== SCHEMAS_TOPIC : row.name === topic))
+/** What is opened: the topic of a schema registry by its own name only. */
+export function openedTopics (link: LinkStatus, chosen: Chosen): TopicStatus[] {
+  return link.topics.filter(row => row.owned && chosen.includes(row.name) && (row.name !== SCHEMAS_TOPIC || chosen.selection === SCHEMAS_TOPIC))
 }
 
 function taskReason (link: LinkStatus): string {
@@ -121,12 +121,12 @@ function taskReason (link: LinkStatus): string {
 }
 
 /** Topics that the link does not shadow do not count, and are not passed over in silence either. */
-function noteOthers (link: LinkStatus, topic: string | null, terminal: Terminal): void {
+function noteOthers (link: LinkStatus, chosen: Chosen, terminal: Terminal): void {
   for (const row of link.topics) {
-    if (topic === null && row.owned && row.name === SCHEMAS_TOPIC && !isWritable(row.state)) {
+    if (chosen.isWholeLink && row.owned && row.name === SCHEMAS_TOPIC && !isWritable(row.state)) {
       terminal.err(`${SCHEMAS_TOPIC} stays a read-only shadow: which site's schema registry gives out ids is a step of its own, \`kshadow failover ${printable(link.name)} --topic ${SCHEMAS_TOPIC}\`\n`)
     }
-    if (row.owned || topic !== null) continue
+    if (row.owned || !chosen.isWholeLink) continue
     terminal.err(`${printable(row.name)} is no shadow topic and stays as it is${row.fault === null ? '' : `: ${printable(row.fault.reason)}`}\n`)
   }
 }

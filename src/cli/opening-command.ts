@@ -2,21 +2,21 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { parseDuration } from '../config/duration.ts'
-import type { LinkStatus } from '../replication/link-service.ts'
+import type { LinkStatus, TopicSelection } from '../replication/link-service.ts'
 import { isWritable, type TopicState } from '../state/topic-state.ts'
 import type { AdminClient } from './admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from './cli.ts'
 import { confirm } from './confirm.ts'
 import { followOpening, openedTopics, type OpeningRow } from './follow-opening.ts'
 import { EXIT_FAILURE, EXIT_OK } from './report-error.ts'
+import { addSelection, chosenOf, selectionOptions, type Chosen } from './topic-selection.ts'
 import { UsageError } from './usage-error.ts'
 import { printable } from './views/printable.ts'
 import { formatMs, UNKNOWN } from './views/quantities.ts'
 import { formatTable } from './views/table.ts'
 
 const optionsSchema = adminOptions.extend({
-  topic: z.string().optional(),
-  all: z.boolean().optional(),
+  ...selectionOptions.shape,
   confirm: z.boolean(),
   wait: z.boolean(),
   timeout: z.string()
@@ -38,45 +38,44 @@ export interface OpeningWords {
   readonly goal: TopicState
   /** A topic in this state comes no further. */
   readonly isHopeless: (state: TopicState) => boolean
-  /** Has the engine begin. Null for all topics. */
-  readonly begin: (client: AdminClient, link: string, topic: string | null) => Promise<LinkStatus>
+  /** Has the engine begin. */
+  readonly begin: (client: AdminClient, link: string, topics: TopicSelection) => Promise<LinkStatus>
 }
 
 /** A command that opens shadow topics for good, and follows it to its end. */
 export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWords): void {
   const { title, verb, done: doneWord, goal, isHopeless } = words
-  addAdmin(program.command(words.name).description(words.description).argument('<link>', 'name of the link')
-    .option('--topic <topic>', words.topicOption)
-    .option('--all', words.allOption)
+  const command = program.command(words.name).description(words.description).argument('<link>', 'name of the link')
+  addAdmin(addSelection(command, { topic: words.topicOption, all: words.allOption })
     .option('--no-confirm', 'do not ask')
     .option('--no-wait', 'return as soon as it has begun')
     .option('--timeout <duration>', 'how long to wait for its end', '10m'))
     .addHelpText('after', words.help)
-    .action(async (name: string, _options: unknown, command: Command) => {
-      const options = optionsSchema.parse(command.opts())
+    .action(async (name: string, _options: unknown, called: Command) => {
+      const options = optionsSchema.parse(called.opts())
       const { terminal } = cli
-      if ((options.topic === undefined) === (options.all !== true)) throw new UsageError('give either --topic TOPIC or --all')
+      const chosen = chosenOf(options)
+      if (chosen === null) throw new UsageError('give either --topic TOPIC, --filter PATTERN… or --all')
       const timeoutMs = parseDuration(options.timeout)
       if (timeoutMs === null || timeoutMs === 0) throw new UsageError(`--timeout: ${JSON.stringify(options.timeout)}: expected a duration such as 10m`)
       const client = adminClient(cli, options)
-      const topic = options.topic ?? null
       if (options.confirm) {
-        terminal.err(planText(await client.status(name), topic, words))
-        const question = `${verb} ${topic === null ? 'all shadow topics' : `topic ${printable(topic)}`} of link "${printable(name)}"? This cannot be undone.`
+        terminal.err(planText(await client.status(name), chosen, words))
+        const question = `${verb} ${chosen.text} of link "${printable(name)}"? This cannot be undone.`
         if (!await confirm(question, terminal, { flag: '--no-confirm' })) {
           terminal.err(`nothing was ${doneWord}\n`)
           cli.exitCode = EXIT_FAILURE
           return
         }
       }
-      const begun = await words.begin(client, name, topic)
+      const begun = await words.begin(client, name, chosen.selection)
       const isJson = options.output === 'json'
       if (!options.wait) {
-        if (isJson) printJson(cli, { link: name, done: false, topics: rowsOf(begun, topic).map(row => ({ ...row, duration_ms: null })) })
+        if (isJson) printJson(cli, { link: name, done: false, topics: rowsOf(begun, chosen).map(row => ({ ...row, duration_ms: null })) })
         else terminal.out(`Successfully initiated the ${title} for Shadow Link "${printable(name)}". To follow it, run:\n  'kshadow status ${printable(name)} --watch'\n`)
         return
       }
-      const { rows, done, allWritable } = await followOpening(client, begun, { topic, done: doneWord, isHopeless, timeoutMs, terminal })
+      const { rows, done, allWritable } = await followOpening(client, begun, { chosen, done: doneWord, isHopeless, timeoutMs, terminal })
       cli.exitCode = done ? EXIT_OK : EXIT_FAILURE
       if (isJson) printJson(cli, { link: name, done, topics: rows.map(rowJson) })
       else terminal.out(resultText(name, rows))
@@ -89,8 +88,8 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
 }
 
 /** What is about to happen, and what would be lost by it. */
-function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWords): string {
-  const topics = openedTopics(link, topic).filter(row => !isWritable(row.state))
+function planText (link: LinkStatus, chosen: Chosen, { verb }: OpeningWords): string {
+  const topics = openedTopics(link, chosen).filter(row => !isWritable(row.state))
   if (topics.length === 0) return `No shadow topic is left to ${verb.toLowerCase()}.\n`
   const rows = topics.slice(0, 20).map(row => {
     const lags = row.partitions.map(partition => partition.lagRecords)
@@ -101,8 +100,8 @@ function planText (link: LinkStatus, topic: string | null, { verb }: OpeningWord
   return formatTable([['SHADOW TOPIC', 'STATE', 'LAG'], ...rows, ...(topics.length > 20 ? [[`and ${topics.length - 20} more`]] : [])])
 }
 
-function rowsOf (link: LinkStatus, topic: string | null): Array<{ name: string, state: string }> {
-  return openedTopics(link, topic).map(({ name, state }) => ({ name, state }))
+function rowsOf (link: LinkStatus, chosen: Chosen): Array<{ name: string, state: string }> {
+  return openedTopics(link, chosen).map(({ name, state }) => ({ name, state }))
 }
 
 function rowJson (row: OpeningRow): Record<string, unknown> {

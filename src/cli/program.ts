@@ -1,5 +1,6 @@
 /** `kshadow`: its commands put together, and what becomes of their errors. */
 import { Command, CommanderError } from 'commander'
+import { addAuditCommand } from './commands/audit.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addConfigCommand } from './commands/config.ts'
 import { addCreateCommand } from './commands/create.ts'
@@ -7,9 +8,12 @@ import { addDeleteCommand } from './commands/delete.ts'
 import { addDescribeCommand } from './commands/describe.ts'
 import { addFailoverCommand } from './commands/failover.ts'
 import { addListCommand } from './commands/list.ts'
+import { addPauseCommands } from './commands/pause.ts'
 import { addPromoteCommand } from './commands/promote.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand, withWatchInterval } from './commands/status.ts'
+import { addTopicCommand } from './commands/topic.ts'
+import { addUpdateCommand } from './commands/update.ts'
 import { addVerifyCommand } from './commands/verify.ts'
 import type { Cli } from './cli.ts'
 import { EXIT_OK, EXIT_USAGE, reportError } from './report-error.ts'
@@ -55,10 +59,14 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addListCommand(program, cli)
   addDescribeCommand(program, cli)
   addStatusCommand(program, cli)
+  addUpdateCommand(program, cli)
+  addPauseCommands(program, cli)
+  addTopicCommand(program, cli)
   addPromoteCommand(program, cli)
   addFailoverCommand(program, cli)
   addVerifyCommand(program, cli)
   addDeleteCommand(program, cli)
+  addAuditCommand(program, cli)
   try {
     await program.parseAsync(withWatchInterval(argv), { from: 'user' })
     return cli.exitCode

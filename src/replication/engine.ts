@@ -7,10 +7,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { runElection, type Lease } from '../client/group/election.ts'
-import { Cluster } from '../client/cluster.ts'
+import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
-import { isAborted } from '../net/abort.ts'
+import { abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
@@ -19,22 +19,27 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { AuditRecord, Operator } from '../state/audit-record.ts'
 import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
-import { isWritable } from '../state/topic-state.ts'
 import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
 import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
-import { LEAD_BY_BLOCKS, LEAD_BY_IDS, ProducerIdBarrier } from './failover/producer-id-barrier.ts'
-import type { LinkService, LinkStatus, PreflightLine, VerifyTopicReport } from './link-service.ts'
+import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import { AuditLog, type AuditOrder } from './audit-log.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
+import { checkMovedSource, planUpdate } from './link/link-update.ts'
+import { releaseLink } from './link/release-link.ts'
+import { sourceCluster } from './source/source-cluster.ts'
 import { ShadowLink } from './link/shadow-link.ts'
-import type { ShadowTopic } from './link/shadow-topic.ts'
+import { leadOfIds, ownerOf, type Link, type Reign } from './reign.ts'
+import { isTask, selectionText } from './selection-text.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
@@ -42,10 +47,7 @@ export const ENGINE_GROUP = '__kshadow_engine'
 const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 /** Memory that a link keeps for the next answers while nobody uses it. */
 const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
-/** A forced deletion opens topics, which takes what a failover takes. */
-const DELETE_TIMEOUT_MS = 60_000
-/** Whoever forces a deletion does not wait for a schema registry that is gone. */
-const FORCED_REGISTRY_TIMEOUT_MS = 10_000
+const UPDATE_CHECK_MS = 10_000
 
 export interface EngineOptions {
   readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'> & { readonly sidecar: Pick<RunConfig['sidecar'], 'enabled' | 'nodeIds'> }
@@ -58,23 +60,6 @@ export interface EngineOptions {
   readonly dial?: Dial
   readonly now?: () => number
   readonly wallClock?: () => Date
-}
-
-interface Link {
-  readonly link: ShadowLink
-  readonly abort: AbortController
-}
-
-/** What there is while this engine leads. */
-interface Reign {
-  readonly links: Map<string, Link>
-  readonly barrier: ProducerIdBarrier
-  readonly lease: Lease
-  readonly writer: StateWriter
-  readonly signal: AbortSignal
-  /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
-  leader: ShadowLeader | null
-  eviction: Eviction | null
 }
 
 export class Engine implements LinkService {
@@ -146,8 +131,9 @@ export class Engine implements LinkService {
       lead: () => leadOfIds(reign),
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
-    const reign: Reign = { links: new Map(), barrier, lease, writer, signal, leader: null, eviction: null }
-    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record, signal)
+    const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
+    const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, leader: null, eviction: null }
+    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
@@ -181,6 +167,10 @@ export class Engine implements LinkService {
   /** Writes a key again that an engine wrote which had been replaced: see LinkState.fenced. */
   #mend (reign: Reign, key: string): void {
     const { change } = decodeRecord(key, null)
+    if (change.kind === 'audit') {
+      reign.writer.write([{ ...change, value: this.#options.state.state?.audit.get(change.slot) ?? null }]).catch(() => {})
+      return
+    }
     // Who leads writes these anew in any case.
     if (change.kind === 'engine' || change.kind === 'shadow-leader') return
     const name = change.kind === 'link' ? change.name : change.link
@@ -188,18 +178,19 @@ export class Engine implements LinkService {
     this.#change(async () => {
       const link = reign.links.get(name)?.link
       if (link === undefined) await reign.writer.write([change])
-      else if (change.kind === 'security') await link.security.rewrite(change.id)
-      else if (change.kind === 'schema-registry' || change.kind === 'schema-subject') await (link.schemas?.rewrite(change.kind === 'schema-subject' ? change.subject : null) ?? reign.writer.write([change]))
+      else if (change.kind === 'security') await link.tasks.security.rewrite(change.id)
+      else if (change.kind === 'schema-registry' || change.kind === 'schema-subject') await (link.tasks.schemas?.rewrite(change.kind === 'schema-subject' ? change.subject : null) ?? reign.writer.write([change]))
       else await link.rewrite(change.kind === 'topic' ? change.topic : null)
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
-  #startLink (reign: Reign, record: LinkRecord, signal: AbortSignal): ShadowLink {
+  /** Its topics are those that the state has, which must have been read as far as anybody wrote it. */
+  #startLink (reign: Reign, record: LinkRecord): ShadowLink {
     const { state } = this.#options
     const abort = new AbortController()
     const name = record.config.name
-    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([signal, abort.signal]))
-    reign.links.set(name, { link, abort })
+    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([reign.signal, abort.signal]))
+    reign.links.set(name, { link, abort, restarting: null })
     link.start()
     return link
   }
@@ -210,27 +201,30 @@ export class Engine implements LinkService {
     const logger = this.#options.logger.child({ link: config.name })
     const memory = new FrameMemory(FETCH_MEMORY_BYTES)
     const source = sourceCluster(config, `shadow-link-${config.name}-${uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
-    const { barrier } = reign
-    const common = { source, shadow: cluster, client: config.clientOptions, memory, maxBufferedBytes: engine.maxBufferedBytes, barrier, signal, logger, now: this.#now }
+    const common = { source, shadow: cluster, client: config.clientOptions, memory, maxBufferedBytes: engine.maxBufferedBytes, barrier: reign.barrier, signal, logger, now: this.#now }
     const appendMode = record.appendMode === 'replica'
       ? (host: AppendHost): AppendMode => new ReplicaMode({ ...common, host, onSourceTruncation: config.onSourceTruncation, leader: this.#shadowLeader(reign), highestProducerId: record.highestProducerId })
       : (host: AppendHost): AppendMode => new ProduceMode({ ...common, host, appendConnections: engine.appendConnections, mayAppend: () => reign.lease.isHeld() })
     return new ShadowLink({
       record,
       topics,
-      security: this.#options.state.state?.securityOf(config.name) ?? [],
+      security: state?.securityOf(config.name) ?? [],
       schemas: { registry: state?.schemaRegistries.get(config.name) ?? null, subjects: state?.schemaSubjectsOf(config.name) ?? [] },
       shadowRegistry,
       source,
       connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),
       shadow: cluster,
-      barrier,
+      barrier: reign.barrier,
       appendMode,
       signal,
-      write: (changes: readonly StateChange[]) => reign.writer.write(changes),
+      write: async (changes: readonly StateChange[]) => {
+        // What is left of a link that was deleted, or started anew, has nothing to say any more.
+        throwIfAborted(signal)
+        return await reign.writer.write(changes)
+      },
       ownerOf: topic => ownerOf(reign, topic, config.name),
       isLeading: () => reign.lease.isHeld(),
-      isSecurityShared: id => [...reign.links].some(([other, { link }]) => other !== config.name && link.security.has(id)),
+      isSecurityShared: id => [...reign.links].some(([other, { link }]) => other !== config.name && link.tasks.security.has(id)),
       onOpened: () => this.#leave(reign),
       logger,
       now: this.#now,
@@ -290,7 +284,7 @@ export class Engine implements LinkService {
     for (const link of config.links) {
       for (let attempt = 0; !signal.aborted && this.#reign?.links.has(link.name) === false; attempt++) {
         try {
-          await this.#create(link, false)
+          await this.#create(link, false, null)
         } catch (error) {
           if (isAborted(signal)) return
           this.#problem = `link ${link.name} could not be created: ${messageOf(error)}`
@@ -319,10 +313,20 @@ export class Engine implements LinkService {
     return { leading, adminAddress: leader === null || (!leading && leader.instance === this.#instance) ? null : leader.adminAddress }
   }
 
+  #entry (name: string): Link {
+    const entry = this.#leading().links.get(name)
+    if (entry === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return entry
+  }
+
   #link (name: string): ShadowLink {
-    const link = this.#leading().links.get(name)
-    if (link === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
-    return link.link
+    return this.#entry(name).link
+  }
+
+  /** A link to give orders to: not one that is about to be replaced. */
+  async #readyLink (name: string): Promise<ShadowLink> {
+    for (let { restarting } = this.#entry(name); restarting !== null; { restarting } = this.#entry(name)) await restarting
+    return this.#link(name)
   }
 
   list (): Promise<readonly LinkStatus[]> {
@@ -333,21 +337,21 @@ export class Engine implements LinkService {
     return settled(() => this.#link(name).status())
   }
 
-  async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
+  async create (document: unknown, { dryRun, by = null }: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkStatus> {
     this.#leading()
-    return await this.#create(parseLinkDocument(document, 'link'), dryRun)
+    return await this.#create(parseLinkDocument(document, 'link'), dryRun, by)
   }
 
-  async #create (config: LinkConfig, dryRun: boolean): Promise<LinkStatus> {
+  async #create (config: LinkConfig, dryRun: boolean, by: Operator | null): Promise<LinkStatus> {
     return await this.#change(async () => {
       const reign = this.#leading()
       const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
       if (refusal !== null) throw refusal
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, highestProducerId: -1 }
+      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
-      await reign.writer.write([{ kind: 'link', name: config.name, value: record }])
+      await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
-      return this.#startLink(reign, record, AbortSignal.any([this.#abort.signal, reign.lease.signal])).status()
+      return this.#startLink(reign, record).status()
     })
   }
 
@@ -357,24 +361,30 @@ export class Engine implements LinkService {
   }
 
   async #preflight (reign: Reign, config: LinkConfig, scope: PreflightScope): Promise<LinkPreflight> {
-    const { logger, cluster, state, dial, config: { shadowLeader, sidecar } } = this.#options
+    const { cluster, state, logger, config: { shadowLeader, sidecar } } = this.#options
+    return await this.#withSource(config, async source => await preflightLink(config, {
+      source,
+      shadow: cluster,
+      isNameTaken: reign.links.has(config.name),
+      ownerOf: topic => ownerOf(reign, topic, null),
+      shadowRegistry: this.#options.shadowRegistry ?? null,
+      otherLinks: [...reign.links.values()].map(({ link }) => link.record),
+      shadowLeader,
+      leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
+      knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
+      sidecar,
+      scope,
+      logger,
+      signal: reign.signal
+    }))
+  }
+
+  /** With a client of its own, which ends with the work. */
+  async #withSource<T> (config: LinkConfig, work: (source: Cluster) => Promise<T>): Promise<T> {
+    const { logger, dial } = this.#options
     const source = sourceCluster(config, `shadow-link-${config.name}-preflight`, { logger, now: this.#now, dial })
     try {
-      return await preflightLink(config, {
-        source,
-        shadow: cluster,
-        isNameTaken: reign.links.has(config.name),
-        ownerOf: topic => ownerOf(reign, topic, null),
-        shadowRegistry: this.#options.shadowRegistry ?? null,
-        otherLinks: [...reign.links.values()].map(({ link }) => link.record),
-        logger,
-        shadowLeader,
-        leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
-        knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
-        sidecar,
-        scope,
-        signal: AbortSignal.any([this.#abort.signal, reign.lease.signal])
-      })
+      return await work(source)
     } finally {
       await source.close()
     }
@@ -385,46 +395,118 @@ export class Engine implements LinkService {
     return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
   }
 
-  async failover (name: string, topic: string | null): Promise<LinkStatus> {
-    const link = this.#link(name)
-    await link.failover(topic)
-    return link.status()
+  async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'failover', topics, by }, ({ orders }) => orders.failover(topics))
   }
 
-  async promote (name: string, topic: string | null): Promise<LinkStatus> {
-    const link = this.#link(name)
-    await link.promote(topic)
-    return link.status()
+  async promote (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'promote', topics, by }, ({ orders }) => orders.promote(topics))
   }
 
-  async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {
+  async pause (name: string, what: PauseSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'pause', topics: what, by }, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, true) : orders.pause(what))
+  }
+
+  async resume (name: string, what: PauseSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'resume', topics: what, by }, ({ orders }) => isTask(what) ? orders.pauseTask(what.task, false) : orders.resume(what))
+  }
+
+  async removeTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic remove', topics: topic, by }, ({ repairs }) => repairs.remove(topic))
+  }
+
+  async retryTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic retry', topics: topic, by }, ({ repairs }) => repairs.retry(topic))
+  }
+
+  async restoreTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic restore', topics: topic, by }, ({ repairs }) => repairs.restoreFromScratch(topic))
+  }
+
+  async #order (name: string, { topics, ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
+    const { audit } = this.#leading()
+    const link = await this.#readyLink(name)
+    const count = isTask(topics) ? null : typeof topics === 'string' ? 1 : link.orders.chosen(topics).length
+    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => this.#give(link, give))
+    return this.#link(name).status()
+  }
+
+  /** Gives an order, which can be repeated, to a link; to the one that follows where that is started anew meanwhile. */
+  async #give (link: ShadowLink, give: (link: ShadowLink) => Promise<void>): Promise<void> {
+    try {
+      await give(link)
+    } catch (error) {
+      const entry = this.#reign?.links.get(link.name)
+      const isReplaced = entry !== undefined && (entry.restarting !== null || entry.link !== link)
+      if (!isReplaced || !(error instanceof ShadowError) || error.code !== 'ABORTED') throw error
+      await this.#give(await this.#readyLink(link.name), give)
+    }
+  }
+
+  audit (link: string | null): Promise<readonly AuditRecord[]> {
+    return settled(() => {
+      this.#leading()
+      return [...this.#options.state.state?.audit.values() ?? []].filter(record => link === null || record.link === link).sort((a, b) => a.number - b.number)
+    })
+  }
+
+  async update (name: string, document: unknown, { dryRun, by = null }: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkUpdate> {
+    const config = parseLinkDocument(document, 'link')
+    return await this.#change(async () => {
+      const reign = this.#leading()
+      const { record } = this.#link(name)
+      const { changed, reconnects, movesSource } = planUpdate(record, config)
+      if (movesSource) await this.#withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
+      if (!dryRun && changed.length > 0) {
+        await reign.audit.during({ action: 'update', link: name, topics: null, detail: changed.join(', '), by }, () => reconnects ? this.#restart(reign, name, config) : this.#link(name).reconfigure(config))
+        this.#options.logger.info({ link: name, changed }, `link ${name} was updated`)
+      }
+      return { changed, reconnects, link: this.#link(name).status() }
+    })
+  }
+
+  /**
+   * Stops a link and starts it anew with another configuration. What it was about to do, a failover too, goes on from what the state
+   * topic says, as with an engine that takes over. The shadow leader stays who it is.
+   */
+  async #restart (reign: Reign, name: string, config: LinkConfig): Promise<void> {
+    const entry = this.#entry(name)
+    const restart = async (): Promise<void> => {
+      await entry.link.quiesce()
+      entry.abort.abort()
+      await entry.link.stopped()
+      const record = { ...entry.link.record, config }
+      // Behind everything that the link has written: whoever has read this has read all of that.
+      const end = await reign.writer.write([{ kind: 'link', name, value: record }])
+      await this.#options.state.reached(end, reign.signal)
+      this.#startLink(reign, record)
+    }
+    const restarting = restart()
+    entry.restarting = restarting.catch(() => {})
+    await restarting
+  }
+
+  async delete (name: string, { force, by = null }: { readonly force: boolean, readonly by?: Operator | null }): Promise<void> {
     await this.#change(async () => {
       const reign = this.#leading()
       const link = this.#link(name)
-      const unopened = (): ShadowTopic[] => [...link.topics.values()].filter(({ record }) => record.owned && !isWritable(record.state))
-      const live = unopened().filter(({ record }) => record.state !== 'FAULTED')
+      const live = link.unopened.filter(({ record }) => record.state !== 'FAULTED')
       if (live.length > 0 && !force) {
         throw new ShadowError('CONFLICT', `link ${name} has ${live.length} live shadow topics (${live.slice(0, 3).map(({ topic, record }) => `${topic} is ${record.state}`).join(', ')}): fail them over first, or force the deletion, which fails them over too`)
       }
-      // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
-      // which must not be recorded after their removal.
-      await link.failover(null, { withSchemas: true })
-      await within(DELETE_TIMEOUT_MS, link.failedOver(), `the topics of link ${name} are still failing over`)
-      const [left] = unopened()
-      if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
-      const shut = await link.schemas?.opened(force ? FORCED_REGISTRY_TIMEOUT_MS : DELETE_TIMEOUT_MS) ?? null
-      if (shut !== null && !force) throw new ShadowError('CONFLICT', `${shut}; its contexts (${link.schemas?.status.contexts.join(', ') ?? ''}) are in mode IMPORT still. Force the deletion to leave them so`)
-      if (shut !== null) this.#options.logger.warn({ link: name, contexts: link.schemas?.status.contexts }, `${shut}; the link is deleted all the same, and the contexts stay in mode IMPORT until somebody sets them to READWRITE`)
-      await link.security.release()
-      const changes: StateChange[] = [...link.topics.keys()].map((topic): StateChange => ({ kind: 'topic', link: name, topic, value: null })).concat(link.schemas?.removals() ?? [])
-      await reign.writer.write([...changes, { kind: 'link', name, value: null }])
-      const entry = reign.links.get(name)
-      reign.links.delete(name)
-      entry?.abort.abort()
-      await link.stopped()
-      this.#leave(reign)
-      this.#options.logger.info({ link: name }, `link ${name} was deleted`)
+      await reign.audit.during({ action: 'delete', link: name, topics: link.orders.chosen(null).length, detail: force ? 'forced' : '', by }, () => this.#delete(reign, link, force))
     })
+  }
+
+  async #delete (reign: Reign, link: ShadowLink, force: boolean): Promise<void> {
+    const { name } = link
+    await reign.writer.write(await releaseLink(link, { force, logger: this.#options.logger }))
+    const entry = reign.links.get(name)
+    reign.links.delete(name)
+    entry?.abort.abort()
+    await link.stopped()
+    this.#leave(reign)
+    this.#options.logger.info({ link: name }, `link ${name} was deleted`)
   }
 
   async * verify (name: string, { topic, signal }: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncGenerator<VerifyTopicReport> {
@@ -441,26 +523,6 @@ export class Engine implements LinkService {
   }
 }
 
-function sourceCluster (config: LinkConfig, clientId: string, { logger, now, dial, fetchMemory }: { readonly logger: Logger, readonly now: () => number, readonly dial: Dial | undefined, readonly fetchMemory?: FrameMemory }): Cluster {
-  const { bootstrapServers, connectionTimeoutMs, metadataMaxAgeMs } = config.clientOptions
-  return new Cluster({ bootstrapServers, clientId, logger, connectionTimeoutMs, metadataMaxAgeMs, now, ...(dial === undefined ? {} : { dial }), ...(fetchMemory === undefined ? {} : { fetchMemory }) })
-}
-
-/** See BarrierOptions.lead. A shadow leader that is not ready yet soon is, and does it with less. */
-function leadOfIds ({ links, leader }: Reign): number | null {
-  const shadowing = [...links.values()].filter(({ link }) => !link.isDone)
-  if (shadowing.length === 0) return null
-  if (shadowing.every(({ link }) => link.record.appendMode !== 'replica')) return LEAD_BY_IDS
-  return leader?.isReady === true ? LEAD_BY_BLOCKS : 0
-}
-
-function ownerOf (reign: Reign, topic: string, except: string | null): string | null {
-  for (const [name, { link }] of reign.links) {
-    if (name !== except && link.topics.get(topic)?.record.owned === true) return name
-  }
-  return null
-}
-
 function ended (signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     if (signal.aborted) resolve()
@@ -471,13 +533,4 @@ function ended (signal: AbortSignal): Promise<void> {
 /** What `work` returns or throws, as a promise. */
 function settled<T> (work: () => T): Promise<T> {
   return new Promise(resolve => { resolve(work()) })
-}
-
-async function within (ms: number, work: Promise<void>, message: string): Promise<void> {
-  const timer = new AbortController()
-  try {
-    await Promise.race([work, sleep(ms, timer.signal).then(() => { throw new ShadowError('CONFLICT', message, { retriable: true }) })])
-  } finally {
-    timer.abort()
-  }
 }

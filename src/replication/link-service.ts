@@ -1,10 +1,18 @@
 /** What the engine offers to those above it: the admin port and, through it, the command line. */
+import type { NameFilter } from '../config/link/name-filter.ts'
+import type { AuditRecord, Operator } from '../state/audit-record.ts'
 import type { AppendMode } from '../state/records.ts'
 import type { PartitionRollback } from '../state/rollbacks.ts'
 import type { TopicFault, TopicState } from '../state/topic-state.ts'
 
 /** FAILED_OVER: nothing new is shadowed any more, after a failover of the whole link or at the end of its promotion. */
-export type LinkStateName = 'ACTIVE' | 'FAILED_OVER'
+export type LinkStateName = 'ACTIVE' | 'PAUSED' | 'FAILED_OVER'
+
+/** Which topics of a link an order is for: one by its name, those that filters select, or with null the whole link. */
+export type TopicSelection = string | readonly NameFilter[] | null
+
+/** What can be paused: besides topics, a task by its name. */
+export type PauseSelection = TopicSelection | { readonly task: string }
 
 /** Redpanda's names (facts/redpanda-contract.md §2.6). */
 export type TaskState = 'ACTIVE' | 'PAUSED' | 'LINK_UNAVAILABLE' | 'NOT_RUNNING' | 'FAULTED'
@@ -60,7 +68,7 @@ export interface PartitionStatus {
   readonly lagSeconds: number | null
   /** How long ago the source last answered for this partition, in milliseconds. */
   readonly sourceContactAgeMs: number | null
-  readonly activity: 'starting' | 'copying' | 'waiting' | 'stopped'
+  readonly activity: 'starting' | 'copying' | 'waiting' | 'paused' | 'stopped'
   /** Why it waits: the last error that will be retried. */
   readonly problem: string | null
 }
@@ -163,6 +171,8 @@ export interface LinkStatus {
   readonly name: string
   readonly uid: string
   readonly state: LinkStateName
+  /** When the whole link was paused; null while it is not. */
+  readonly pausedAt: string | null
   readonly appendMode: AppendMode
   /** Why `append_mode: auto` did not come to replica; null where it did, or was not asked. */
   readonly appendModeReason: string | null
@@ -211,6 +221,15 @@ export interface PreflightLine {
   readonly advice: string | null
 }
 
+export interface LinkUpdate {
+  /** The keys of the document that were changed, such as `topic_metadata_sync_options.interval`; none where nothing was. */
+  readonly changed: readonly string[]
+  /** True when the link is connected to its source anew for it. */
+  readonly reconnects: boolean
+  readonly link: LinkStatus
+}
+
+/** Every order takes who gave it, for the audit; null, or nothing, for what the engine was configured to do. */
 export interface LinkService {
   /** All links, by name. */
   list (): Promise<readonly LinkStatus[]>
@@ -220,21 +239,42 @@ export interface LinkService {
    * Creates a link from its YAML document as JSON.
    * @throws {ConfigError}, or {ShadowError} CONFLICT, CLUSTER_UNAVAILABLE, NOT_LEADER
    */
-  create (document: unknown, options: { readonly dryRun: boolean }): Promise<LinkStatus>
+  create (document: unknown, options: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkStatus>
+  /**
+   * Gives a link another document, all of it; a dry run only says what would change. What was begun, a failover too, goes on.
+   * @throws {ConfigError}, or {ShadowError} NOT_FOUND; CONFLICT naming what may not change; CLUSTER_UNAVAILABLE where nobody answers
+   *   at the source's new addresses
+   */
+  update (link: string, document: unknown, options: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkUpdate>
   /**
    * Looks at all that a link from this document needs, and changes nothing. `create` refuses it when a line has failed.
    * @throws {ConfigError}, or {ShadowError} NOT_LEADER
    */
   check (document: unknown): Promise<readonly PreflightLine[]>
-  /** Starts the failover of one topic, or of all with null; returns at once. Repeating it is harmless. */
-  failover (link: string, topic: string | null): Promise<LinkStatus>
+  /** Starts the failover of topics, or of all with null; returns at once. Repeating it is harmless. @throws {ShadowError} NOT_FOUND */
+  failover (link: string, topics: TopicSelection, by?: Operator | null): Promise<LinkStatus>
   /**
-   * Starts the promotion of one topic, or of all with null; returns at once. Repeating it is harmless.
+   * Starts the promotion of topics, or of all with null; returns at once. Repeating it is harmless.
    * @throws {ShadowError} NOT_FOUND; CONFLICT for a topic that is FAULTED, FAILING_OVER or not the link's
    */
-  promote (link: string, topic: string | null): Promise<LinkStatus>
+  promote (link: string, topics: TopicSelection, by?: Operator | null): Promise<LinkStatus>
+  /**
+   * Stops copying topics, or running a task, until `resume`: with null, all of the link. Repeating it is harmless.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT for a topic that is FAULTED, being opened or open, and for a link that is being promoted
+   */
+  pause (link: string, what: PauseSelection, by?: Operator | null): Promise<LinkStatus>
+  /** Goes on with what was paused; with null, with what was paused by `pause` with null. @throws {ShadowError} as `pause` */
+  resume (link: string, what: PauseSelection, by?: Operator | null): Promise<LinkStatus>
+  /** Takes a topic out of a link, once it is failed over: it is an ordinary topic then, and is not adopted again. @throws {ShadowError} NOT_FOUND, CONFLICT */
+  removeTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
+  /** Has a topic that is FAULTED go on from where it stands, if source and shadow agree there. @throws {ShadowError} NOT_FOUND, CONFLICT */
+  retryTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
+  /** Deletes the shadow of a topic that is FAULTED, and shadows it anew from the beginning of its source. @throws {ShadowError} NOT_FOUND, CONFLICT, CLUSTER_UNAVAILABLE */
+  restoreTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
   /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
-  delete (link: string, options: { readonly force: boolean }): Promise<void>
+  delete (link: string, options: { readonly force: boolean, readonly by?: Operator | null }): Promise<void>
+  /** The newest orders, oldest first: of one link, also of one that was deleted, or of all with null. */
+  audit (link: string | null): Promise<readonly AuditRecord[]>
   /** Compares source and shadow batch by batch while copying goes on; one report per partition as it is done. */
   verify (link: string, options: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncIterable<VerifyTopicReport>
   /** Whether this process leads the links, and who does if not. */

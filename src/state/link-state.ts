@@ -6,6 +6,7 @@
  * same epoch, the one whose record is first has it.
  */
 import { shadowsTopic } from '../config/link-config.ts'
+import type { AuditRecord } from './audit-record.ts'
 import { decodeRecord, type EngineRecord, type LinkRecord, type SchemaRegistryRecord, type SchemaSubjectRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
@@ -21,6 +22,8 @@ export class LinkState {
   readonly links = new Map<string, LinkRecord>()
   /** By broker id: the brokers that are not real ones, and that no client must be led to. */
   readonly shadowLeaders = new Map<number, ShadowLeaderRecord>()
+  /** By slot: what operators ordered. */
+  readonly audit = new Map<number, AuditRecord>()
   /** The offset up to which the state topic has been read: the same number means the same state, everywhere. */
   revision = 0
   /** By link: what links did to the shadow's schema registry. */
@@ -56,6 +59,7 @@ export class LinkState {
     else if (change.kind === 'security') this.#setSecurity(change.link, change.id, change.value)
     else if (change.kind === 'schema-registry') set(this.schemaRegistries, change.link, change.value)
     else if (change.kind === 'schema-subject') this.#setSubject(change.link, change.subject, change.value)
+    else if (change.kind === 'audit') set(this.audit, change.slot, change.value)
     else this.#setTopic(change.link, change.topic, change.value)
     return change
   }
@@ -125,8 +129,16 @@ export class LinkState {
   /** The link whose filters select a name that no link owns yet: the link may be about to create it. */
   claimantOf (topic: string): string | null {
     if (this.#owners.has(topic)) return null
-    for (const [name, { config, failedOverAt }] of this.links) if (failedOverAt === null && shadowsTopic(config, topic)) return name
+    for (const [name, { config, failedOverAt }] of this.links) {
+      if (failedOverAt === null && shadowsTopic(config, topic) && !this.#wasRemoved(name, topic)) return name
+    }
     return null
+  }
+
+  /** True for a topic that was taken out of a link, which does not adopt it again. */
+  #wasRemoved (link: string, topic: string): boolean {
+    const known = this.topicOf(link, topic)
+    return known !== null && !known.owned && isWritable(known.state)
   }
 }
 

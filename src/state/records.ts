@@ -7,6 +7,7 @@
  *   security/LINK/ID       an ACL, a quota or a SCRAM user that a link has added to the shadow cluster, or is about to
  *   schema-registry/LINK   what the link did to the schema registry as a whole
  *   schema-subject/LINK/SUBJECT   what it did to one subject there; the subject's name is percent-encoded
+ *   audit/SLOT             who ordered what: see audit-record.ts
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
@@ -18,6 +19,7 @@ import type { QuotaEntity } from '../client/admin/client-quota.ts'
 import type { ScramMechanism } from '../client/admin/scram-credential.ts'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import { auditSchema, type AuditRecord } from './audit-record.ts'
 import type { PartitionRollback } from './rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
 
@@ -49,6 +51,8 @@ export interface LinkRecord {
   readonly failedOverAt: string | null
   /** When a promotion of the whole link was asked for. Topics that are new on the source are shadowed, and promoted, until all is level. Null before. */
   readonly promotingAt: string | null
+  /** When the whole link was paused; null while it is not. */
+  readonly pausedAt: string | null
   /** In append mode replica: no batch with a producer id above this one was given to a follower. -1: none with any. */
   readonly highestProducerId: number
 }
@@ -82,6 +86,8 @@ export interface TopicRecord {
   readonly fault: TopicFault | null
   /** True once a promotion may have handed partitions over to real leaders: there is no way back from there. */
   readonly handingOver: boolean
+  /** True for a topic that was PAUSED with its whole link, and is to go on with it. */
+  readonly pausedWithLink: boolean
   /** Where each partition ended when it was failed over. */
   readonly endOffsets: readonly number[] | null
   /** Configs of the source that the shadow cluster refused, with its reasons. */
@@ -133,6 +139,7 @@ export type StateChange =
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
   | { readonly kind: 'schema-registry', readonly link: string, readonly value: SchemaRegistryRecord | null }
   | { readonly kind: 'schema-subject', readonly link: string, readonly subject: string, readonly value: SchemaSubjectRecord | null }
+  | { readonly kind: 'audit', readonly slot: number, readonly value: AuditRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
@@ -155,6 +162,7 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   failedOverAt: z.string().nullable(),
   // Before links could be promoted, there was no such field.
   promotingAt: z.string().nullable().default(null),
+  pausedAt: z.string().nullable().default(null),
   highestProducerId: z.number().int().min(-1).default(-1)
 })
 
@@ -194,6 +202,7 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
     offset: z.number().int().nullable()
   }).nullable(),
   handingOver: z.boolean().default(false),
+  pausedWithLink: z.boolean().default(false),
   endOffsets: z.array(z.number().int()).nullable(),
   refusedConfigs: z.record(z.string(), z.string()),
   // Before shadows could be rolled back, there was no such field.
@@ -236,6 +245,7 @@ export function keyOf (change: StateChange): string {
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
     case 'schema-registry': return `schema-registry/${change.link}`
     case 'schema-subject': return `schema-subject/${change.link}/${encodeURIComponent(change.subject)}`
+    case 'audit': return `audit/${change.slot}`
     case 'topic': return `topic/${change.link}/${change.topic}`
   }
 }
@@ -297,6 +307,7 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'security') return { kind, link: first, id: second, value: value === null ? null : parseValue(value, source, securitySchema) }
   if (kind === 'schema-registry') return { kind, link: first, value: value === null ? null : parseValue(value, source, schemaRegistrySchema) }
   if (kind === 'schema-subject') return { kind, link: first, subject: decodeURIComponent(second), value: value === null ? null : parseValue(value, source, schemaSubjectSchema) }
+  if (kind === 'audit') return { kind, slot: Number(first), value: value === null ? null : parseValue(value, source, auditSchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

@@ -32,6 +32,8 @@ export interface LinkStateView {
   onChange (listener: (change: StateChange) => void): () => void
 }
 
+/** On a connection of its own: what is copied must not wait behind a long poll. */
+const STATE_PURPOSE = 'state'
 const FETCH_WAIT_MS = 1000
 const FETCH_BYTES = 4 * 1024 * 1024
 const MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -140,7 +142,7 @@ export class StateFollower implements LinkStateView {
         ...(topicId === null ? {} : { topicId }),
         partitions: [{ partition: STATE_PARTITION, fetchOffset: BigInt(this.#position), partitionMaxBytes: FETCH_BYTES }]
       }]
-    }, leader.leaderId, { purpose: 'fetch', signal, ...(topicId === null ? { maxVersion: 12 } : {}) })
+    }, leader.leaderId, { purpose: STATE_PURPOSE, signal, ...(topicId === null ? { maxVersion: 12 } : {}) })
     const answer = body.responses[0]?.partitions[0]
     const errorCode = body.errorCode !== 0 ? body.errorCode : answer?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR
     if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {

@@ -34,6 +34,8 @@ export function openedState (state: TopicState): TopicState | null {
 export const FAULT_CODES = [
   /** A topic of this name exists on the shadow cluster and was not made by the link. */
   'NAME_TAKEN',
+  /** On the source it is, or was, a shadow of our own cluster. */
+  'LOOP',
   'CONTROL_BATCH',
   'TRANSACTIONAL_BATCH',
   'LOG_APPEND_TIME',

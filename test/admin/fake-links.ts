@@ -1,7 +1,8 @@
 /** An engine that only says what a test has it say. */
 import { ShadowError } from '../../src/errors.ts'
+import type { AuditRecord, Operator } from '../../src/state/audit-record.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import type { LinkService, LinkStatus, PartitionStatus, PreflightLine, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PauseSelection, PreflightLine, TopicSelection, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
 export function partition (over: Partial<PartitionStatus> = {}): PartitionStatus {
   return {
@@ -42,6 +43,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     name,
     uid: '11111111-2222-4333-8444-555555555555',
     state: 'ACTIVE',
+    pausedAt: null,
     appendMode: 'produce',
     appendModeReason: null,
     sourceClusterId: 'source-cluster',
@@ -103,24 +105,66 @@ export class FakeLinks implements LinkService {
     return link(parseLinkDocument(document, 'link').name, { topics: [] })
   }
 
+  /** What an update would change. */
+  changed: string[] = []
+
+  async update (name: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
+    this.#record('update', name, document, dryRun)
+    parseLinkDocument(document, 'link')
+    const status = this.links.get(name)
+    if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
+    return { changed: this.changed, reconnects: false, link: status }
+  }
+
   async check (document: unknown): Promise<PreflightLine[]> {
     this.#record('check', document)
     parseLinkDocument(document, 'link')
     return this.lines
   }
 
-  async failover (name: string, topic: string | null): Promise<LinkStatus> {
-    this.#record('failover', name, topic)
+  /** Who gave the last order. */
+  operator: Operator | null = null
+  records: AuditRecord[] = []
+
+  async audit (link: string | null): Promise<AuditRecord[]> {
+    this.#record('audit', link)
+    return this.records
+  }
+
+  #order (order: string, name: string, what: PauseSelection, by: Operator | null = null): LinkStatus {
+    this.#record(order, name, what)
+    this.operator = by
     const status = this.links.get(name)
     if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
     return status
   }
 
-  async promote (name: string, topic: string | null): Promise<LinkStatus> {
-    this.#record('promote', name, topic)
-    const status = this.links.get(name)
-    if (status === undefined) throw new ShadowError('NOT_FOUND', `there is no link ${name}`)
-    return status
+  async removeTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('remove', name, topic)
+  }
+
+  async retryTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('retry', name, topic)
+  }
+
+  async restoreTopic (name: string, topic: string): Promise<LinkStatus> {
+    return this.#order('restore', name, topic)
+  }
+
+  async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
+    return this.#order('failover', name, topics, by)
+  }
+
+  async promote (name: string, topics: TopicSelection): Promise<LinkStatus> {
+    return this.#order('promote', name, topics)
+  }
+
+  async pause (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return this.#order('pause', name, what)
+  }
+
+  async resume (name: string, what: PauseSelection): Promise<LinkStatus> {
+    return this.#order('resume', name, what)
   }
 
   async delete (name: string, { force }: { readonly force: boolean }): Promise<void> {

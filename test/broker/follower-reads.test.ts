@@ -124,7 +124,7 @@ function topicRecord (topic: string, partitions: number, topicState: TopicState)
     kind: 'topic',
     link: 'dr',
     topic,
-    value: { link: 'dr', topic, state: topicState, since: NOW, owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions, replicationFactor: null, configs: {}, fault: null, handingOver: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
+    value: { link: 'dr', topic, state: topicState, since: NOW, owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions, replicationFactor: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
   }
 }
 
@@ -164,7 +164,7 @@ test('a cluster with topics that broker 3 leads', async () => {
   await tell([
     { kind: 'engine', value: { epoch: 1, instance: 'test', adminAddress: null, since: NOW } },
     { kind: 'shadow-leader', brokerId: SHADOW_LEADER, value: { brokerId: SHADOW_LEADER, incarnationId: 'i', logDirId: 'd', since: NOW } },
-    { kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'replica', appendModeReason: null, sourceClusterId: null, createdAt: NOW, failedOverAt: null, promotingAt: null, highestProducerId: -1 } },
+    { kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'replica', appendModeReason: null, sourceClusterId: null, createdAt: NOW, failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 } },
     topicRecord(PLAIN, PARTITIONS, 'ACTIVE'),
     topicRecord(OPEN_TRANSACTION, 1, 'ACTIVE')
   ])

@@ -4,28 +4,12 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
-import { z } from 'zod'
 import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
-import type { GroupStatus, LinkStatus } from '../../src/replication/link-service.ts'
-import { FakeLinks, link, partition, report, topic } from '../admin/fake-links.ts'
-import { startAdmin, type StartedAdmin } from '../admin/start-admin.ts'
-import { runCommand, type CommandOptions, type Outcome } from './run-command.ts'
-
-interface Kshadow {
-  readonly links: FakeLinks
-  readonly parts: StartedAdmin['parts']
-  readonly address: string
-  readonly run: (line: string, options?: CommandOptions) => Promise<Outcome>
-}
-
-/** A kshadow with these links, and a way to run commands at it. */
-async function kshadow (t: Test, ...statuses: LinkStatus[]): Promise<Kshadow> {
-  const links = new FakeLinks(...statuses)
-  const { server, parts } = await startAdmin(t, links)
-  const address = `127.0.0.1:${server.address.port}`
-  return { links, parts, address, run: (line, options) => runCommand([...line.split(' '), '--admin', address], options) }
-}
+import type { GroupStatus } from '../../src/replication/link-service.ts'
+import { link, partition, report, topic } from '../admin/fake-links.ts'
+import { keysOf, kshadow } from './kshadow.ts'
+import { runCommand } from './run-command.ts'
 
 async function listening (t: Test, server: Server): Promise<number> {
   const sockets = new Set<Socket>()
@@ -38,10 +22,6 @@ async function listening (t: Test, server: Server): Promise<number> {
   }))
   const address: AddressInfo | string | null = server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-function keysOf (json: string): string[] {
-  return Object.keys(z.record(z.string(), z.unknown()).parse(JSON.parse(json)))
 }
 
 const faulted = topic('payments', {
@@ -140,6 +120,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       name: 'a',
       id: '11111111-2222-4333-8444-555555555555',
       state: 'ACTIVE',
+      paused_at: null,
       append_mode: 'produce',
       append_mode_reason: null,
       created_at: '2026-01-02T03:00:00.000Z',
@@ -315,96 +296,6 @@ test('watch without an interval does not take the link for one, and JSON is a li
   t.match(outcome.out, /^\{"overview":\{"name":"a".*\}\}\n$/)
 })
 
-test('describe shows how a link is configured, defaults included', async t => {
-  const { run } = await kshadow(t, link('a', { configuration: { name: 'a', client_options: { bootstrap_servers: ['s1:9092', '[::1]:9093'] }, topic_metadata_sync_options: { auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }] } } }))
-  t.same(await run('describe a -a'), {
-    code: 0,
-    out: `OVERVIEW
-========
-NAME                  a
-UID                   11111111-2222-4333-8444-555555555555
-STATE                 ACTIVE
-APPEND MODE           produce
-ON SOURCE TRUNCATION  fault
-CREATED AT            2026-01-02T03:00:00.000Z
-
-CLIENT
-======
-CLIENT ID           shadow-link-a-11111111-2222-4333-8444-555555555555
-SOURCE CLUSTER ID   source-cluster
-BOOTSTRAP SERVERS:
-  - s1:9092
-  - [::1]:9093
-CLIENT CONFIGURATION:
-  METADATA MAX AGE (ms)      10000
-  CONNECTION TIMEOUT (ms)    1000
-  RETRY BACKOFF (ms)         100
-  FETCH WAIT MAX (ms)        500
-  FETCH MIN BYTES            1
-  FETCH MAX BYTES            8388608
-  FETCH PARTITION MAX BYTES  1048576
-
-TOPIC SYNC
-==========
-INTERVAL         30s
-PAUSED           false
-START OFFSET     EARLIEST
-EXCLUDE DEFAULT  false
-FILTERS:
-  - include prefix "or"
-
-CONSUMER OFFSET SYNC
-====================
-PAUSED              false
-INTERVAL            30s
-ON SOURCE DELETION  keep
-GROUP FILTERS:
-  none: no group is selected
-
-SECURITY SYNC
-=============
-PAUSED               false
-INTERVAL             30s
-ACLS                 false
-QUOTAS               false
-USERS FILE           -
-MASS DELETION DELAY  10m
-ON LINK DELETION     keep
-ACL FILTERS:
-  none: all are selected
-
-SCHEMA REGISTRY SYNC
-====================
-Schemas are left alone.
-`,
-    err: ''
-  })
-  t.same(keysOf((await run('describe a --output json')).out), ['overview', 'client_options'])
-  t.match(JSON.parse((await run('describe a -s --output json')).out), { security_sync_options: { interval: '30s', acl_filters: [], users_file: '' } })
-  t.same(JSON.parse((await run('describe a -t --output json')).out), {
-    topic_metadata_sync_options: {
-      interval: '30s', paused: false, auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }], synced_shadow_topic_properties: [], exclude_default: false
-    }
-  })
-  t.same(JSON.parse((await run('describe a -r --output json')).out), { consumer_offset_sync_options: { interval: '30s', paused: false, group_filters: [], on_source_deletion: 'keep' } })
-})
-
-test('describe shows ACL filters and principal rules', async t => {
-  const { run } = await kshadow(t, link('a', {
-    configuration: {
-      name: 'a',
-      client_options: { bootstrap_servers: ['s1:9092'] },
-      security_sync_options: {
-        acl_filters: [{ resource_filter: { resource_type: 'TOPIC', pattern_type: 'PREFIXED', name: 'or' } }],
-        principal_mapping: [{ pattern_type: 'LITERAL', name: 'User:x', drop: true }, { pattern_type: 'PREFIX', name: 'User:', replacement: 'User:b-' }]
-      }
-    }
-  }))
-  const { out } = await run('describe a -s')
-  t.match(out, /ACL FILTERS:\n {2}RESOURCE {2}PATTERN {3}NAME {2}OPERATION {2}PERMISSION {2}PRINCIPAL {2}HOST\n {2}TOPIC {5}PREFIXED {2}or {4}ANY {8}ANY/)
-  t.match(out, /PRINCIPAL MAPPING:\n {2}- literal "User:x" is left out\n {2}- prefix "User:" becomes "User:b-"/)
-})
-
 test('a link that is not there is a failure, whatever its name', async t => {
   const { run, links } = await kshadow(t, link('a'))
   t.same(await run('status b'), { code: 1, out: '', err: 'kshadow: there is no link b\nkshadow: `kshadow list` shows the links there are\n' })
@@ -473,8 +364,8 @@ test('a failover is asked about, and only a yes is one', async t => {
 
 test('a failover wants to know of what', async t => {
   const { run, links } = await kshadow(t, link('a'))
-  t.match(await run('failover a --no-confirm'), { code: 2, err: /give either --topic TOPIC or --all/ })
-  t.match(await run('failover a --no-confirm --all --topic orders'), { code: 2, err: /give either --topic TOPIC or --all/ })
+  t.match(await run('failover a --no-confirm'), { code: 2, err: /give either --topic TOPIC, --filter PATTERN… or --all/ })
+  t.match(await run('failover a --no-confirm --all --topic orders'), { code: 2, err: /give only one of --topic TOPIC, --filter PATTERN… and --all/ })
   t.same(links.calls, [])
 })
 

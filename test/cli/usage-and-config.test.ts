@@ -45,7 +45,7 @@ test('wrong usage ends with 2, and says what is wrong on stderr', async t => {
     [['create'], /kshadow: required option '-c, --config-file <file>' not specified/],
     [['run'], /kshadow: required option '-c, --config <file>' not specified/],
     [['failover', 'a', '--all', '--timeout', 'later'], /--timeout: "later": expected a duration/],
-    [['promote', 'a'], /give either --topic TOPIC or --all/],
+    [['promote', 'a'], /give either --topic TOPIC, --filter PATTERN… or --all/],
     [['run', '-c', '/nowhere/at/all.yaml'], /kshadow: \/nowhere\/at\/all\.yaml cannot be read: there is no such file/],
     [['config', 'check', '/'], /kshadow: \/ cannot be read: it is a directory/]
   ]

@@ -49,6 +49,7 @@ export class FakeLinkState implements LinkStateView {
       fault: null,
       endOffsets: null,
       handingOver: false,
+      pausedWithLink: false,
       refusedConfigs: {},
       rollbacks: []
     }
@@ -62,7 +63,7 @@ export class FakeLinkState implements LinkStateView {
       client_options: { bootstrap_servers: ['source:9092'] },
       topic_metadata_sync_options: { auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: prefix }] }
     }, 'test')
-    this.#apply({ kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode, appendModeReason: null, sourceClusterId: null, createdAt: '2025-01-01T00:00:00Z', failedOverAt: null, promotingAt: null, highestProducerId: -1 } })
+    this.#apply({ kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode, appendModeReason: null, sourceClusterId: null, createdAt: '2025-01-01T00:00:00Z', failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 } })
   }
 
   /** A broker that is no real one. */

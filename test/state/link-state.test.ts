@@ -23,6 +23,7 @@ function linkRecord (fields: { readonly name?: string, readonly include?: readon
     createdAt: SINCE,
     failedOverAt,
     promotingAt: null,
+    pausedAt: null,
     highestProducerId: -1
   }
 }
@@ -45,6 +46,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     refusedConfigs: {},
     rollbacks: [],
     handingOver: false,
+    pausedWithLink: false,
     ...fields
   }
 }

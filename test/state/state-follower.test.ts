@@ -44,7 +44,7 @@ function engine (epoch: number, instance: string): StateChange {
 
 function link (name: string, uid: string): StateChange {
   const config = parseLinkDocument({ name, client_options: { bootstrap_servers: ['localhost:1'] } }, 'test')
-  return { kind: 'link', name, value: { uid, config, appendMode: 'produce', appendModeReason: null, sourceClusterId: null, createdAt: 'now', failedOverAt: null, promotingAt: null, highestProducerId: -1 } }
+  return { kind: 'link', name, value: { uid, config, appendMode: 'produce', appendModeReason: null, sourceClusterId: null, createdAt: 'now', failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 } }
 }
 
 function unlink (name: string): StateChange {

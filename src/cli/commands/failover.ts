@@ -18,12 +18,13 @@ Examples:
   kshadow failover my-link --all
   kshadow failover my-link --topic orders --no-confirm
   kshadow failover my-link --topic _schemas
+  kshadow failover my-link --filter orders 'payments.*'
 `,
     title: 'Fail Over',
     verb: 'Fail over',
     done: 'failed over',
     goal: 'FAILED_OVER',
     isHopeless: () => false,
-    begin: (client, link, topic) => client.failover(link, topic)
+    begin: (client, link, topics) => client.failover(link, topics)
   })
 }

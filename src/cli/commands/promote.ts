@@ -19,12 +19,13 @@ Exits with 0 only when every topic is PROMOTED (with --no-wait: when all of them
 Examples:
   kshadow promote my-link --all
   kshadow promote my-link --topic orders --no-confirm
+  kshadow promote my-link --filter orders 'payments.*'
 `,
     title: 'Promotion',
     verb: 'Promote',
     done: 'promoted',
     goal: 'PROMOTED',
     isHopeless: state => state === 'FAULTED',
-    begin: (client, link, topic) => client.promote(link, topic)
+    begin: (client, link, topics) => client.promote(link, topics)
   })
 }

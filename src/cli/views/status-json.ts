@@ -29,6 +29,7 @@ export function overviewJson (link: LinkStatus): Record<string, unknown> {
     name: link.name,
     id: link.uid,
     state: link.state,
+    paused_at: link.pausedAt,
     append_mode: link.appendMode,
     append_mode_reason: link.appendModeReason,
     created_at: link.createdAt,

@@ -32,7 +32,7 @@ function overviewRows (link: LinkStatus): string {
   return formatTable([
     ['NAME', link.name],
     ['UID', link.uid],
-    ['STATE', link.state],
+    ['STATE', link.pausedAt === null ? link.state : `${link.state}, paused since ${link.pausedAt}`],
     ['APPEND MODE', formatAppendMode(link)],
     ...(isFollowing(link) ? [['SOURCE', `${source}, last contact ${contactAgeMs === null ? 'never' : formatAgo(contactAgeMs)}`], ['LAG', formatLag(maxLagSeconds(link))]] : []),
     ['COPIED', formatBytes(link.copiedBytes)],
@@ -55,6 +55,7 @@ function topicText (topic: TopicStatus): string {
   const lines = [
     `Name: ${topic.name}, ID: ${topic.topicId ?? UNKNOWN}, State: ${topic.state}`,
     ...(topic.owned ? [] : [`${INDENT}Not a shadow topic: it is writable`]),
+    ...(topic.state === 'PAUSED' ? [`${INDENT}Paused since ${topic.since}`] : []),
     ...faultLines(topic),
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
     ...topic.rollbacks.map(row => `${INDENT}${rollbackLine(row)}`),

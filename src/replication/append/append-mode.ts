@@ -18,6 +18,13 @@ export interface PartitionShadow {
   status (freshMs: number): PartitionStatus
 }
 
+export interface BeginOptions {
+  /** An engine before this one may have copied the partition. */
+  readonly isInherited: boolean
+  /** Nothing is to be copied before it is thawed: it is frozen right afterwards. */
+  readonly isHeld: boolean
+}
+
 /** A topic that is to be made on the shadow cluster. */
 export interface ShadowCreation {
   readonly record: TopicRecord
@@ -61,8 +68,15 @@ export interface AppendMode {
   adopt (creation: ShadowCreation): Promise<Adoption>
   /** Makes a shadow topic have `count` partitions; resolves when all of them can be copied to. */
   grow (record: TopicRecord, count: number): Promise<void>
-  /** Begins to copy a partition. `isInherited` when an engine before this one may have copied it. */
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow
+  /** Begins to copy a partition. */
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow
+  /**
+   * Lets go of a topic whose partitions were stopped, so that they can be begun anew.
+   * @throws {ShadowError} CONFLICT (retriable) while the outcome of an append is open
+   */
+  renew (topic: ShadowTopic): Promise<void>
+  /** Deletes a shadow topic that was let go of; resolves when one of its name can be created. @throws {BrokerError} what the shadow cluster says against it */
+  discard (record: TopicRecord): Promise<void>
   /** What copying needs from time to time. Returns what went wrong, in words; it is tried again the next time. */
   keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]>
   /** Learns what earlier engines copied, as far as a failover needs it. Ends by itself or by the link's signal. */

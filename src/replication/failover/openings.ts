@@ -71,6 +71,11 @@ export class Openings {
     await running?.done
   }
 
+  /** Resolves when nothing of this kind is under way for a topic any more. */
+  async endOf (topic: ShadowTopic): Promise<void> {
+    await this.#running.get(topic)?.done
+  }
+
   async #open (topic: ShadowTopic, promotionSignal: AbortSignal): Promise<void> {
     const { sourceEnds, signal, wakeSync, beforeOpening } = this.#options
     const open = (opening: Opening): Promise<void> => this.#inSlot(opening.signal, () => topic.exclusively(() => this.#options.failOver(topic, opening)))

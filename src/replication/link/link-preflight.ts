@@ -12,6 +12,7 @@ import { replicaPreflight } from '../append/replica/replica-preflight.ts'
 import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
 import type { PreflightLine } from '../link-service.ts'
 import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
+import { checkLoops } from './loop-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
 import { checkSchemas } from './schema-preflight.ts'
 import { checkSecurity } from './security-preflight.ts'
@@ -73,6 +74,10 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
   ])
   throwIfAborted(signal)
   const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode)]
+  if (ofSource.view !== null && ofShadow.view !== null) {
+    findings.push(...await checkLoops(config, { source, sourceView: ofSource.view, shadowView: ofShadow.view, logger: options.logger, signal: within(CLUSTER_MS) }))
+    throwIfAborted(signal)
+  }
   if (config.schemaSync !== null) {
     findings.push(...await checkSchemas({ ...options, config, schemas: config.schemaSync, sourceView: ofSource.view, shadowView: ofShadow.view, appendMode: mode.appendMode, signal: within(SCHEMAS_MS) }))
     throwIfAborted(signal)

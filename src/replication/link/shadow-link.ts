@@ -3,47 +3,43 @@
  * and writes there all that must outlive it.
  */
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
-import { linkDocument, shadowsTopic } from '../../config/link-config.ts'
-import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
-import { SCHEMAS_TOPIC } from '../../config/link/schema-sync-options.ts'
+import { linkDocument, shadowsTopic, type LinkConfig } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
-import type { LinkRecord, SchemaRegistryRecord, SchemaSubjectRecord, SecurityRecord, StateChange, TopicRecord } from '../../state/records.ts'
+import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
-import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
+import type { AppendHost, AppendMode, BeginOptions, PartitionShadow } from '../append/append-mode.ts'
 import { Openings } from '../failover/openings.ts'
 import type { ProducerIdBarrier } from '../failover/producer-id-barrier.ts'
 import { SourceEnds } from '../failover/source-ends.ts'
 import type { LinkStatus } from '../link-service.ts'
+import { KeptRecord } from './kept-record.ts'
+import { LinkOrders, type OrdersHost } from './link-orders.ts'
+import { LinkTasks, type TaskParts } from './link-tasks.ts'
+import { PausedTopics } from './paused-look.ts'
 import { ShadowTopic, type TopicHost } from './shadow-topic.ts'
-import { GroupSync } from './tasks/groups/group-sync.ts'
-import { SchemaShadowing } from './tasks/schemas/schema-shadowing.ts'
-import { SecuritySync } from './tasks/security/security-sync.ts'
-import { TaskLoop, type TaskOutcome } from './tasks/task-loop.ts'
+import { TopicRepairs, type RepairHost } from './topic-repairs.ts'
+import { within } from './within.ts'
+import { loopReason, SourceLinks } from './source-links.ts'
+import { TaskLoop, type TaskOptions, type TaskOutcome } from './tasks/task-loop.ts'
 import { carriedNames } from './tasks/topics/topic-configs.ts'
 import { TopicSync } from './tasks/topics/topic-sync.ts'
 
 const TOPIC_SYNC = 'Source Topic Sync'
+const LINK_PAUSED = 'the link is paused'
+const OPEN_TIMEOUT_MS = 60_000
 const UPKEEP_INTERVAL_MS = 5000
 /** Within how long after a contact with the source a partition counts as level with it. */
 const FRESH_MS = 5000
 /** Within how long after its last answer the source counts as reachable: it is asked at least this often. */
 const REACHABLE_MS = 20_000
 
-export interface ShadowLinkOptions {
+export interface ShadowLinkOptions extends TaskParts {
   readonly record: LinkRecord
   readonly topics: readonly TopicRecord[]
-  /** What the link has added of ACLs, quotas and users. */
-  readonly security: readonly SecurityRecord[]
-  /** What the link did to the shadow's schema registry before. */
-  readonly schemas: { readonly registry: SchemaRegistryRecord | null, readonly subjects: readonly SchemaSubjectRecord[] }
-  /** Where schemas are copied to by API; null where `kshadow run` does not say. */
-  readonly shadowRegistry: RegistryEndpoint | null
   readonly source: Cluster
-  /** Connections to the source beside these. */
-  readonly connectSource: () => Cluster
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
   readonly appendMode: (host: AppendHost) => AppendMode
@@ -52,10 +48,6 @@ export interface ShadowLinkOptions {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   /** The other link that owns a topic of this name; null when none does. */
   readonly ownerOf: (topic: string) => string | null
-  /** False from the moment on that another engine may lead. */
-  readonly isLeading: () => boolean
-  /** True when another link has added the ACL of this id to the shadow cluster. */
-  readonly isSecurityShared: (id: string) => boolean
   /** A topic has become writable, or nothing new is shadowed any more. */
   readonly onOpened: () => void
   readonly logger: Logger
@@ -65,107 +57,119 @@ export interface ShadowLinkOptions {
 
 export class ShadowLink implements TopicHost, AppendHost {
   readonly #options: ShadowLinkOptions
-  #record: LinkRecord
+  readonly #kept: KeptRecord
   readonly #topics = new Map<string, ShadowTopic>()
   readonly #mode: AppendMode
   readonly #topicSync: TopicSync
   readonly #topicTask: TaskLoop
-  readonly #groupSync: GroupSync
-  readonly #groupTask: TaskLoop
-  readonly #security: SecuritySync
-  readonly #securityTask: TaskLoop
-  /** Null where schemas are not copied by API. */
-  readonly #schemas: SchemaShadowing | null
-  /** Since when all topics have been open in the promotion of the link, by `now`; null before. */
-  #openSinceMs: number | null = null
+  readonly tasks: LinkTasks
   #work: Promise<unknown> = Promise.resolve()
   #sourceProblem: string | null = null
   #copiedBytes = 0
   readonly #openings: Openings
+  readonly #paused: PausedTopics
+  readonly #sourceLinks: SourceLinks
+  readonly orders: LinkOrders
+  readonly repairs: TopicRepairs
 
   constructor (options: ShadowLinkOptions) {
     const { record, source, shadow, signal, now, wallClock, logger } = options
     this.#options = options
-    this.#record = record
+    this.#kept = new KeptRecord(record, value => this.write([{ kind: 'link', name: value.config.name, value }]))
     this.#mode = options.appendMode(this)
+    const sourceEnds = new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) })
+    this.#paused = new PausedTopics(sourceEnds, signal)
+    this.#sourceLinks = new SourceLinks(source, { logger, signal })
     this.#openings = new Openings({
-      sourceEnds: new SourceEnds({ source, signal, now, checkSource: view => this.#checkSource(view) }),
+      sourceEnds,
       concurrency: this.#mode.concurrentFailovers,
       signal,
       logger,
       failOver: (topic, opening) => this.#mode.failOver(topic, opening),
-      beforeOpening: topic => this.#groupSync.finish(topic),
+      beforeOpening: topic => this.tasks.groups.finish(topic),
       wakeSync: () => this.wakeSync(),
       onOpened: options.onOpened
     })
+    this.orders = new LinkOrders(this.#ordersHost())
+    this.repairs = new TopicRepairs(this.#repairHost())
     this.#topicSync = new TopicSync({
       name: record.config.name,
       source,
       shadow,
-      options: record.config.topicSync,
+      options: () => this.#record.config.topicSync,
       shadows: topic => shadowsTopic(this.#record.config, topic),
       mode: this.#mode,
       signal,
       logger,
       wallClock,
       topics: this.#topics,
-      takesTopics: () => this.#record.failedOverAt === null,
+      takesTopics: () => this.#record.failedOverAt === null && this.#record.pausedAt === null,
       ownerOf: options.ownerOf,
+      loopsIn: view => this.#loopsIn(view),
       add: topic => this.#add(topic),
       checkSource: view => this.#checkSource(view)
     })
     this.#topicTask = new TaskLoop({
       name: TOPIC_SYNC,
-      options: () => this.#record.config.topicSync,
+      options: () => this.#taskOptions(this.#record.config.topicSync),
       run: () => this.#syncTopics(),
-      whilePaused: async () => ({ reason: 'paused by the link\'s configuration: topics are copied, none is added', problems: [], again: !await this.#goOnPromoting(this.#isAllOpen) })
-    }, { link: record.config.name, signal, logger, wallClock })
-    this.#groupSync = new GroupSync({
-      name: record.config.name,
-      source,
-      shadow,
-      options: () => this.#record.config.groupSync,
-      topics: this.#topics,
-      signal,
-      logger,
-      now,
-      wallClock,
-      checkSource: view => this.#checkSource(view)
-    })
-    this.#groupTask = new TaskLoop(this.#groupSync, { link: record.config.name, signal, logger, wallClock })
-    this.#security = new SecuritySync({
-      link: record.config.name,
-      source,
-      shadow,
-      connectSource: options.connectSource,
-      options: () => this.#record.config.securitySync,
-      records: options.security,
-      write: options.write,
-      isLeading: options.isLeading,
-      isFailedOver: () => this.#record.failedOverAt !== null,
-      isShared: options.isSecurityShared,
-      checkSource: view => this.#checkSource(view),
-      signal,
-      logger,
-      now,
-      wallClock
-    })
-    this.#securityTask = new TaskLoop(this.#security, { link: record.config.name, signal, logger, wallClock })
-    this.#schemas = record.config.schemaSync?.mode !== 'api'
-      ? null
-      : new SchemaShadowing({
-        link: record.config.name,
-        api: record.config.schemaSync.api,
-        shadowRegistry: options.shadowRegistry,
-        ...options.schemas,
-        write: options.write,
-        isFailedOver: () => this.#record.failedOverAt !== null,
-        onLooked: () => { if (this.#record.promotingAt !== null) this.wakeSync() },
-        signal,
-        logger,
-        now,
-        wallClock
+      whilePaused: async () => ({
+        reason: this.#record.pausedAt === null ? 'paused by the link\'s configuration: topics are copied, none is added' : LINK_PAUSED,
+        problems: [],
+        again: !await this.orders.goOnPromoting(this.orders.isAllOpen)
       })
+    }, { link: record.config.name, signal, logger, wallClock })
+    this.tasks = new LinkTasks({
+      ...options,
+      topics: this.#topics,
+      record: () => this.#record,
+      taskOptions: taskOptions => this.#taskOptions(taskOptions),
+      checkSource: view => this.#checkSource(view),
+      wakeSync: () => this.wakeSync()
+    })
+  }
+
+  #ordersHost (): OrdersHost {
+    const link = (): ShadowLink => this
+    const { wallClock, logger, signal, onOpened } = this.#options
+    return {
+      get name () { return link().name },
+      get record () { return link().record },
+      topics: this.#topics,
+      openings: this.#openings,
+      wallClock,
+      logger,
+      signal,
+      change: change => this.#kept.change(change),
+      reconfigure: config => this.reconfigure(config),
+      wakeTasks: () => this.#wakeTasks(),
+      wakeSync: () => this.wakeSync(),
+      onFailedOver: () => this.tasks.end(),
+      isSchemasLevel: () => this.tasks.isSchemasLevel(),
+      onDone: onOpened,
+      onPaused: () => this.#paused.look(this.#topics.values())
+    }
+  }
+
+  #repairHost (): RepairHost {
+    const { source, shadow, signal, ownerOf, onOpened, record } = this.#options
+    return {
+      name: record.config.name,
+      topics: this.#topics,
+      mode: this.#mode,
+      source,
+      shadow,
+      signal,
+      ownerOf,
+      checkSource: view => this.#checkSource(view),
+      open: async topic => {
+        await this.orders.failover(topic.topic)
+        await within(OPEN_TIMEOUT_MS, this.#openings.endOf(topic), `topic ${topic.topic} is still being failed over`)
+        onOpened()
+      },
+      write: changes => this.write(changes),
+      wakeSync: () => this.wakeSync()
+    }
   }
 
   get name (): string {
@@ -174,6 +178,10 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   get record (): LinkRecord {
     return this.#record
+  }
+
+  get #record (): LinkRecord {
+    return this.#kept.current
   }
 
   get topics (): ReadonlyMap<string, ShadowTopic> {
@@ -185,8 +193,9 @@ export class ShadowLink implements TopicHost, AppendHost {
     return this.#record.failedOverAt !== null && [...this.#topics.values()].every(({ record }) => !record.owned || isWritable(record.state))
   }
 
-  get security (): SecuritySync {
-    return this.#security
+  /** The topics that the link owns and has not opened. */
+  get unopened (): ShadowTopic[] {
+    return [...this.#topics.values()].filter(({ record }) => record.owned && !isWritable(record.state))
   }
 
   /** True for a topic that the link has claimed and not opened. */
@@ -216,11 +225,11 @@ export class ShadowLink implements TopicHost, AppendHost {
     for (const record of this.#options.topics) this.#add(record)
     for (const topic of this.#topics.values()) {
       const { state, owned, created, partitions } = topic.record
-      if (followsSource(state) && owned && created) topic.copy(partitions, { isInherited: true })
+      if ((followsSource(state) || state === 'PAUSED') && owned && created) topic.copy(partitions, { isInherited: true })
       if (openedState(state) !== null) this.#openings.begin(topic)
     }
-    const unopened = [...this.#topics.values()].filter(({ record }) => record.owned && record.created && !isWritable(record.state))
-    this.#work = Promise.all([this.#topicTask.run(), this.#groupTask.run(), this.#securityTask.run(), this.#keepUp(), this.#mode.learn(unopened), this.#schemas?.run()])
+    const unopened = this.unopened.filter(({ record }) => record.created)
+    this.#work = Promise.all([this.#topicTask.run(), this.tasks.run(), this.#keepUp(), this.#mode.learn(unopened)])
   }
 
   /** Stops copying, and waits for what is under way: nobody then has to find out whether it was carried out. */
@@ -234,8 +243,10 @@ export class ShadowLink implements TopicHost, AppendHost {
   async stopped (): Promise<void> {
     for (const topic of this.#topics.values()) topic.stop()
     await this.#work
-    await this.#security.stopped()
+    await this.tasks.stopped()
     await this.#openings.ended()
+    await this.#kept.settled()
+    await this.#sourceLinks.stopped()
     await this.#options.source.close()
   }
 
@@ -252,7 +263,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   /** Writes the link's own record again, or that of a topic, as they are: see LinkState.fenced. */
   async rewrite (topic: string | null): Promise<void> {
     if (topic === null) {
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+      await this.#kept.change(record => record)
       return
     }
     const known = this.#topics.get(topic)
@@ -260,11 +271,7 @@ export class ShadowLink implements TopicHost, AppendHost {
     else await known.exclusively(() => known.update({}))
   }
 
-  get schemas (): SchemaShadowing | null {
-    return this.#schemas
-  }
-
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow {
     return this.#mode.begin(topic, partition, options)
   }
 
@@ -275,6 +282,22 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   obstacle (): string | null {
     return this.#wrongSource()
+  }
+
+  /** Takes another configuration, by which nothing but the tasks' own options changes: they run by it from their next run on, which begins now. */
+  async reconfigure (config: LinkConfig): Promise<void> {
+    await this.#kept.change(record => ({ ...record, config }))
+    this.#wakeTasks()
+  }
+
+  /** A task's own options, unless all of the link is paused. */
+  #taskOptions<T extends TaskOptions> (options: T): T {
+    return this.#record.pausedAt === null ? options : { ...options, paused: true, pausedReason: LINK_PAUSED }
+  }
+
+  #wakeTasks (): void {
+    this.#topicTask.wake()
+    this.tasks.wake()
   }
 
   wakeSync (): void {
@@ -290,12 +313,18 @@ export class ShadowLink implements TopicHost, AppendHost {
   }
 
   async recordProducerId (producerId: number): Promise<void> {
-    this.#record = { ...this.#record, highestProducerId: Math.max(producerId, this.#record.highestProducerId) }
-    await this.write([{ kind: 'link', name: this.name, value: this.#record }])
+    await this.#kept.change(record => ({ ...record, highestProducerId: Math.max(producerId, record.highestProducerId) }))
   }
 
   onCopied (bytes: number): void {
     this.#copiedBytes += bytes
+  }
+
+  async #loopsIn (view: ClusterView): Promise<(topic: string) => string | null> {
+    const { shadow, signal } = this.#options
+    const links = await this.#sourceLinks.current(view)
+    const { clusterId } = await shadow.view({ signal })
+    return topic => loopReason(topic, { links, shadowClusterId: clusterId, filters: this.#record.config.topicSync.filters })
   }
 
   /** Why what was last seen of the source is not the cluster that the link was made for; null when it is, or nothing was seen yet. */
@@ -313,13 +342,13 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   async #syncTopics (): Promise<TaskOutcome> {
     const { logger } = this.#options
-    const wasOpen = this.#isAllOpen
+    const wasOpen = this.orders.isAllOpen
     try {
       const { selected, unshadowed, created, problems } = await this.#topicSync.run()
       this.#sourceProblem = null
       if (created > 0) logger.info({ link: this.name, created }, `${created} shadow topics were created`)
       const reason = `${selected} topics of the source are selected${unshadowed === 0 ? '' : `; ${unshadowed} of them came after the link's failover and are not shadowed`}`
-      return { reason, problems, again: problems.length === 0 && !await this.#goOnPromoting(wasOpen) }
+      return { reason, problems, again: problems.length === 0 && !await this.orders.goOnPromoting(wasOpen) }
     } catch (error) {
       await this.#contactSource()
       throw error
@@ -333,6 +362,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       await sleep(UPKEEP_INTERVAL_MS, signal).catch(() => {})
       if (isAborted(signal)) return
       await this.#contactSource()
+      this.#paused.look(this.#topics.values())
       try {
         for (const problem of await this.#mode.keepUp([...this.#topics.values()].filter(topic => topic.isCopying))) logger.warn({ link: this.name }, problem)
       } catch (error) {
@@ -352,117 +382,6 @@ export class ShadowLink implements TopicHost, AppendHost {
     }
   }
 
-  /**
-   * Begins the failover of one topic, or of the whole link with null; resolves when it is recorded. What is failing over or
-   * failed over already is left as it is. The topic of a schema registry is opened by its own name only, or `withSchemas`: which site's
-   * registry gives out ids is another decision than which site's topics are written to.
-   * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own
-   */
-  async failover (name: string | null, { withSchemas = false }: { readonly withSchemas?: boolean } = {}): Promise<void> {
-    if (name === null) {
-      if (this.#record.failedOverAt === null) {
-        this.#record = { ...this.#record, failedOverAt: this.#options.wallClock().toISOString() }
-        await this.write([{ kind: 'link', name: this.name, value: this.#record }])
-      }
-      this.#schemas?.end()
-      await Promise.all((withSchemas ? this.#ownedTopics : this.#wholeLink).map(topic => this.#failOver(topic)))
-      this.#securityTask.wake()
-      this.#options.onOpened()
-      return
-    }
-    await this.#failOver(this.#owned(name))
-  }
-
-  /** @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own */
-  #owned (name: string): ShadowTopic {
-    const topic = this.#topics.get(name)
-    if (topic === undefined) throw new ShadowError('NOT_FOUND', `link ${this.name} has no shadow topic ${name}`)
-    if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${name} is not a shadow of link ${this.name}: ${topic.record.fault?.reason ?? 'it is not owned'}`)
-    return topic
-  }
-
-  async #failOver (topic: ShadowTopic): Promise<void> {
-    if (topic.record.state !== 'FAILING_OVER') await this.#openings.endPromotion(topic)
-    if (isWritable(topic.record.state)) return
-    if (topic.record.state !== 'FAILING_OVER') await topic.enter('FAILING_OVER')
-    this.#openings.begin(topic)
-  }
-
-  /**
-   * Begins the promotion of one topic, or of the whole link with null; resolves when it is recorded. What is promoting, or
-   * writable already, is left as it is. In the promotion of a link, topics that are new on the source are shadowed and promoted
-   * too; once all topics are open and the source has no new ones, nothing new is shadowed any more. The topic of a schema registry is
-   * promoted by its own name only.
-   * @throws {ShadowError} NOT_FOUND, or CONFLICT for a topic that the link does not own, that is FAULTED or FAILING_OVER; with null
-   * nothing is begun when there is any such
-   */
-  async promote (name: string | null): Promise<void> {
-    const topics = name === null ? this.#wholeLink : [this.#owned(name)]
-    const refusals = topics.flatMap(topic => refusalOf(topic) ?? [])
-    if (refusals.length > 0) throw new ShadowError('CONFLICT', `${refusals.slice(0, 3).join('; ')}${refusals.length > 3 ? `; and ${refusals.length - 3} more topics` : ''}`)
-    if (name === null && this.#record.failedOverAt === null && this.#record.promotingAt === null) {
-      this.#record = { ...this.#record, promotingAt: this.#options.wallClock().toISOString() }
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
-    }
-    await Promise.all(topics.map(topic => this.#promote(topic)))
-    this.wakeSync()
-  }
-
-  async #promote (topic: ShadowTopic): Promise<void> {
-    const { state } = topic.record
-    if (state === 'ACTIVE' || state === 'PAUSED') {
-      await topic.enter('PROMOTING')
-      if (topic.record.created) topic.copy(topic.record.partitions, { isInherited: true })
-    }
-    if (openedState(topic.record.state) !== null) this.#openings.begin(topic)
-  }
-
-  get #ownedTopics (): ShadowTopic[] {
-    return [...this.#topics.values()].filter(({ record }) => record.owned)
-  }
-
-  /** What is opened with the link as a whole. */
-  get #wholeLink (): ShadowTopic[] {
-    return this.#ownedTopics.filter(({ topic }) => topic !== SCHEMAS_TOPIC)
-  }
-
-  /** Whether the promotion of the link has nothing to wait for in the source's schema registry: it was looked at once more since all topics were open. */
-  get #isSchemasLevel (): boolean {
-    if (this.#schemas === null) return true
-    this.#openSinceMs ??= this.#options.now()
-    if (this.#schemas.isLevelSince(this.#openSinceMs)) return true
-    this.#schemas.wake()
-    return false
-  }
-
-  get #isAllOpen (): boolean {
-    return this.#wholeLink.every(({ record }) => isWritable(record.state))
-  }
-
-  /**
-   * After a sync without problems, in the promotion of the whole link: takes in the topics that are new on the source. The link's
-   * promotion has ended when all was open before that sync (`wasOpen`), and it found no more. False when all that is missing is
-   * one more sync.
-   */
-  async #goOnPromoting (wasOpen: boolean): Promise<boolean> {
-    const { signal, wallClock, logger } = this.#options
-    if (this.#record.promotingAt === null || this.#record.failedOverAt !== null) return true
-    try {
-      for (const topic of this.#wholeLink) await this.#promote(topic)
-      if (!this.#isAllOpen) return true
-      if (!wasOpen) return false
-      if (!this.#isSchemasLevel) return true
-      this.#record = { ...this.#record, failedOverAt: wallClock().toISOString() }
-      await this.write([{ kind: 'link', name: this.name, value: this.#record }])
-      this.#schemas?.end()
-      logger.info({ link: this.name }, `all topics of link ${this.name} are open: nothing new is shadowed any more`)
-      this.#options.onOpened()
-    } catch (error) {
-      if (!isAborted(signal)) logger.warn({ link: this.name, err: error }, `the promotion of link ${this.name} could not go on: ${messageOf(error)}`)
-    }
-    return true
-  }
-
   /** Resolves when every failover and promotion that has begun has ended. */
   async failedOver (): Promise<void> {
     await this.#openings.ended()
@@ -474,18 +393,19 @@ export class ShadowLink implements TopicHost, AppendHost {
     return {
       name: this.name,
       uid: this.#record.uid,
-      state: this.#record.failedOverAt === null ? 'ACTIVE' : 'FAILED_OVER',
+      state: this.#record.failedOverAt !== null ? 'FAILED_OVER' : this.#record.pausedAt === null ? 'ACTIVE' : 'PAUSED',
+      pausedAt: this.#record.pausedAt,
       appendMode: this.#record.appendMode,
       appendModeReason: this.#record.appendModeReason,
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: linkDocument(this.#record.config),
-      tasks: [this.#topicTask.status, this.#groupTask.status, this.#securityTask.status, ...(this.#schemas === null ? [] : [this.#schemas.taskStatus])],
+      tasks: [this.#topicTask.status, ...this.tasks.statuses],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
-      groups: this.#groupSync.groups,
-      security: this.#security.status,
+      groups: this.tasks.groups.groups,
+      security: this.tasks.security.status,
+      schemaRegistry: this.tasks.schemas?.status ?? null,
       syncedShadowTopicProperties: carriedNames(this.#record.config.topicSync),
-      schemaRegistry: this.#schemas?.status ?? null,
       source: { reachable: this.#isReachable(contactAgeMs), contactAgeMs, problem: this.#sourceProblem },
       bufferedBytes: this.#mode.bufferedBytes,
       copiedBytes: this.#copiedBytes
@@ -497,10 +417,4 @@ export class ShadowLink implements TopicHost, AppendHost {
     if (this.#sourceProblem !== null) return false
     return contactAgeMs === null ? null : contactAgeMs <= REACHABLE_MS ? true : null
   }
-}
-
-/** Why a topic cannot be promoted; null when it can, or when there is nothing left to do. */
-function refusalOf ({ topic, record }: ShadowTopic): string | null {
-  if (record.state === 'FAULTED') return `topic ${topic} is FAULTED, so the shadow does not have everything of it: it can be failed over, with what it has`
-  return record.state === 'FAILING_OVER' ? `topic ${topic} is FAILING_OVER already` : null
 }

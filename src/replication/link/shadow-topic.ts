@@ -1,7 +1,9 @@
 /**
  * One topic of a link: its record in the state topic, and the copying of its partitions while it is ACTIVE.
  *
- *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once and for good, whichever of them it was
+ *   PAUSED: frozen, and thawed when it is resumed
+ *     ▲▼
+ *   ACTIVE (copying) ──▶ FAULTED: all its partitions stop, at once, whichever of them it was, until somebody has it restarted
  *     │   │              ▲  │
  *     │   └▶ PROMOTING ──┘  │   copying; frozen when it is level with its source, and thawed when that has grown after all
  *     │      │     └────────│──────▶ PROMOTED
@@ -12,8 +14,9 @@ import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf } from '../../errors.ts'
-import type { PartitionShadow } from '../append/append-mode.ts'
-import type { Fidelity, TopicStatus } from '../link-service.ts'
+import type { BeginOptions, PartitionShadow } from '../append/append-mode.ts'
+import type { Fidelity, PartitionStatus, TopicStatus } from '../link-service.ts'
+import { PausedLook } from './paused-look.ts'
 
 /** What the link does for its topics. */
 export interface TopicHost {
@@ -22,7 +25,7 @@ export interface TopicHost {
   readonly logger: Logger
   write (changes: readonly StateChange[]): Promise<unknown>
   /** Begins to copy a partition in the way of the link's append mode. */
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow
 }
 
 /** Unsupported by the append mode, as opposed to damaged or diverged. */
@@ -39,6 +42,7 @@ export class ShadowTopic {
   /** What its promotion waits for; null when there is none, or nothing to wait for. */
   waitsFor: string | null = null
   #frozen = false
+  #pausedLook = new PausedLook()
   #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
@@ -110,14 +114,47 @@ export class ShadowTopic {
     await this.update({ ...patch, state, since: this.#host.wallClock().toISOString() })
   }
 
-  /** Begins, or takes in new partitions. `isInherited` when an engine before this one may have copied them. */
+  /** True when nothing is to be taken from the source. */
+  get #isHeld (): boolean {
+    return this.#frozen || this.#record.state === 'PAUSED'
+  }
+
+  /** Begins, or takes in new partitions; those of a topic that is PAUSED are held. `isInherited` when an engine before this one may have copied them. */
   copy (partitions: number, { isInherited = false }: { readonly isInherited?: boolean } = {}): void {
-    if (!followsSource(this.#record.state)) return
+    if (!followsSource(this.#record.state) && this.#record.state !== 'PAUSED') return
     for (let partition = this.#copies.length; partition < partitions; partition++) {
-      const copy = this.#host.begin(this, partition, { isInherited })
-      if (this.#frozen) copy.freeze()
+      const copy = this.#host.begin(this, partition, { isInherited, isHeld: this.#isHeld })
+      if (this.#isHeld) copy.freeze()
       this.#copies.push(copy)
     }
+  }
+
+  /** Takes an ACTIVE topic to PAUSED: what was fetched still goes to the shadow, and nothing more. */
+  async pause ({ pausedWithLink }: Pick<TopicRecord, 'pausedWithLink'>): Promise<void> {
+    for (const copy of this.#copies) copy.freeze()
+    this.#pausedLook = new PausedLook()
+    await this.enter('PAUSED', { pausedWithLink })
+  }
+
+  /** Takes a topic that is ACTIVE or PAUSED to a state in which it is copied. */
+  async follow (state: 'ACTIVE' | 'PROMOTING'): Promise<void> {
+    await this.enter(state, { pausedWithLink: false })
+    if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
+    // What came meanwhile counts: a failover, or a fault.
+    if (!this.#isHeld && followsSource(this.#record.state)) for (const copy of this.#copies) copy.thaw()
+  }
+
+  /** Takes a FAULTED topic back to ACTIVE, and begins to copy it anew. Only where the append mode has let go of it. */
+  async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
+    this.#copies = []
+    this.problem = null
+    await this.enter('ACTIVE', { ...patch, fault: null })
+    if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
+  }
+
+  /** Where the source's partitions were just said to end, for the status of a topic that is PAUSED. */
+  sawSource (ends: readonly number[]): void {
+    this.#pausedLook.seen(ends, this.shadowEnds, this.#host.now())
   }
 
   freeze (): void {
@@ -128,14 +165,14 @@ export class ShadowTopic {
   /** Takes a freeze back: the topic goes on being copied as if nothing had happened. Not after `stop`. */
   thaw (): void {
     this.#frozen = false
-    for (const copy of this.#copies) copy.thaw()
+    if (!this.#isHeld) for (const copy of this.#copies) copy.thaw()
   }
 
   stop (): void {
     for (const copy of this.#copies) copy.stop()
   }
 
-  /** Stops the topic for good. During a failover the topic goes on failing over, with what it has. */
+  /** Stops the topic. During a failover the topic goes on failing over, with what it has. */
   fault (fault: TopicFault): void {
     const { state } = this.#record
     if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
@@ -158,11 +195,18 @@ export class ShadowTopic {
       owned,
       fault,
       fidelity: this.#fidelity(),
-      partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
+      partitions: this.#partitions(freshMs),
       refusedConfigs,
       rollbacks,
       problem: this.problem ?? this.waitsFor
     }
+  }
+
+  #partitions (freshMs: number): readonly PartitionStatus[] {
+    const partitions = this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied()
+    if (this.#record.state !== 'PAUSED') return partitions
+    const times = { nowMs: this.#host.now(), pausedMs: Math.max(0, this.#host.wallClock().getTime() - Date.parse(this.#record.since)) }
+    return partitions.map(partition => this.#pausedLook.status(partition, times))
   }
 
   #fidelity (): Fidelity {
@@ -173,7 +217,7 @@ export class ShadowTopic {
   }
 
   /** Partitions that nobody copies now: all that is known is where they ended when they were failed over. */
-  #uncopied (): TopicStatus['partitions'] {
+  #uncopied (): readonly PartitionStatus[] {
     return Array.from({ length: this.#record.partitions }, (_, partition) => ({
       partition,
       sourceLogStartOffset: null,

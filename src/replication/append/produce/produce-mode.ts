@@ -10,7 +10,7 @@ import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offset
 import type { Cluster, TopicView } from '../../../client/cluster.ts'
 import { retry } from '../../../client/retry.ts'
 import type { LinkClientOptions } from '../../../config/link/client-options.ts'
-import { BrokerError, messageOf } from '../../../errors.ts'
+import { BrokerError, messageOf, ShadowError } from '../../../errors.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
@@ -20,7 +20,8 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, BeginOptions, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { discardTopic } from '../discard-topic.ts'
 import { Appender } from './appender.ts'
 import { Locator } from './locator.ts'
 import { LogStartFollower } from './log-start.ts'
@@ -128,7 +129,7 @@ export class ProduceMode implements AppendMode {
     }, { signal, ...AWAIT_TOPIC })
   }
 
-  begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow {
     let produced = this.#topics.get(topic)
     if (produced === undefined) this.#topics.set(topic, produced = new ProducedTopic(topic, this.#work))
     const copy = new PartitionCopy(partition, produced, options)
@@ -162,6 +163,16 @@ export class ProduceMode implements AppendMode {
     const { now } = this.#options
     const deadlineMs = now() + QUIESCE_TIMEOUT_MS
     while (now() < deadlineMs && this.#copies(topics).some(copy => copy.isAppending)) await sleep(QUIESCE_POLL_MS)
+  }
+
+  async renew (topic: ShadowTopic): Promise<void> {
+    await this.quiesce([topic])
+    if (this.#copies([topic]).some(copy => copy.isAppending)) throw new ShadowError('CONFLICT', `an append to ${topic.topic} has not been answered yet`, { retriable: true })
+    this.#topics.delete(topic)
+  }
+
+  async discard ({ topic }: TopicRecord): Promise<void> {
+    await discardTopic(this.#options.shadow, topic, { signal: this.#options.signal })
   }
 
   replicasOf (): null {

@@ -21,7 +21,8 @@ import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { discardTopic } from '../discard-topic.ts'
 import { FailoverQuestions } from './failover-questions.ts'
 import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
@@ -38,6 +39,7 @@ import { TailMemory } from './tail-memory.ts'
 
 /** What is changed about a topic within this time is looked at once. */
 const REPAIR_PAUSE_MS = 10
+const GONE_MS = 10_000
 
 /** A leader that gave everything up for a moment leads again within this time. */
 const RAISED_MS = 10_000
@@ -154,9 +156,10 @@ export class ReplicaMode implements AppendMode {
     await this.#topics.grow(topic, count, Math.max(1, factor))
   }
 
-  begin (topic: ShadowTopic, partition: number): PartitionShadow {
+  begin (topic: ShadowTopic, partition: number, { isHeld }: BeginOptions): PartitionShadow {
     const found = this.#ensure(topic, partition)
-    found.activate()
+    // Where the source stands is of no use to one that is held, and would have followers delete what the source has deleted.
+    if (!isHeld) found.activate()
     return found
   }
 
@@ -176,6 +179,19 @@ export class ReplicaMode implements AppendMode {
     if (this.#partitions.size > 0) this.#options.leader.assertReady()
     for (const topic of this.#topicsOfPartitions()) this.#repairSoon(topic)
     return await Promise.resolve([])
+  }
+
+  async renew ({ topic }: ShadowTopic): Promise<void> {
+    for (const partition of this.#partitions.get(topic) ?? []) this.#forget(partition)
+    this.#partitions.delete(topic)
+    await Promise.resolve()
+  }
+
+  async discard ({ topic }: TopicRecord): Promise<void> {
+    const { leader, shadow, signal } = this.#options
+    await discardTopic(shadow, topic, { signal })
+    // Or the one that is to be created would be taken for the one that was deleted.
+    await leader.control.until(image => image.topicsByName.has(topic) ? undefined : true, { what: `that topic ${topic} is gone`, timeoutMs: GONE_MS })
   }
 
   /** Undoes what somebody changed about a topic: the metadata shows it at once, and the upkeep tries again what failed. */

@@ -274,6 +274,7 @@ export class ReplicaPartition implements PartitionShadow {
   thaw (): void {
     this.#isFrozen = false
     this.#served?.thaw()
+    if (!this.#isActive) this.activate()
   }
 
   /** Followers go on being answered: a leader that is not there would be missed. They get nothing more. */

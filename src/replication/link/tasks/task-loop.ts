@@ -24,6 +24,8 @@ const MOST_LOGGED = 10
 export interface TaskOptions {
   readonly intervalMs: number
   readonly paused: boolean
+  /** Why it is paused, where that is not the link's configuration. */
+  readonly pausedReason?: string
 }
 
 export interface TaskOutcome {
@@ -92,8 +94,8 @@ export class TaskLoop {
     const { signal } = this.#options
     while (!isAborted(signal)) {
       this.#isWoken = false
-      const { intervalMs, paused } = this.#work.options()
-      await this.#pause(paused ? await this.#runPaused(intervalMs) : await this.#runOnce(intervalMs))
+      const { intervalMs, paused, pausedReason } = this.#work.options()
+      await this.#pause(paused ? await this.#runPaused(intervalMs, pausedReason) : await this.#runOnce(intervalMs))
     }
   }
 
@@ -122,7 +124,7 @@ export class TaskLoop {
     return Math.min(RETRY_MS, intervalMs)
   }
 
-  async #runPaused (intervalMs: number): Promise<number> {
+  async #runPaused (intervalMs: number, pausedReason = 'paused by the link\'s configuration'): Promise<number> {
     const { signal, logger, link } = this.#options
     let outcome: TaskOutcome | undefined
     try {
@@ -130,7 +132,7 @@ export class TaskLoop {
     } catch (error) {
       if (!isAborted(signal)) logger.warn({ link, task: this.#work.name, err: error }, `${this.#work.name}, which is paused: ${messageOf(error)}`)
     }
-    this.#set('PAUSED', outcome?.reason ?? 'paused by the link\'s configuration')
+    this.#set('PAUSED', outcome?.reason ?? pausedReason)
     return outcome?.again === true ? 0 : intervalMs
   }
 

@@ -24,6 +24,7 @@ const RECORD: TopicRecord = {
   configs: {},
   fault: null,
   handingOver: false,
+  pausedWithLink: false,
   endOffsets: null,
   refusedConfigs: {},
   rollbacks: []

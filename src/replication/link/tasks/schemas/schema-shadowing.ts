@@ -6,7 +6,7 @@ import { sleep } from '../../../../net/sleep.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { SchemaRegistryRecord, SchemaSubjectRecord, StateChange } from '../../../../state/records.ts'
 import type { SchemaRegistryStatus, TaskStatus } from '../../../link-service.ts'
-import { TaskLoop, type TaskOutcome } from '../task-loop.ts'
+import { TaskLoop, type TaskOptions, type TaskOutcome } from '../task-loop.ts'
 import { RegistryApi } from './registry-api.ts'
 import { RegistryHttp } from './registry-http.ts'
 import { RequestRate } from './request-rate.ts'
@@ -22,6 +22,8 @@ const OPEN_POLL_MS = 100
 export interface SchemaShadowingOptions {
   readonly link: string
   readonly api: SchemaApiOptions
+  /** How often it is to run, and whether it is paused: asked before every run. */
+  readonly options: () => TaskOptions
   /** Where `kshadow run` says that schemas are copied to; null where it does not. */
   readonly shadowRegistry: RegistryEndpoint | null
   readonly registry: SchemaRegistryRecord | null
@@ -62,7 +64,10 @@ export class SchemaShadowing {
     this.#task = new TaskLoop({
       name: SCHEMA_SHADOWING,
       // What is paused has to be given back all the same.
-      options: () => ({ intervalMs: api.tailIntervalMs, paused: api.paused && !options.isFailedOver() }),
+      options: () => {
+        const wanted = options.options()
+        return { ...wanted, paused: wanted.paused && !options.isFailedOver() }
+      },
       run: () => this.#run(),
       whilePaused: () => Promise.resolve({ reason: 'paused by the link\'s configuration: no schemas are copied, and the shadow registry stays as it is, in mode IMPORT', problems: [] })
     }, { link, signal, logger, wallClock })
@@ -95,7 +100,7 @@ export class SchemaShadowing {
 
   /** True when all that the source's registry had at `sinceMs` (by `now`) is on the shadow, as far as anybody knows. */
   isLevelSince (sinceMs: number): boolean {
-    return this.#options.api.paused || (this.#sync.lastLookStartMs >= sinceMs && this.#sync.problems.size === 0)
+    return this.#options.options().paused || (this.#sync.lastLookStartMs >= sinceMs && this.#sync.problems.size === 0)
   }
 
   /** After `end`: resolves when the registry was given back, with null, or with the reason why it was not after `timeoutMs`. */

@@ -31,7 +31,8 @@ export interface TopicSyncHost {
   readonly name: string
   readonly source: Cluster
   readonly shadow: Cluster
-  readonly options: TopicSyncOptions
+  /** Asked anew by every run. */
+  readonly options: () => TopicSyncOptions
   /** Whether the link shadows topics of this name. */
   readonly shadows: (topic: string) => boolean
   readonly mode: AppendMode
@@ -39,10 +40,15 @@ export interface TopicSyncHost {
   readonly logger: Logger
   readonly wallClock: () => Date
   readonly topics: ReadonlyMap<string, ShadowTopic>
-  /** False once a failover of the whole link was asked for: nothing new is shadowed then. */
+  /** False once a failover of the whole link was asked for, and while it is paused: nothing new is shadowed then. */
   readonly takesTopics: () => boolean
   /** The name of another link that owns a topic of this name; null when none does. */
   ownerOf (topic: string): string | null
+  /**
+   * Why topics that the source shows must not be shadowed, because they are shadows of this cluster themselves; null for all others.
+   * @throws {ShadowError} when nobody can tell
+   */
+  loopsIn (sourceView: ClusterView): Promise<(topic: string) => string | null>
   /** Makes a topic part of the link; its record is not written yet. */
   add (record: TopicRecord): ShadowTopic
   /** Throws when the source is not the cluster that the link was made for. */
@@ -94,11 +100,18 @@ export class TopicSync {
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
     const isTaking = this.#host.takesTopics()
-    if (isTaking) {
-      const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
-      await this.#each(fresh, problems, async topic => {
-        if (await this.#adopt(topic, configs.get(topic.name), shadowView)) created++
-      })
+    if (isTaking && fresh.length > 0) {
+      try {
+        const loopOf = await this.#host.loopsIn(sourceView)
+        const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
+        await this.#each(fresh, problems, async topic => {
+          if (await this.#adopt(topic, configs.get(topic.name), { shadowView, loop: loopOf(topic.name) })) created++
+        })
+      } catch (error) {
+        throwIfAborted(signal)
+        // Those that are shadowed already were followed all the same.
+        problems.push(`${fresh.length} new topics are not shadowed yet: ${messageOf(error)}`)
+      }
     }
     return { selected: selected.length, unshadowed: isTaking ? 0 : fresh.length, created, problems }
   }
@@ -129,7 +142,7 @@ export class TopicSync {
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
-  async #adopt (topic: TopicView, configs: DescribedConfigs, shadowView: ClusterView): Promise<boolean> {
+  async #adopt (topic: TopicView, configs: DescribedConfigs, { shadowView, loop }: { readonly shadowView: ClusterView, readonly loop: string | null }): Promise<boolean> {
     // A failover of the link takes the topics that are there when it begins.
     if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
@@ -145,12 +158,17 @@ export class TopicSync {
       created: false,
       partitions: topic.partitions.length,
       replicationFactor: null,
-      configs: carriedConfigs(configs, options),
+      configs: carriedConfigs(configs, options()),
       fault: null,
       handingOver: false,
+      pausedWithLink: false,
       endOffsets: null,
       refusedConfigs: {},
       rollbacks: []
+    }
+    if (loop !== null) {
+      await this.#host.add({ ...claim, owned: false }).enter('FAULTED', { fault: { code: 'LOOP', reason: loop, partition: null, offset: null } })
+      return false
     }
     const taken = await this.#isToMakeAnew(topic.name, shadowView) ? null : this.#takenBy(topic.name, shadowView)
     if (taken !== null) {
@@ -160,7 +178,8 @@ export class TopicSync {
     }
     const shadow = this.#host.add(claim)
     return await shadow.exclusively(async () => {
-      await shadow.enter('ACTIVE')
+      // As it is by now: it may have been paused, or failed over, before it was claimed.
+      await shadow.update({})
       // Again, now that the sidecars let nobody write to it any more.
       if (await this.#isToMakeAnew(topic.name, shadowView)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal })
       await this.#create(shadow, shadowView)
@@ -187,12 +206,13 @@ export class TopicSync {
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
   async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
-    const { source, logger, options, mode } = this.#host
+    const { source, logger, mode } = this.#host
     const { record } = topic
+    const { excludeDefault } = this.#host.options()
     const configs = await this.shadowingConfigs(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
-    const replicationFactor = options.excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
-    if (!options.excludeDefault && replicationFactor < sourceFactor) {
+    const replicationFactor = excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
+    if (!excludeDefault && replicationFactor < sourceFactor) {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
     const creation = { record, configs, replicationFactor }
@@ -248,7 +268,7 @@ export class TopicSync {
     }
     topic.problem = null
     await this.#followPartitions(topic, source, shadow)
-    return topic.isCopying
+    return topic.isShadowed
   }
 
   /** A topic that a view lacks may only be missing in what one broker knows by then. */
@@ -275,6 +295,8 @@ export class TopicSync {
       this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitions.length} partitions, and its source ${count}`)
       return
     }
+    // It is to stay as it is. What came meanwhile is followed when it is resumed.
+    if (record.state === 'PAUSED') return
     if (shadow.partitions.length < count || count > record.partitions) await this.#host.mode.grow(record, count)
     if (count > record.partitions) await topic.update({ partitions: count })
     topic.copy(count)
@@ -286,7 +308,7 @@ export class TopicSync {
     const name = topic.topic
     if (theirs instanceof BrokerError) throw theirs
     if (theirs !== undefined) {
-      const carried = carriedConfigs(theirs, options)
+      const carried = carriedConfigs(theirs, options())
       if (!sameConfigs(carried, topic.record.configs)) await topic.update({ configs: carried })
     }
     if (mine instanceof BrokerError) throw mine

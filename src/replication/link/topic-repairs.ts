@@ -1,0 +1,186 @@
+/**
+ * What somebody orders about a single topic that is not as it should be.
+ *
+ *   remove    the topic leaves the link, as an ordinary topic with what it has: safe as a failover is
+ *   retry     FAULTED ──▶ ACTIVE, from where it stands. What is compared at every start is compared again, so that it becomes FAULTED
+ *             again if source and shadow do not agree there
+ *   restore   FAULTED ──▶ ACTIVE: the shadow topic is deleted, and shadowed anew
+ */
+import { ErrorCodes } from '../../../protocol/errors/codes.ts'
+import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
+import { ShadowError } from '../../errors.ts'
+import type { StateChange, TopicRecord } from '../../state/records.ts'
+import { isWritable, type FaultCode } from '../../state/topic-state.ts'
+import type { AppendMode } from '../append/append-mode.ts'
+import { verifyPartition } from '../verify/verify-partition.ts'
+import type { ShadowTopic } from './shadow-topic.ts'
+
+/** What the link is to the repair of its topics. */
+export interface RepairHost {
+  readonly name: string
+  readonly topics: Map<string, ShadowTopic>
+  readonly mode: AppendMode
+  readonly source: Cluster
+  readonly shadow: Cluster
+  readonly signal: AbortSignal
+  /** The name of another link that owns a topic of this name; null when none does. */
+  ownerOf (topic: string): string | null
+  /** Throws when the source is not the cluster that the link was made for. */
+  checkSource (view: ClusterView): void
+  /** Fails a topic over, to the end. @throws {ShadowError} CONFLICT when that takes too long */
+  open (topic: ShadowTopic): Promise<void>
+  write (changes: readonly StateChange[]): Promise<unknown>
+  wakeSync (): void
+}
+
+/** After these the shadow is all the same a beginning of the source, and to compare its end is enough. */
+const PREFIX_FAULTS: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'CONTROL_BATCH', 'TRANSACTIONAL_BATCH', 'LOG_APPEND_TIME', 'OLD_MESSAGE_FORMAT', 'OFFSET_GAP', 'LOG_START_ABOVE_ZERO', 'SOURCE_CORRUPT', 'SOURCE_OVERTOOK', 'APPEND_REFUSED'
+])
+
+export class TopicRepairs {
+  readonly #host: RepairHost
+
+  constructor (host: RepairHost) {
+    this.#host = host
+  }
+
+  /**
+   * Takes a topic out of the link for good: it is writable, and is not adopted again. One that the link left alone is not reported any more.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT when its failover takes too long, which goes on
+   */
+  async remove (name: string): Promise<void> {
+    const topic = this.#known(name)
+    if (!topic.record.owned) {
+      await topic.enter('FAILED_OVER', { fault: null })
+      return
+    }
+    if (!isWritable(topic.record.state)) await this.#host.open(topic)
+    if (!isWritable(topic.record.state)) throw new ShadowError('CONFLICT', `topic ${name} is still ${topic.record.state}: ${topic.problem ?? 'its failover has not ended'}`, { retriable: true })
+    await topic.update({ owned: false })
+  }
+
+  /**
+   * Has a topic that was stopped go on. Where the fault says that the shadow may hold something else than the source, all of it is
+   * compared first, which takes as long as to read it.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT where it cannot go on, in words: it then stays FAULTED
+   */
+  async retry (name: string): Promise<void> {
+    const topic = this.#faulted(name)
+    const { owned, created, fault } = topic.record
+    if (!owned) {
+      await this.#release(topic)
+      return
+    }
+    if (created) await this.#checkTopics(topic)
+    if (created && (fault === null || !PREFIX_FAULTS.has(fault.code))) await this.#checkRecords(topic)
+    await this.#exclusively(topic, async () => {
+      await this.#host.mode.renew(topic)
+      await topic.restart()
+    })
+    this.#host.wakeSync()
+  }
+
+  /**
+   * Has a topic that was stopped be shadowed anew, from the beginning of its source: the shadow topic is deleted.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT where it is not to be deleted, in words; CLUSTER_UNAVAILABLE where the source does not answer
+   */
+  async restoreFromScratch (name: string): Promise<void> {
+    const topic = this.#faulted(name)
+    const { record } = topic
+    if (!record.owned) throw new ShadowError('CONFLICT', `topic ${name} was not made by link ${this.#host.name}, which does not delete it (${record.fault?.reason ?? 'it is not owned'}): once the name is free, retry it`)
+    // What cannot be copied again is not deleted.
+    const source = await this.#sourceTopic(name)
+    const shadow = shownIn(await this.#host.shadow.refresh({ signal: this.#host.signal }), name)
+    if (shadow !== null && isAnother(shadow, record.shadowTopicId)) throw new ShadowError('CONFLICT', `the topic ${name} of the shadow cluster is another one than the link has made (its id is ${shadow.topicId ?? 'unknown'}): delete it yourself if nobody needs it`)
+    await this.#exclusively(topic, async () => {
+      await this.#host.mode.renew(topic)
+      if (record.created) await this.#host.mode.discard(record)
+      await topic.restart({ created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, handingOver: false, endOffsets: null, refusedConfigs: {} })
+    })
+    this.#host.wakeSync()
+  }
+
+  #known (name: string): ShadowTopic {
+    const topic = this.#host.topics.get(name)
+    if (topic === undefined) throw new ShadowError('NOT_FOUND', `link ${this.#host.name} has no shadow topic ${name}`)
+    return topic
+  }
+
+  #faulted (name: string): ShadowTopic {
+    const topic = this.#known(name)
+    if (topic.record.state !== 'FAULTED') throw new ShadowError('CONFLICT', `topic ${name} is ${topic.record.state}, and only one that is FAULTED is repaired`)
+    return topic
+  }
+
+  /** With nothing else being done to the topic, which is FAULTED still: somebody may have failed it over. */
+  async #exclusively (topic: ShadowTopic, work: () => Promise<void>): Promise<void> {
+    await topic.exclusively(async () => {
+      this.#faulted(topic.topic)
+      await work()
+    })
+  }
+
+  /** Forgets a topic that the link left alone, so that the next sync sees its source as one that is new. */
+  async #release (topic: ShadowTopic): Promise<void> {
+    const { topics, name, shadow, signal } = this.#host
+    const other = this.#host.ownerOf(topic.topic)
+    if (other !== null) throw new ShadowError('CONFLICT', `link ${other} owns a topic named ${topic.topic}`)
+    if (shownIn(await shadow.refresh({ signal }), topic.topic) !== null) throw new ShadowError('CONFLICT', `the shadow cluster still has a topic named ${topic.topic} that was not made by the link: delete it if nobody needs it`)
+    await this.#exclusively(topic, async () => {
+      await this.#host.write([{ kind: 'topic', link: name, topic: topic.topic, value: null }])
+      topics.delete(topic.topic)
+    })
+    this.#host.wakeSync()
+  }
+
+  /** @throws {ShadowError} CONFLICT where either side is not the topic that was shadowed */
+  async #checkTopics ({ topic, record }: ShadowTopic): Promise<void> {
+    const restore = 'it can be restored from scratch'
+    const shadow = shownIn(await this.#host.shadow.refresh({ signal: this.#host.signal }), topic)
+    if (shadow === null) throw new ShadowError('CONFLICT', `the shadow topic ${topic} does not exist any more: ${restore}`)
+    if (isAnother(shadow, record.shadowTopicId)) throw new ShadowError('CONFLICT', `the shadow topic ${topic} was deleted and made anew by somebody`)
+    const source = await this.#sourceTopic(topic)
+    if (isAnother(source, record.sourceTopicId)) throw new ShadowError('CONFLICT', `the source topic ${topic} was deleted and made anew: ${restore}`)
+    if (source.partitions.length < record.partitions) throw new ShadowError('CONFLICT', `the source topic ${topic} has ${source.partitions.length} partitions, and its shadow ${record.partitions}: ${restore}`)
+  }
+
+  /** @throws {ShadowError} CONFLICT when the source does not have it */
+  async #sourceTopic (topic: string): Promise<TopicView> {
+    const view = await this.#host.source.refresh({ signal: this.#host.signal })
+    this.#host.checkSource(view)
+    const source = shownIn(view, topic)
+    if (source === null) throw new ShadowError('CONFLICT', `the source does not have the topic ${topic}`)
+    if (source.errorCode !== ErrorCodes.NONE) throw new ShadowError('CONFLICT', `the source tells nothing of topic ${topic}`)
+    return source
+  }
+
+  /** Compares all that the shadow holds with the source. @throws {ShadowError} CONFLICT where there is a difference, or something cannot be compared */
+  async #checkRecords (topic: ShadowTopic): Promise<void> {
+    const { source, shadow, mode, signal } = this.#host
+    const { record } = topic
+    for (let partition = 0; partition < record.partitions; partition++) {
+      for (const brokerId of mode.replicasOf(topic, partition) ?? [null]) {
+        const { difference, incomplete } = await verifyPartition({
+          source: { cluster: source, topicId: record.sourceTopicId, brokerId: null },
+          shadow: { cluster: shadow, topicId: record.shadowTopicId, brokerId },
+          topic: record.topic,
+          partition,
+          endOffset: null,
+          signal
+        })
+        const reason = difference ?? incomplete
+        if (reason !== null) throw new ShadowError('CONFLICT', `topic ${record.topic} stays FAULTED: source and shadow ${difference === null ? 'cannot be compared' : 'differ'} in partition ${partition}: ${reason}`)
+      }
+    }
+  }
+}
+
+function shownIn (view: ClusterView, topic: string): TopicView | null {
+  const shown = view.topics.get(topic)
+  return shown === undefined || shown.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION ? null : shown
+}
+
+function isAnother ({ topicId }: TopicView, known: TopicRecord['shadowTopicId']): boolean {
+  return topicId !== null && known !== null && topicId !== known
+}

@@ -1,0 +1,43 @@
+/** What there is on an engine while it leads. */
+import type { Lease } from '../client/group/election.ts'
+import type { StateWriter } from '../state/state-writer.ts'
+import type { Eviction } from './append/replica/eviction.ts'
+import type { ShadowLeader } from './append/replica/shadow-leader.ts'
+import type { AuditLog } from './audit-log.ts'
+import { LEAD_BY_BLOCKS, LEAD_BY_IDS, type ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import type { ShadowLink } from './link/shadow-link.ts'
+
+export interface Link {
+  readonly link: ShadowLink
+  readonly abort: AbortController
+  /** While the link is stopped and started anew: resolves when that has ended, well or not. Null else. */
+  restarting: Promise<unknown> | null
+}
+
+export interface Reign {
+  readonly links: Map<string, Link>
+  readonly barrier: ProducerIdBarrier
+  readonly lease: Lease
+  readonly writer: StateWriter
+  readonly audit: AuditLog
+  readonly signal: AbortSignal
+  /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
+  leader: ShadowLeader | null
+  eviction: Eviction | null
+}
+
+/** The link that owns a topic of this name, apart from `except`; null when none does. */
+export function ownerOf (reign: Reign, topic: string, except: string | null): string | null {
+  for (const [name, { link }] of reign.links) {
+    if (name !== except && link.topics.get(topic)?.record.owned === true) return name
+  }
+  return null
+}
+
+/** See BarrierOptions.lead. A shadow leader that is not ready yet soon is, and does it with less. */
+export function leadOfIds ({ links, leader }: Reign): number | null {
+  const shadowing = [...links.values()].filter(({ link }) => !link.isDone)
+  if (shadowing.length === 0) return null
+  if (shadowing.every(({ link }) => link.record.appendMode !== 'replica')) return LEAD_BY_IDS
+  return leader?.isReady === true ? LEAD_BY_BLOCKS : 0
+}
