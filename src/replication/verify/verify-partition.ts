@@ -75,6 +75,8 @@ async function compare (options: VerifyOptions, progress: { from: number, to: nu
     progress.bytes += a.sizeBytes
     progress.at = a.lastOffset + 1
   }
+  // Nothing was compared, and there is something: that proves nothing.
+  if (progress.batches === 0 && sourceEnd > progress.at) throw new ShadowError('BROKER_ERROR', `the shadow has none of the source's offsets ${progress.at} to ${sourceEnd - 1} yet`, { retriable: true })
   return null
 }
 
