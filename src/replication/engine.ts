@@ -18,6 +18,7 @@ import type { RunConfig } from '../config/run-config.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import { NO_CLAIMS } from '../state/group-claims.ts'
 import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
@@ -178,11 +179,13 @@ export class Engine implements LinkService {
     const { change } = decodeRecord(key, null)
     // Who leads writes these anew in any case.
     if (change.kind === 'engine' || change.kind === 'shadow-leader') return
-    const [name, topic] = change.kind === 'link' ? [change.name, null] : [change.link, change.topic]
+    const name = change.kind === 'link' ? change.name : change.link
     // Not while links are created or deleted, or a removal might be written after the creation that it does not know of.
     this.#change(async () => {
       const link = reign.links.get(name)?.link
-      await (link === undefined ? reign.writer.write([change]) : link.rewrite(topic))
+      if (link === undefined) await reign.writer.write([change])
+      else if (change.kind === 'groups' || change.kind === 'groups-settled') await link.rewriteClaims(change.kind === 'groups' ? change.shard : null)
+      else await link.rewrite(change.kind === 'topic' ? change.topic : null)
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
@@ -197,7 +200,7 @@ export class Engine implements LinkService {
   }
 
   #makeLink (reign: Reign, record: LinkRecord, topics: readonly TopicRecord[], signal: AbortSignal): ShadowLink {
-    const { cluster, config: { engine }, dial } = this.#options
+    const { cluster, state, config: { engine }, dial } = this.#options
     const { config, uid } = record
     const logger = this.#options.logger.child({ link: config.name })
     const memory = new FrameMemory(FETCH_MEMORY_BYTES)
@@ -210,6 +213,7 @@ export class Engine implements LinkService {
     return new ShadowLink({
       record,
       topics,
+      claims: state.state?.claimsOf(config.name) ?? NO_CLAIMS,
       source,
       shadow: cluster,
       barrier,
@@ -396,6 +400,7 @@ export class Engine implements LinkService {
       const [left] = unopened()
       if (left !== undefined) throw new ShadowError('CONFLICT', `topic ${left.topic} of link ${name} is still ${left.record.state}: ${left.problem ?? 'the failover has not ended'}`)
       const changes: StateChange[] = [...link.topics.keys()].map(topic => ({ kind: 'topic', link: name, topic, value: null }))
+      changes.push(...await link.endClaims())
       await reign.writer.write([...changes, { kind: 'link', name, value: null }])
       const entry = reign.links.get(name)
       reign.links.delete(name)

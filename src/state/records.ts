@@ -5,6 +5,8 @@
  *   link/NAME              the configuration of a link
  *   topic/LINK/TOPIC       the state of one shadow topic
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
+ *   groups/LINK/SHARD      which positions of consumer groups the link has committed: see group-claims.ts
+ *   groups-settled/LINK    which of them count
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
  * one, in a header: see link-state.ts.
@@ -12,6 +14,7 @@
 import { z } from 'zod'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import { groupShardSchema, settledRoundSchema, type GroupShardRecord, type SettledRoundRecord } from './group-claims.ts'
 import type { PartitionRollback } from './rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
 
@@ -89,6 +92,8 @@ export type StateChange =
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
+  | { readonly kind: 'groups', readonly link: string, readonly shard: number, readonly value: GroupShardRecord | null }
+  | { readonly kind: 'groups-settled', readonly link: string, readonly value: SettledRoundRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
 
@@ -161,6 +166,8 @@ export function keyOf (change: StateChange): string {
     case 'link': return `link/${change.name}`
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
     case 'topic': return `topic/${change.link}/${change.topic}`
+    case 'groups': return `groups/${change.link}/${change.shard}`
+    case 'groups-settled': return `groups-settled/${change.link}`
   }
 }
 
@@ -219,5 +226,7 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
+  if (kind === 'groups') return { kind, link: first, shard: Number(second), value: value === null ? null : parseValue(value, source, groupShardSchema) }
+  if (kind === 'groups-settled') return { kind, link: first, value: value === null ? null : parseValue(value, source, settledRoundSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

@@ -218,3 +218,15 @@ test('reading a compacted topic gives the same as reading all of it, for one eng
     return t.passing()
   }), { seed: 9, numRuns: 200 })
 })
+
+test('claims on the positions of groups are held for engines, and by nobody else', async t => {
+  const shard: StateChange = { kind: 'groups', link: 'site-b', shard: 7, value: { uid: 'uid-1', writtenAt: 5, round: 2, groups: [['__proto__', 4, [['orders', '0:abc 1:def', '2:ghi']]]] } }
+  const settled: StateChange = { kind: 'groups-settled', link: 'site-b', value: { uid: 'uid-1', round: 2 } }
+  const [engines, sidecars] = [new LinkState(), new LinkState({ holdsClaims: false })]
+  for (const state of [engines, sidecars]) for (const change of [shard, settled]) t.same(state.apply(state.revision, keyOf(change), encodeValue(change, 1)), change)
+  t.same(engines.claimsOf('site-b'), { shards: new Map([[7, shard.value]]), settled: settled.value })
+  t.same(sidecars.claimsOf('site-b'), { shards: new Map(), settled: null })
+  for (const change of [shard, settled]) engines.apply(engines.revision, keyOf(change), null)
+  t.same(engines.claimsOf('site-b'), { shards: new Map(), settled: null })
+  t.throws(() => decodeRecord('groups/site-b/7', Buffer.from('{"v":1,"epoch":1,"value":{}}')), ConfigError)
+})

@@ -8,6 +8,7 @@ import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
+import type { RecordedClaims } from '../../state/group-claims.ts'
 import type { LinkRecord, StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, openedState } from '../../state/topic-state.ts'
 import type { AppendHost, AppendMode, PartitionShadow } from '../append/append-mode.ts'
@@ -31,6 +32,7 @@ const REACHABLE_MS = 20_000
 export interface ShadowLinkOptions {
   readonly record: LinkRecord
   readonly topics: readonly TopicRecord[]
+  readonly claims: RecordedClaims
   readonly source: Cluster
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
@@ -99,6 +101,9 @@ export class ShadowLink implements TopicHost, AppendHost {
     }, { link: record.config.name, signal, logger, wallClock })
     this.#groupSync = new GroupSync({
       name: record.config.name,
+      uid: record.uid,
+      recorded: options.claims,
+      write: changes => this.write(changes),
       source,
       shadow,
       options: () => this.#record.config.groupSync,
@@ -197,6 +202,16 @@ export class ShadowLink implements TopicHost, AppendHost {
     const known = this.#topics.get(topic)
     if (known === undefined) await this.write([{ kind: 'topic', link: this.name, topic, value: null }])
     else await known.exclusively(() => known.update({}))
+  }
+
+  /** As `rewrite`, for what is recorded of consumer groups; null: which round is settled. */
+  async rewriteClaims (shard: number | null): Promise<void> {
+    await this.#groupSync.rewrite(shard)
+  }
+
+  /** Once all topics are open: what removes what is recorded of consumer groups, where nothing is recorded any more. */
+  async endClaims (): Promise<StateChange[]> {
+    return await this.#groupSync.end()
   }
 
   begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow {
