@@ -56,6 +56,7 @@ const group: z.ZodType<GroupStatus> = z.object({
   clampedPartitions: z.number(),
   aheadPartitions: z.number(),
   waitingPartitions: z.number(),
+  withoutMetadata: z.array(z.string()).default([]),
   syncedAt: z.string().nullable(),
   problem: z.string().nullable()
 })

@@ -77,7 +77,7 @@ export class RunningParts implements AdminParts {
       logger: logger.child({ part: 'cluster' }),
       isUnreal: nodeId => this.state.state?.shadowLeaders.has(nodeId) === true
     })
-    this.state = StateFollower.start(this.#cluster, { logger: logger.child({ part: 'state' }) })
+    this.state = StateFollower.start(this.#cluster, { logger: logger.child({ part: 'state' }), holdsClaims: config.engine.enabled })
   }
 
   get links (): Engine | null {

@@ -35,6 +35,7 @@ import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
+import { recordedParts } from './link/link-tasks.ts'
 import { releaseLink } from './link/release-link.ts'
 import { sourceCluster } from './source/source-cluster.ts'
 import { ShadowLink } from './link/shadow-link.ts'
@@ -180,6 +181,7 @@ export class Engine implements LinkService {
       if (link === undefined) await reign.writer.write([change])
       else if (change.kind === 'security') await link.tasks.security.rewrite(change.id)
       else if (change.kind === 'schema-registry' || change.kind === 'schema-subject') await (link.tasks.schemas?.rewrite(change.kind === 'schema-subject' ? change.subject : null) ?? reign.writer.write([change]))
+      else if (change.kind === 'groups' || change.kind === 'groups-settled') await link.tasks.groups.rewrite(change.kind === 'groups' ? change.shard : null)
       else await link.rewrite(change.kind === 'topic' ? change.topic : null)
     }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
@@ -208,8 +210,7 @@ export class Engine implements LinkService {
     return new ShadowLink({
       record,
       topics,
-      security: state?.securityOf(config.name) ?? [],
-      schemas: { registry: state?.schemaRegistries.get(config.name) ?? null, subjects: state?.schemaSubjectsOf(config.name) ?? [] },
+      ...recordedParts(state, config.name),
       shadowRegistry,
       source,
       connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),

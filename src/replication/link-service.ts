@@ -125,6 +125,8 @@ export interface GroupStatus {
   readonly aheadPartitions: number
   /** Those that are not copied, because the topic was stopped or it is not known yet what the shadow holds. */
   readonly waitingPartitions: number
+  /** `TOPIC-PARTITION`: committed without their metadata, which is longer than the shadow takes. */
+  readonly withoutMetadata: readonly string[]
   /** ISO time of the positions that the shadow has, but for those that wait; null before the first. */
   readonly syncedAt: string | null
   readonly problem: string | null

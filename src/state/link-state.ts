@@ -7,6 +7,7 @@
  */
 import { shadowsTopic } from '../config/link-config.ts'
 import type { AuditRecord } from './audit-record.ts'
+import { NO_CLAIMS, type GroupShardRecord, type RecordedClaims, type SettledRoundRecord } from './group-claims.ts'
 import { decodeRecord, type EngineRecord, type LinkRecord, type SchemaRegistryRecord, type SchemaSubjectRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
 import { isWritable } from './topic-state.ts'
 
@@ -39,6 +40,14 @@ export class LinkState {
   readonly #security = new Map<string, Map<string, SecurityRecord>>()
   /** By topic name: the record of the link that owns it. At most one link does. */
   readonly #owners = new Map<string, TopicRecord>()
+  /** By the name of the link. */
+  readonly #claims = new Map<string, { readonly shards: Map<number, GroupShardRecord>, settled: SettledRoundRecord | null }>()
+  readonly #holdsClaims: boolean
+
+  /** `holdsClaims`: whether claims on the positions of groups are kept, which only engines need. */
+  constructor ({ holdsClaims = true }: { readonly holdsClaims?: boolean } = {}) {
+    this.#holdsClaims = holdsClaims
+  }
 
   /**
    * Applies the record at `offset`. `removalEpoch` is the epoch of a record without a value, null where it is not known.
@@ -60,8 +69,22 @@ export class LinkState {
     else if (change.kind === 'schema-registry') set(this.schemaRegistries, change.link, change.value)
     else if (change.kind === 'schema-subject') this.#setSubject(change.link, change.subject, change.value)
     else if (change.kind === 'audit') set(this.audit, change.slot, change.value)
-    else this.#setTopic(change.link, change.topic, change.value)
+    else if (change.kind === 'topic') this.#setTopic(change.link, change.topic, change.value)
+    else if (this.#holdsClaims) this.#setClaims(change)
     return change
+  }
+
+  #setClaims (change: Extract<StateChange, { readonly kind: 'groups' | 'groups-settled' }>): void {
+    let claims = this.#claims.get(change.link)
+    if (claims === undefined) this.#claims.set(change.link, claims = { shards: new Map<number, GroupShardRecord>(), settled: null })
+    if (change.kind === 'groups') set(claims.shards, change.shard, change.value)
+    else claims.settled = change.value
+    if (claims.shards.size === 0 && claims.settled === null) this.#claims.delete(change.link)
+  }
+
+  /** What a link claims of the positions of consumer groups on the shadow. */
+  claimsOf (link: string): RecordedClaims {
+    return this.#claims.get(link) ?? NO_CLAIMS
   }
 
   #isFenced (change: StateChange, epoch: number | null): boolean {

@@ -9,6 +9,8 @@
  *   schema-subject/LINK/SUBJECT   what it did to one subject there; the subject's name is percent-encoded
  *   audit/SLOT             who ordered what: see audit-record.ts
  *   shadow-leader/ID       the broker that engines register with the shadow cluster, in append mode replica
+ *   groups/LINK/SHARD      which positions of consumer groups the link has committed: see group-claims.ts
+ *   groups-settled/LINK    which of them count
  *
  * A record with no value removes its key. Every record carries the epoch of the engine that wrote it, in its value or, without
  * one, in a header: see link-state.ts.
@@ -20,6 +22,7 @@ import type { ScramMechanism } from '../client/admin/scram-credential.ts'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
 import { auditSchema, type AuditRecord } from './audit-record.ts'
+import { groupShardSchema, settledRoundSchema, type GroupShardRecord, type SettledRoundRecord } from './group-claims.ts'
 import type { PartitionRollback } from './rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES, type TopicFault, type TopicState } from './topic-state.ts'
 
@@ -141,6 +144,8 @@ export type StateChange =
   | { readonly kind: 'schema-subject', readonly link: string, readonly subject: string, readonly value: SchemaSubjectRecord | null }
   | { readonly kind: 'audit', readonly slot: number, readonly value: AuditRecord | null }
   | { readonly kind: 'topic', readonly link: string, readonly topic: string, readonly value: TopicRecord | null }
+  | { readonly kind: 'groups', readonly link: string, readonly shard: number, readonly value: GroupShardRecord | null }
+  | { readonly kind: 'groups-settled', readonly link: string, readonly value: SettledRoundRecord | null }
 
 const envelope = z.object({ v: z.number().int(), epoch: z.number().int().min(0), value: z.unknown() })
 
@@ -247,6 +252,8 @@ export function keyOf (change: StateChange): string {
     case 'schema-subject': return `schema-subject/${change.link}/${encodeURIComponent(change.subject)}`
     case 'audit': return `audit/${change.slot}`
     case 'topic': return `topic/${change.link}/${change.topic}`
+    case 'groups': return `groups/${change.link}/${change.shard}`
+    case 'groups-settled': return `groups-settled/${change.link}`
   }
 }
 
@@ -309,5 +316,7 @@ function changeOf (key: string, value: unknown): StateChange {
   if (kind === 'schema-subject') return { kind, link: first, subject: decodeURIComponent(second), value: value === null ? null : parseValue(value, source, schemaSubjectSchema) }
   if (kind === 'audit') return { kind, slot: Number(first), value: value === null ? null : parseValue(value, source, auditSchema) }
   if (kind === 'shadow-leader') return { kind, brokerId: Number(first), value: value === null ? null : parseValue(value, source, shadowLeaderSchema) }
+  if (kind === 'groups') return { kind, link: first, shard: Number(second), value: value === null ? null : parseValue(value, source, groupShardSchema) }
+  if (kind === 'groups-settled') return { kind, link: first, value: value === null ? null : parseValue(value, source, settledRoundSchema) }
   return parseValue(key, source, z.never({ error: 'a kind of record that this version does not know' }))
 }

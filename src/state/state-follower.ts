@@ -46,7 +46,8 @@ export class StateFollower implements LinkStateView {
   readonly #listeners = new Set<(change: StateChange) => void>()
   readonly #fencedListeners = new Set<(key: string) => void>()
   readonly #waiters = new Waiters()
-  #reading = new LinkState()
+  readonly #holdsClaims: boolean
+  #reading: LinkState
   #shown: LinkState | null = null
   #position = 0
   #topicId: string | null = null
@@ -54,15 +55,17 @@ export class StateFollower implements LinkStateView {
   #problem: string | null = null
   #finished: Promise<void> = Promise.resolve()
 
-  private constructor (cluster: Cluster, options: { readonly logger: Logger, readonly now: () => number }) {
+  private constructor (cluster: Cluster, options: { readonly logger: Logger, readonly now: () => number, readonly holdsClaims: boolean }) {
     this.#cluster = cluster
     this.#logger = options.logger
     this.#now = options.now
+    this.#holdsClaims = options.holdsClaims
+    this.#reading = new LinkState(options)
   }
 
-  /** Starts following; what is known is in `state`. The cluster stays the caller's. */
-  static start (cluster: Cluster, options: { readonly logger: Logger, readonly now?: () => number }): StateFollower {
-    const follower = new StateFollower(cluster, { logger: options.logger, now: options.now ?? (() => performance.now()) })
+  /** Starts following; what is known is in `state`. The cluster stays the caller's. `holdsClaims`: see LinkState. */
+  static start (cluster: Cluster, { logger, now = () => performance.now(), holdsClaims = true }: { readonly logger: Logger, readonly now?: () => number, readonly holdsClaims?: boolean }): StateFollower {
+    const follower = new StateFollower(cluster, { logger, now, holdsClaims })
     follower.#finished = follower.#run()
     return follower
   }
@@ -185,7 +188,7 @@ export class StateFollower implements LinkStateView {
 
   #startOver (reason: string): void {
     this.#logger.warn({ topic: STATE_TOPIC, position: this.#position }, `reading the state of the links from the beginning: ${reason}`)
-    this.#reading = new LinkState()
+    this.#reading = new LinkState({ holdsClaims: this.#holdsClaims })
     this.#shown = null
     this.#position = 0
     this.#atEndMs = -Infinity

@@ -203,16 +203,17 @@ test('of consumer groups, status shows counts and what is wrong, and each with i
     clampedPartitions: 1,
     aheadPartitions: 0,
     waitingPartitions: 0,
+    withoutMetadata: [],
     syncedAt: '2026-01-02T03:04:05.000Z',
     problem: null,
     ...input
   })
-  const { run } = await kshadow(t, link('a', { groups: [group('fine'), group('live', { isLiveOnShadow: true, syncedAt: null }), group('wrong', { members: null, problem: 'OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED' })] }))
+  const { run } = await kshadow(t, link('a', { groups: [group('fine', { withoutMetadata: ['a-0', 'a-1'] }), group('live', { isLiveOnShadow: true, syncedAt: null }), group('wrong', { members: null, problem: 'OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED' })] }))
   const { out } = await run('status a')
   t.match(out, /CONSUMER GROUPS\n=+\nGROUPS +3\nWITH MEMBERS +2\nLIVE ON SHADOW +1\nAHEAD ON SHADOW +0\nPARTITIONS +9\nOLDEST SYNC +2026-01-02T03:04:05.000Z\nPROBLEMS +1\n {2}- wrong: OffsetFetch wrong: GROUP_AUTHORIZATION_FAILED\n/)
   t.notMatch(out, /10\.0\.0\.7/)
   const all = (await run('status a -g')).out
-  t.match(all, /^CONSUMER GROUPS\n=+\nName: fine, Type: consumer, State: Stable, Protocol: uniform\n {2}Partitions: 3, clamped: 1, ahead on the shadow: 0, waiting: 0, synced: 2026-01-02T03:04:05.000Z, members: 1\n {2}CLIENT-ID {2}HOST +MEMBER-ID\n {2}app +\/10.0.0.7 +m1\n/)
+  t.match(all, /^CONSUMER GROUPS\n=+\nName: fine, Type: consumer, State: Stable, Protocol: uniform\n {2}Partitions: 3, clamped: 1, ahead on the shadow: 0, waiting: 0, synced: 2026-01-02T03:04:05.000Z, members: 1\n {2}Without their metadata, which is longer than the shadow takes: a-0, a-1\n {2}CLIENT-ID {2}HOST +MEMBER-ID\n {2}app +\/10.0.0.7 +m1\n/)
   t.match(all, /Name: wrong[^]*members: -\n {2}Problem: OffsetFetch wrong/)
   t.match(JSON.parse((await run('status a --output json')).out), { consumer_groups: { count: 3, problems: [{ name: 'wrong' }] } })
   t.match(JSON.parse((await run('status a -g --output json')).out), { consumer_groups: { count: 3, groups: [{ name: 'fine', members: [{ client_id: 'app', host: '/10.0.0.7' }] }, { live_on_shadow: true }, { members: null }] } })

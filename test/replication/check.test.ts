@@ -1,6 +1,11 @@
 /** `check` between embedded clusters: every problem is a line of its own, and nothing is changed by looking. */
 import { test } from 'tap'
-import { ShadowPair, until } from '../support/shadow-pair.ts'
+import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
+import { DescribeGroups } from '../../protocol/messages/describe-groups.ts'
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
+import { OffsetFetch } from '../../protocol/messages/offset-fetch.ts'
+import { commit, position } from '../support/group-positions.ts'
+import { literal, ShadowPair, until } from '../support/shadow-pair.ts'
 
 test('a link that can be created is said to be, and nothing is created', async t => {
   const pair = await ShadowPair.start(t)
@@ -78,4 +83,40 @@ test('filters that select nothing are told', async t => {
   await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
   const lines = await engine.check({ ...pair.linkDocument(), name: 'another', topic_metadata_sync_options: {} })
   t.match(lines.find(({ name }) => name === 'topics'), { verdict: 'warning', text: /^the filters select none of the/ })
+})
+
+test('of consumer groups it says what can be read, and what the shadow lets the engine do', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  pair.write('a', 0, 5)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const linesFor = async (groupSync: Readonly<Record<string, unknown>>): Promise<ReadonlyArray<readonly [string, string, string]>> => {
+    const lines = await engine.check({ ...pair.linkDocument(), name: 'another', append_mode: 'produce', consumer_offset_sync_options: groupSync })
+    return lines.slice(lines.findIndex(({ name }) => name === 'exactness') + 1).filter(({ name }) => name !== 'ACLs').map(({ name, verdict, text }) => [name, verdict, text] as const)
+  }
+  t.same(await linesFor({}), [], 'nothing is said of groups where none is selected')
+  t.match(await linesFor({ group_filters: literal('*') }), [
+    ['groups', 'warning', /^the filters select none of the 0 groups that the source shows/], ['offsets topic', 'ok', String], ['group commits', 'warning', /not known without a group/], ['offsets.retention.minutes', String, String]
+  ])
+  await commit(pair, 'source', 'app', position(3))
+  pair.shadow.onRequest(DescribeConfigs, ({ body }) => {
+    const asked = body.resources.find(({ configurationKeys }) => configurationKeys?.includes('offsets.retention.minutes') === true)
+    if (asked === undefined) return 'pass'
+    const config = { name: 'offsets.retention.minutes', value: '60', readOnly: true, isSensitive: false }
+    return { answer: { throttleTimeMs: 0, results: [{ errorCode: 0, errorMessage: null, resourceType: asked.resourceType, resourceName: asked.resourceName, configs: [config] }] } }
+  })
+  const operations = (bits: number): (() => void) => pair.shadow.onRequest(DescribeGroups, ({ body }) => ({
+    answer: { groups: body.groups.map(groupId => ({ errorCode: 0, groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [], authorizedOperations: bits })) }
+  }))
+  const READ_ONLY = 1 << 3
+  const undo = operations(READ_ONLY)
+  t.match(await linesFor({ group_filters: literal('*') }), [
+    ['groups', 'ok', /^1 of the 1 that the source shows are selected: app/], ['readable groups', 'ok', /of all can be read/], ['offsets topic', 'ok', String],
+    ['group commits', 'ok', /gives the engine READ on the groups/], ['offsets.retention.minutes', 'warning', 'the shadow keeps positions for 60 minutes only']
+  ])
+  t.match((await linesFor({ group_filters: literal('*'), on_source_deletion: 'delete' }))[3], ['group commits', 'warning', /has not the rights for 1 groups on the shadow: app \(DELETE\)/])
+  undo()
+  pair.source.onRequest(OffsetFetch, ({ body }) => ({ answer: { groups: body.groups.map(({ groupId }) => ({ groupId, topics: [], errorCode: ErrorCodes.GROUP_AUTHORIZATION_FAILED })) } }))
+  t.match((await linesFor({ group_filters: literal('*') })).slice(1, 4), [['readable groups', 'warning', /app .*GROUP_AUTHORIZATION_FAILED/], ['offsets topic', 'ok', String], ['group commits', 'warning', /do not tell what the engine may do/]])
 })

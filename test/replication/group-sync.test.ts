@@ -4,55 +4,13 @@ import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
 import { ListGroups } from '../../protocol/messages/list-groups.ts'
 import { OffsetCommit } from '../../protocol/messages/offset-commit.ts'
 import { OffsetFetch } from '../../protocol/messages/offset-fetch.ts'
-import { commitGroupOffsets, deleteGroup, deleteGroupOffsets, fetchGroupOffsets, type GroupPosition } from '../../src/client/admin/group-offsets.ts'
+import { deleteGroup, deleteGroupOffsets } from '../../src/client/admin/group-offsets.ts'
 import { Coordinators } from '../../src/client/group/coordinators.ts'
 import { GroupMember } from '../../src/client/group/group-member.ts'
-import type { GroupStatus, TaskStatus } from '../../src/replication/link-service.ts'
-import { LINK, literal, ShadowPair, until, type RunningEngine } from '../support/shadow-pair.ts'
+import { commit, committed, EVERY, group, position, task, untilCommitted, untilSynced } from '../support/group-positions.ts'
+import { LINK, literal, ShadowPair, until } from '../support/shadow-pair.ts'
 
 const signal = new AbortController().signal
-const EVERY = { interval: '100ms', group_filters: literal('*') }
-
-type Side = 'source' | 'shadow'
-
-const clusterOf = (pair: ShadowPair, side: Side): ShadowPair['sourceCluster'] => side === 'source' ? pair.sourceCluster : pair.shadowCluster
-
-const position = (offset: number, input: Partial<GroupPosition> = {}): GroupPosition => ({ topic: 'a', partition: 0, offset, leaderEpoch: -1, metadata: '', ...input })
-
-async function commit (pair: ShadowPair, side: Side, groupId: string, ...positions: readonly GroupPosition[]): Promise<void> {
-  const cluster = clusterOf(pair, side)
-  const codes = await commitGroupOffsets(cluster, new Coordinators(cluster), groupId, positions, { signal, lane: 0 })
-  for (const code of codes.values()) if (code !== ErrorCodes.NONE) throw new Error(`the ${side} refused a commit: ${code}`)
-}
-
-async function committed (pair: ShadowPair, side: Side, groupId: string): Promise<readonly GroupPosition[]> {
-  const cluster = clusterOf(pair, side)
-  const answer = (await fetchGroupOffsets(cluster, new Coordinators(cluster), [groupId], { signal })).get(groupId)
-  if (answer === undefined || answer instanceof Error) throw answer ?? new Error('no answer')
-  return answer
-}
-
-async function untilCommitted (pair: ShadowPair, groupId: string, ...wanted: readonly GroupPosition[]): Promise<void> {
-  let seen: readonly GroupPosition[] = []
-  await until(`the shadow has the positions of ${groupId}`, async () => {
-    seen = await committed(pair, 'shadow', groupId)
-    return JSON.stringify(seen) === JSON.stringify(wanted)
-  }).catch((error: unknown) => { throw new Error(`${String(error)}: ${JSON.stringify(seen)}`) })
-}
-
-async function task (engine: RunningEngine): Promise<TaskStatus | undefined> {
-  return (await engine.link())?.tasks.find(({ name }) => name === 'Consumer Group Shadowing')
-}
-
-async function group (engine: RunningEngine, name: string): Promise<GroupStatus | undefined> {
-  return (await engine.link())?.groups.find(status => status.name === name)
-}
-
-/** Waits for a run that began after this call. */
-async function untilSynced (engine: RunningEngine, name: string): Promise<void> {
-  const from = new Date().toISOString()
-  await until(`${name} was synced again`, async () => ((await group(engine, name))?.syncedAt ?? '') > from)
-}
 
 test('copies the positions of the selected groups within what the shadow holds, and follows them both ways', async t => {
   const pair = await ShadowPair.start(t, {
@@ -70,6 +28,7 @@ test('copies the positions of the selected groups within what the shadow holds, 
   // Partition 1 ends at 0: a position beyond it waits there.
   await untilCommitted(pair, 'app', position(4, { metadata: 'here' }), position(0, { partition: 1 }))
   await until('the status says so', async () => (await group(engine, 'app'))?.clampedPartitions === 1)
+  await until('its members are known', async () => (await group(engine, 'app'))?.members !== null)
   t.match(await group(engine, 'app'), { state: 'Empty', type: 'classic', members: [], isLiveOnShadow: false, partitions: 2, aheadPartitions: 0, problem: null })
   await until('the task says what it did', async () => /^1 groups of the source are selected/.test((await task(engine))?.reason ?? ''))
   t.same(await committed(pair, 'shadow', 'no-app'), [])
@@ -253,4 +212,30 @@ test('nothing expires while it is shadowed, not even without a source', async t 
   // As a broker does with a group that was once joined here.
   await deleteGroup(pair.shadowCluster, new Coordinators(pair.shadowCluster), 'app', { signal })
   await untilCommitted(pair, 'app', position(3))
+})
+
+test('a position whose metadata the shadow does not take is committed without it, and named', async t => {
+  const pair = await ShadowPair.start(t, { groupSync: EVERY })
+  await pair.createTopic('source', 'a', 2)
+  pair.write('a', 0, 10)
+  pair.write('a', 1, 10)
+  const LONG = 'x'.repeat(4000)
+  await commit(pair, 'source', 'app', position(3, { metadata: LONG }), position(4, { partition: 1, metadata: 'short' }))
+  // As a shadow with a lower offset.metadata.max.bytes, which it does not tell.
+  const mend = pair.shadow.onRequest(OffsetCommit, ({ body }) => {
+    const isTooLong = body.topics.some(({ partitions }) => partitions.some(({ committedMetadata }) => (committedMetadata?.length ?? 0) > 100))
+    if (!isTooLong) return 'pass'
+    const codeOf = (metadata: string | null): number => (metadata?.length ?? 0) > 100 ? ErrorCodes.OFFSET_METADATA_TOO_LARGE : ErrorCodes.NONE
+    refusals++
+    return { answer: { topics: body.topics.map(({ name, topicId, partitions }) => ({ name, topicId, partitions: partitions.map(({ partitionIndex, committedMetadata }) => ({ partitionIndex, errorCode: codeOf(committedMetadata) })) })) } }
+  })
+  let refusals = 0
+  const engine = pair.startEngine()
+  await until('it is there without', async () => (await committed(pair, 'shadow', 'app')).some(({ partition, offset, metadata }) => partition === 0 && offset === 3 && metadata === ''))
+  await until('it is named', async () => (await group(engine, 'app'))?.withoutMetadata.join() === 'a-0')
+  t.match(await group(engine, 'app'), { problem: null, aheadPartitions: 0 })
+  await commit(pair, 'source', 'app', position(2, { metadata: LONG }))
+  await until('it follows', async () => (await committed(pair, 'shadow', 'app'))[0]?.offset === 2)
+  t.equal(refusals, 1, 'what was refused once is not tried again')
+  mend()
 })

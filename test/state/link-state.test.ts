@@ -237,3 +237,15 @@ test('what a link has added of ACLs, quotas and users is kept by link, without a
   t.strictSame(state.securityOf('site-b'), [])
   t.throws(() => decodeRecord('security/site-b/acl-1', Buffer.from(JSON.stringify({ v: SCHEMA_VERSION, epoch: 1, value: { ...common, id: 'acl-1', type: 'role' } }))), ConfigError)
 })
+
+test('claims on the positions of groups are held for engines, and by nobody else', async t => {
+  const shard: StateChange = { kind: 'groups', link: 'site-b', shard: 7, value: { uid: 'uid-1', writtenAt: 5, round: 2, groups: [['__proto__', 4, [['orders', '0:abc 1:def', '2:ghi']]]] } }
+  const settled: StateChange = { kind: 'groups-settled', link: 'site-b', value: { uid: 'uid-1', round: 2 } }
+  const [engines, sidecars] = [new LinkState(), new LinkState({ holdsClaims: false })]
+  for (const state of [engines, sidecars]) for (const change of [shard, settled]) t.same(state.apply(state.revision, keyOf(change), encodeValue(change, 1)), change)
+  t.same(engines.claimsOf('site-b'), { shards: new Map([[7, shard.value]]), settled: settled.value })
+  t.same(sidecars.claimsOf('site-b'), { shards: new Map(), settled: null })
+  for (const change of [shard, settled]) engines.apply(engines.revision, keyOf(change), null)
+  t.same(engines.claimsOf('site-b'), { shards: new Map(), settled: null })
+  t.throws(() => decodeRecord('groups/site-b/7', Buffer.from('{"v":1,"epoch":1,"value":{}}')), ConfigError)
+})

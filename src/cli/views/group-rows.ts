@@ -8,6 +8,7 @@ import { formatTable } from './table.ts'
 const INDENT = '  '
 /** Of a thousand groups that cannot be read, the first ones say why. */
 const MOST_PROBLEMS = 10
+const MOST_PARTITIONS = 10
 
 export function groupSummary (groups: readonly GroupStatus[]): string {
   if (groups.length === 0) return 'No consumer groups are being shadowed.\n'
@@ -30,11 +31,17 @@ export function groupRows (groups: readonly GroupStatus[]): string {
   return groups.map(groupText).join('\n')
 }
 
+function partitionList (names: readonly string[]): string {
+  const more = names.length - MOST_PARTITIONS
+  return `${names.slice(0, MOST_PARTITIONS).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
 function groupText (group: GroupStatus): string {
   const lines = [
     `Name: ${group.name}, Type: ${group.type ?? UNKNOWN}, State: ${group.state ?? 'not on the source'}, Protocol: ${group.protocol ?? UNKNOWN}`,
     `${INDENT}Partitions: ${group.partitions}, clamped: ${group.clampedPartitions}, ahead on the shadow: ${group.aheadPartitions}, waiting: ${group.waitingPartitions}, synced: ${group.syncedAt ?? UNKNOWN}, members: ${formatCount(group.members?.length ?? null)}`,
     ...(group.isLiveOnShadow ? [`${INDENT}Live on the shadow: its positions are left to its members there`] : []),
+    ...(group.withoutMetadata.length === 0 ? [] : [`${INDENT}Without their metadata, which is longer than the shadow takes: ${partitionList(group.withoutMetadata)}`]),
     ...(group.problem === null ? [] : [`${INDENT}Problem: ${group.problem}`])
   ]
   const members = group.members ?? []

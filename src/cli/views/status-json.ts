@@ -67,6 +67,7 @@ function groupJson (group: GroupStatus): Record<string, unknown> {
     clamped_partitions: group.clampedPartitions,
     ahead_partitions: group.aheadPartitions,
     waiting_partitions: group.waitingPartitions,
+    without_metadata: group.withoutMetadata,
     synced_at: group.syncedAt,
     problem: group.problem
   }

@@ -52,6 +52,29 @@ export async function describeClassicGroups (cluster: Cluster, coordinators: Coo
   }, { signal })
 }
 
+/** Up to this version a group that does not exist is an answer like any other, not an error. */
+const DEAD_GROUPS_VERSION = 5
+const OPERATIONS_VERSION = 3
+/** What brokers answer that do not tell. */
+const NOT_TOLD = -2147483648
+
+/**
+ * What the principal may do with groups, which need not exist, as a bit field of the codes of `AclOperation`; `unknown` where the
+ * broker does not tell, an error where there is one.
+ * @throws {ShadowError} ABORTED
+ */
+export async function groupOperations (cluster: Cluster, coordinators: Coordinators, groupIds: readonly string[], { signal }: Options): Promise<Map<string, number | 'unknown' | Error>> {
+  return await coordinators.ask<number | 'unknown'>(groupIds, GROUPS_PER_REQUEST, async (nodeId, groups) => {
+    const { body } = await cluster.request(DescribeGroups, { groups: [...groups], includeAuthorizedOperations: true }, nodeId, {
+      signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS, minVersion: OPERATIONS_VERSION, maxVersion: DEAD_GROUPS_VERSION
+    })
+    return new Map(body.groups.map(({ groupId, errorCode, authorizedOperations }): [string, number | 'unknown' | Error] => {
+      if (errorCode !== ErrorCodes.NONE) return [groupId, new BrokerError(errorCode, `DescribeGroups ${groupId}`)]
+      return [groupId, authorizedOperations === NOT_TOLD ? 'unknown' : authorizedOperations]
+    }))
+  }, { signal })
+}
+
 /**
  * Groups of the consumer protocol (KIP-848), by name; an error where there is one. A group that does not exist is `Dead` here, too.
  * @throws {ShadowError} ABORTED

@@ -23,7 +23,8 @@ export interface GroupListing {
   readonly gaps: readonly string[]
 }
 
-const OFFSETS_TOPIC = '__consumer_offsets'
+/** What groups have committed is in it. */
+export const OFFSETS_TOPIC = '__consumer_offsets'
 
 /**
  * The groups of a cluster, as each of its brokers shows those that it coordinates. Groups that the principal may not describe are

@@ -8,7 +8,7 @@ import type { Cluster } from '../cluster.ts'
 export const GROUP_KEY_TYPE = 0
 
 /** From this version on FindCoordinator takes several keys. */
-const COORDINATOR_KEYS_VERSION = 4
+export const COORDINATOR_KEYS_VERSION = 4
 const KEYS_PER_REQUEST = 1000
 
 /** A connection of its own: nothing else waits for what is asked about groups. */

@@ -7,14 +7,12 @@ import { LeaveGroup } from '../../../protocol/messages/leave-group.ts'
 import { SyncGroup } from '../../../protocol/messages/sync-group.ts'
 import { BrokerError, isBrokerError } from '../../errors.ts'
 import type { Cluster } from '../cluster.ts'
+import { COORDINATOR_KEYS_VERSION, GROUP_KEY_TYPE } from './coordinators.ts'
 
 export const PROTOCOL_TYPE = 'kafka-shadow'
 const PROTOCOL_NAME = 'leader'
 const NO_BYTES = Buffer.alloc(0)
-const GROUP_KEY_TYPE = 0
 
-/** From this version on FindCoordinator takes several keys. */
-const COORDINATOR_KEYS_VERSION = 4
 /** From this version on LeaveGroup takes several members. */
 const LEAVE_MEMBERS_VERSION = 3
 

@@ -12,6 +12,7 @@ import { replicaPreflight } from '../append/replica/replica-preflight.ts'
 import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
 import type { PreflightLine } from '../link-service.ts'
 import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
+import { checkGroups } from './group-preflight.ts'
 import { checkLoops } from './loop-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
 import { checkSchemas } from './schema-preflight.ts'
@@ -21,6 +22,7 @@ import { checkTopics } from './topic-preflight.ts'
 const CLUSTER_MS = 10_000
 const REPLICA_MS = 6000
 const TOPICS_MS = 10_000
+const GROUPS_MS = 10_000
 const SECURITY_MS = 10_000
 const SCHEMAS_MS = 10_000
 
@@ -87,6 +89,7 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
     findings.push(...ofSource.view === null || ofShadow.view === null
       ? [warning('topics', 'not looked at, because a cluster cannot be asked', 'give the command again when both answer')]
       : await checkTopics({ config, source, sourceView: ofSource.view, shadowView: ofShadow.view, appendMode: mode.appendMode, ownerOf: options.ownerOf, signal: within(TOPICS_MS) }))
+    if (ofSource.view !== null && ofShadow.view !== null) findings.push(...await checkGroups({ config, source, shadow, shadowView: ofShadow.view, signal: within(GROUPS_MS) }))
     if (ofSource.view !== null && ofShadow.view !== null) findings.push(...await checkSecurity({ config, source, shadow, signal: within(SECURITY_MS) }))
     throwIfAborted(signal)
   }

@@ -2,6 +2,8 @@
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
 import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
 import type { Logger } from '../../observability/logger.ts'
+import { NO_CLAIMS, type RecordedClaims } from '../../state/group-claims.ts'
+import type { LinkState } from '../../state/link-state.ts'
 import type { LinkRecord, SchemaRegistryRecord, SchemaSubjectRecord, SecurityRecord, StateChange } from '../../state/records.ts'
 import type { TaskStatus } from '../link-service.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
@@ -12,6 +14,7 @@ import { TaskLoop, type TaskOptions } from './tasks/task-loop.ts'
 
 /** What they begin from, and what they need of the engine. */
 export interface TaskParts {
+  readonly claims: RecordedClaims
   /** What the link has added of ACLs, quotas and users. */
   readonly security: readonly SecurityRecord[]
   /** What the link did to the shadow's schema registry before. */
@@ -24,6 +27,15 @@ export interface TaskParts {
   readonly isLeading: () => boolean
   /** True when another link has added the same thing. */
   readonly isSecurityShared: (id: string) => boolean
+}
+
+/** What the state topic has of these for a link. */
+export function recordedParts (state: LinkState | null, link: string): Pick<TaskParts, 'security' | 'schemas' | 'claims'> {
+  return {
+    security: state?.securityOf(link) ?? [],
+    schemas: { registry: state?.schemaRegistries.get(link) ?? null, subjects: state?.schemaSubjectsOf(link) ?? [] },
+    claims: state?.claimsOf(link) ?? NO_CLAIMS
+  }
 }
 
 export interface LinkTasksHost extends TaskParts {
@@ -58,7 +70,7 @@ export class LinkTasks {
     const link = record().config.name
     const isFailedOver = (): boolean => record().failedOverAt !== null
     this.#now = host.now
-    this.groups = new GroupSync({ ...host, name: link, options: () => taskOptions(record().config.groupSync) })
+    this.groups = new GroupSync({ ...host, name: link, uid: record().uid, recorded: host.claims, options: () => taskOptions(record().config.groupSync) })
     this.security = new SecuritySync({
       ...host,
       link,

@@ -14,7 +14,7 @@ const FORCED_REGISTRY_TIMEOUT_MS = 10_000
  * @throws {ShadowError} CONFLICT while something could not be opened or given back; the link is then still there
  */
 export async function releaseLink (link: ShadowLink, { force, logger }: { readonly force: boolean, readonly logger: Logger }): Promise<StateChange[]> {
-  const { name, tasks: { schemas, security } } = link
+  const { name, tasks: { groups, schemas, security } } = link
   // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
   // which must not be recorded after their removal.
   await link.orders.failover(null, { withSchemas: true })
@@ -27,6 +27,7 @@ export async function releaseLink (link: ShadowLink, { force, logger }: { readon
   if (shut !== null) logger.warn({ link: name, contexts }, `${shut}; the link is deleted all the same, and the contexts stay in mode IMPORT until somebody sets them to READWRITE`)
   await security.release()
   return [
+    ...await groups.end(),
     ...[...link.topics.keys()].map((topic): StateChange => ({ kind: 'topic', link: name, topic, value: null })),
     ...schemas?.removals() ?? [],
     { kind: 'link', name, value: null }

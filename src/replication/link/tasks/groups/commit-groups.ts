@@ -31,6 +31,8 @@ export interface CommittedGroup {
   readonly isLive: boolean
   /** What could not be committed. */
   readonly error: Error | null
+  /** Committed without their metadata, which is longer than the shadow takes. */
+  readonly withoutMetadata: readonly GroupPosition[]
 }
 
 export interface CommitterOptions {
@@ -39,6 +41,15 @@ export interface CommitterOptions {
   readonly ledger: GroupLedger
   readonly signal: AbortSignal
   readonly now: () => number
+  /** The shadow does not take metadata of this length. */
+  readonly onRefusedMetadata: (length: number) => void
+}
+
+interface SendOutcome {
+  /** What went wrong. */
+  readonly failure: Error | null
+  /** Positions of the link that were refused because of their metadata, and nothing else. */
+  readonly tooLarge: readonly GroupPosition[]
 }
 
 /** What a coordinator answers to somebody who is no member of a group that has some. */
@@ -73,27 +84,33 @@ export class GroupCommitter {
 
   async #commitGroup ({ groupId, commits, renewals }: GroupCommit, topicFor: (topic: string) => ShadowTopic | null, lane: number): Promise<CommittedGroup> {
     const own = new Set(commits)
+    const withoutMetadata: GroupPosition[] = []
     let isLive = false
     let error: Error | null = null
-    for (const part of partsOf(groupId, [...commits, ...renewals])) {
+    const parts = [...partsOf(groupId, [...commits, ...renewals])]
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       throwIfAborted(this.#options.signal)
       const topics = new Map(part.map(({ topic }) => [topic, topicFor(topic)]))
       const positions = part.filter(({ topic }) => topics.get(topic) !== null)
       if (positions.length === 0) continue
-      const sending = this.#send(groupId, positions, own, lane)
+      const sending: Promise<SendOutcome> = this.#send(groupId, positions, own, lane)
       for (const topic of topics.values()) if (topic !== null) topic.exclusively(() => sending).catch(() => {})
-      const failure = await sending
+      const { failure, tooLarge } = await sending
+      const bare = tooLarge.map(position => ({ ...position, metadata: '' }))
+      for (const position of bare) own.add(position)
+      withoutMetadata.push(...bare)
+      if (bare.length > 0) parts.unshift(bare)
       if (failure === null) continue
       if (MEANS_LIVE.has(failure instanceof BrokerError ? failure.wireCode : ErrorCodes.NONE)) isLive = true
       else error ??= failure
       break
     }
-    return { groupId, isLive, error }
+    return { groupId, isLive, error, withoutMetadata }
   }
 
-  /** Returns what went wrong. @throws {ShadowError} ABORTED */
-  async #send (groupId: string, positions: readonly GroupPosition[], own: ReadonlySet<GroupPosition>, lane: number): Promise<Error | null> {
-    const { shadow, coordinators, ledger, signal, now } = this.#options
+  /** @throws {ShadowError} ABORTED */
+  async #send (groupId: string, positions: readonly GroupPosition[], own: ReadonlySet<GroupPosition>, lane: number): Promise<SendOutcome> {
+    const { shadow, coordinators, ledger, signal, now, onRefusedMetadata } = this.#options
     ledger.sending(groupId, positions.filter(position => own.has(position)))
     const atMs = now()
     let codes: ReadonlyMap<string, number>
@@ -105,9 +122,10 @@ export class GroupCommitter {
       // Refused, or never sent: the value that was not taken is nobody's. With no answer at all, it may be there.
       const isRefused = error instanceof BrokerError ? !AMBIGUOUS.has(error.wireCode) : isUnsent(error)
       if (isRefused) for (const position of positions) if (own.has(position)) ledger.refused(groupId, position)
-      return error
+      return { failure: error, tooLarge: [] }
     }
     let failure: Error | null = null
+    const tooLarge: GroupPosition[] = []
     for (const position of positions) {
       const code = codes.get(positionKey(position))
       if (code === ErrorCodes.NONE) {
@@ -115,11 +133,17 @@ export class GroupCommitter {
         else ledger.renewed(groupId, position, atMs)
         continue
       }
+      if (code === ErrorCodes.OFFSET_METADATA_TOO_LARGE && own.has(position) && position.metadata !== '') {
+        ledger.refused(groupId, position)
+        onRefusedMetadata(position.metadata.length)
+        tooLarge.push(position)
+        continue
+      }
       const what = `OffsetCommit ${groupId} ${position.topic}-${position.partition}`
       failure ??= code === undefined ? new ShadowError('BROKER_ERROR', `${what}: the answer has no row for it`) : new BrokerError(code, what)
       if (code !== undefined && own.has(position) && !AMBIGUOUS.has(code)) ledger.refused(groupId, position)
     }
-    return failure
+    return { failure, tooLarge }
   }
 }
 

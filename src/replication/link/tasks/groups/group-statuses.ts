@@ -1,5 +1,6 @@
 /** What the status says of the groups of a link, put together from what a run finds out bit by bit. */
 import type { DescribedGroup } from '../../../../client/admin/describe-groups.ts'
+import type { PartitionRow } from '../../../../client/admin/ask-leaders.ts'
 import type { ListedGroup } from '../../../../client/admin/list-groups.ts'
 import type { GroupStatus } from '../../../link-service.ts'
 import type { CommitPlan } from './plan-commits.ts'
@@ -8,13 +9,14 @@ export interface SyncedGroup {
   /** Null where the group could not be read. */
   readonly plan: CommitPlan | null
   readonly isLiveOnShadow: boolean
+  readonly withoutMetadata: readonly PartitionRow[]
   /** ISO time at which the positions were asked for. */
   readonly readAt: string
   readonly problem: string | null
 }
 
 const UNKNOWN: Omit<GroupStatus, 'name'> = {
-  state: null, type: null, protocolType: '', protocol: null, members: null, isLiveOnShadow: false, partitions: 0, clampedPartitions: 0, aheadPartitions: 0, waitingPartitions: 0, syncedAt: null, problem: null
+  state: null, type: null, protocolType: '', protocol: null, members: null, isLiveOnShadow: false, partitions: 0, clampedPartitions: 0, aheadPartitions: 0, waitingPartitions: 0, withoutMetadata: [], syncedAt: null, problem: null
 }
 
 export class GroupStatuses {
@@ -24,11 +26,11 @@ export class GroupStatuses {
     return [...this.#groups.values()].sort((a, b) => a.name < b.name ? -1 : 1)
   }
 
-  synced (name: string, { plan, isLiveOnShadow, readAt, problem }: SyncedGroup): void {
+  synced (name: string, { plan, isLiveOnShadow, withoutMetadata, readAt, problem }: SyncedGroup): void {
     this.#change(name, {
       isLiveOnShadow,
       problem,
-      ...(plan === null ? {} : { partitions: plan.wanted, clampedPartitions: plan.clamped, aheadPartitions: plan.ahead, waitingPartitions: plan.unknown }),
+      ...(plan === null ? {} : { partitions: plan.wanted, clampedPartitions: plan.clamped, aheadPartitions: plan.ahead, waitingPartitions: plan.unknown, withoutMetadata: withoutMetadata.map(({ topic, partition }) => `${topic}-${partition}`) }),
       ...(plan === null || problem !== null || isLiveOnShadow ? {} : { syncedAt: readAt })
     })
   }

@@ -17,14 +17,19 @@ import { throwIfAborted } from '../../../../net/abort.ts'
 import { sleep } from '../../../../net/sleep.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { GroupStatus, PartitionStatus } from '../../../link-service.ts'
+import type { RecordedClaims } from '../../../../state/group-claims.ts'
+import type { StateChange } from '../../../../state/records.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 import type { TaskOutcome, TaskWork } from '../task-loop.ts'
-import { GroupCommitter, type GroupCommit } from './commit-groups.ts'
+import { GroupCommitter, type CommittedGroup, type GroupCommit } from './commit-groups.ts'
 import { GroupLedger } from './group-ledger.ts'
 import { GroupRemovals } from './group-removals.ts'
 import { GroupStatuses } from './group-statuses.ts'
+import { LedgerJournal } from './ledger-journal.ts'
+import { mostOffsetMetadata } from './offset-metadata-limit.ts'
 import { renewalIntervalMs } from './offset-retention.ts'
 import { planCommits, type CommitPlan, type PartitionBounds } from './plan-commits.ts'
+import { shardOf } from './position-digest.ts'
 import { describeGroups, isLive, selectedGroups } from './source-groups.ts'
 
 /** Between the look at a group's positions and the commit of them are the requests of this many groups. */
@@ -40,9 +45,13 @@ const NO_CONTACT_MS = 0
 /** What the link is to this task. */
 export interface GroupSyncHost {
   readonly name: string
+  readonly uid: string
   readonly source: Cluster
   readonly shadow: Cluster
   readonly options: () => GroupSyncOptions
+  /** What engines before this one have recorded. */
+  readonly recorded: RecordedClaims
+  readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   readonly topics: ReadonlyMap<string, ShadowTopic>
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -80,23 +89,28 @@ export class GroupSync implements TaskWork {
   readonly name = 'Consumer Group Shadowing'
   readonly #host: GroupSyncHost
   readonly #ledger = new GroupLedger()
+  readonly #journal: LedgerJournal
   readonly #sourceCoordinators: Coordinators
   readonly #shadowCoordinators: Coordinators
   readonly #committer: GroupCommitter
   readonly #removals: GroupRemovals
   readonly #statuses: GroupStatuses
   readonly #finishing: Coalesced<ShadowTopic, { readonly obstacle: string | null }>
+  #exclusive: Promise<unknown> = Promise.resolve()
   #renewalMs: number | null = null
+  #mostMetadata: number | null = null
   /** When all groups of the shadow were last looked at for positions that would expire. */
   #renewedAtMs = -Infinity
 
   constructor (host: GroupSyncHost) {
-    const { name, source, shadow, signal, logger, now } = host
+    const { name, uid, source, shadow, recorded, write, signal, logger, now, wallClock } = host
     this.#host = host
     this.#sourceCoordinators = new Coordinators(source)
     this.#shadowCoordinators = new Coordinators(shadow)
     const common = { shadow, ledger: this.#ledger, signal }
-    this.#committer = new GroupCommitter({ ...common, coordinators: this.#shadowCoordinators, now })
+    this.#journal = new LedgerJournal({ link: name, uid, ledger: this.#ledger, recorded, write, logger, now, wallClock })
+    const onRefusedMetadata = (length: number): void => { this.#mostMetadata = Math.min(this.#mostMetadata ?? Infinity, length - 1) }
+    this.#committer = new GroupCommitter({ ...common, coordinators: this.#shadowCoordinators, now, onRefusedMetadata })
     this.#removals = new GroupRemovals({ ...common, link: name, source, sourceCoordinators: this.#sourceCoordinators, shadowCoordinators: this.#shadowCoordinators, logger })
     this.#statuses = new GroupStatuses()
     this.#finishing = new Coalesced(topics => this.#finishAll(topics), { most: MOST_FINISHED_TOGETHER })
@@ -115,8 +129,10 @@ export class GroupSync implements TaskWork {
     if (this.options().filters.length === 0) return { reason: 'no group filters are configured: no group is shadowed', problems: [] }
     const scope: Scope = topic => this.#taking(topic)
     this.#ledger.keepTopics(topic => scope(topic) !== null)
+    await this.#exclusively(() => this.#journal.flush())
     if ([...this.#host.topics.keys()].every(topic => scope(topic) === null)) return { reason: 'no topic is shadowed at the moment: there are no positions to copy', problems: [] }
     this.#renewalMs ??= Math.max(LEAST_RENEWAL_MS, await renewalIntervalMs(this.#host.shadow, this.#host))
+    this.#mostMetadata ??= await mostOffsetMetadata(this.#host.shadow, this.#host)
     try {
       const { selected, others, problems } = await this.#sync(scope, true)
       const left = [...others].map(([kind, count]) => `${count} ${kind}`).join(', ')
@@ -153,6 +169,23 @@ export class GroupSync implements TaskWork {
     return topics.map(() => ({ obstacle: obstacle === null ? null : `the positions of its consumer groups cannot be copied: ${obstacle}` }))
   }
 
+  /** Writes a record of the state topic again: see LinkState.fenced. */
+  async rewrite (shard: number | null): Promise<void> {
+    await this.#exclusively(() => this.#journal.rewrite(shard))
+  }
+
+  /** Nothing is recorded any more; returns what removes all that was. For a link all of whose topics are open. */
+  async end (): Promise<StateChange[]> {
+    return await this.#exclusively(() => Promise.resolve(this.#journal.end()))
+  }
+
+  /** What looks at positions and what commits them is one thing: what was read before another run has committed is old. */
+  #exclusively<T> (work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work)
+    this.#exclusive = result.catch(() => {})
+    return result
+  }
+
   /** The topic that positions may be committed for: a shadow that nobody has begun to open, stopped or not. */
   #taking (name: string): ShadowTopic | null {
     const topic = this.#host.topics.get(name)
@@ -171,14 +204,17 @@ export class GroupSync implements TaskWork {
     for (const { groupId, nodeId } of mine.groups.values()) this.#shadowCoordinators.learn(groupId, nodeId)
     const patientUntilMs = this.#host.now() + CATCH_UP_MS
     const problems: Problem[] = theirs.gaps.map(gap => ({ text: `not all groups of the source are known: ${gap}`, isPassing: true }))
-    for (let start = 0; start < groups.length; start += GROUPS_AT_A_TIME) {
-      await this.#syncGroups(groups.slice(start, start + GROUPS_AT_A_TIME), { onShadow: mine, scope, problems, patientUntilMs })
+    // Those of one record together: it is written once.
+    const ordered = [...groups].sort((a, b) => shardOf(a.groupId) - shardOf(b.groupId))
+    for (let start = 0; start < ordered.length; start += GROUPS_AT_A_TIME) {
+      await this.#exclusively(() => this.#syncGroups(ordered.slice(start, start + GROUPS_AT_A_TIME), { onShadow: mine, scope, problems, patientUntilMs }))
     }
     if (!isWhole) return { selected: groups.length, others, problems }
     await this.#describe(groups, problems)
     const present = new Set(groups.map(({ groupId }) => groupId))
     await this.#missing({ theirs, mine, present, scope, problems })
     await this.#renewAll(scope, present)
+    await this.#exclusively(() => this.#journal.flush())
     this.#statuses.keepOnly(name => present.has(name) || this.#ledger.has(name))
     const known = { has: (groupId: string): boolean => theirs.groups.has(groupId) || mine.groups.has(groupId) || this.#ledger.has(groupId) }
     this.#sourceCoordinators.keepOnly(known)
@@ -207,6 +243,7 @@ export class GroupSync implements TaskWork {
         continue
       }
       const ours = held.filter(({ topic }) => scope(topic) !== null)
+      for (const position of ours) this.#ledger.seen(groupId, position)
       const plan = this.#plan(groupId, wanted.filter(({ topic }) => scope(topic) !== null), ours, boundsOf)
       plans.set(groupId, plan)
       const keys = new Set(wanted.map(positionKey))
@@ -215,7 +252,7 @@ export class GroupSync implements TaskWork {
       for (const position of plan.same) this.#ledger.adopt(groupId, position)
       if (!isLive(onShadow.groups.get(groupId))) commits.push({ groupId, commits: plan.commits, renewals: plan.renewals })
     }
-    const outcomes = new Map((await this.#committer.commit(commits, scope)).map(outcome => [outcome.groupId, outcome]))
+    const outcomes = new Map((await this.#commit(commits, scope)).map(outcome => [outcome.groupId, outcome]))
     for (const { groupId } of groups) {
       this.#removals.found(groupId)
       const outcome = outcomes.get(groupId)
@@ -223,8 +260,15 @@ export class GroupSync implements TaskWork {
       let error = failed.get(groupId) ?? outcome?.error ?? null
       if (error === null && !isLiveThere && this.options().onSourceDeletion === 'delete') error = await this.#removed(() => this.#removals.positionsMissing(groupId, absent.get(groupId) ?? [], scope))
       if (error !== null) problems.push({ text: `group ${groupId}: ${messageOf(error)}`, isPassing: isRetriable(error) })
-      this.#statuses.synced(groupId, { plan: plans.get(groupId) ?? null, isLiveOnShadow: isLiveThere, readAt, problem: error === null ? null : messageOf(error) })
+      const plan = plans.get(groupId) ?? null
+      const withoutMetadata = [...plan?.withoutMetadata ?? [], ...outcome?.withoutMetadata ?? []]
+      this.#statuses.synced(groupId, { plan, isLiveOnShadow: isLiveThere, withoutMetadata, readAt, problem: error === null ? null : messageOf(error) })
     }
+  }
+
+  /** Records what is about to be committed, and what of it was. */
+  async #commit (commits: readonly GroupCommit[], scope: Scope): Promise<CommittedGroup[]> {
+    return await this.#journal.round(commits, () => this.#committer.commit(commits, scope))
   }
 
   #plan (groupId: string, wanted: readonly GroupPosition[], held: readonly GroupPosition[], boundsOf: (row: PartitionRow) => PartitionBounds | null): CommitPlan {
@@ -234,7 +278,8 @@ export class GroupSync implements TaskWork {
       held,
       boundsOf,
       isOwn: position => this.#ledger.isOwn(groupId, position),
-      isDue: row => this.#ledger.renewedAtMs(groupId, row) <= dueMs
+      isDue: row => this.#ledger.renewedAtMs(groupId, row) <= dueMs,
+      mostMetadata: this.#mostMetadata ?? Infinity
     })
   }
 
@@ -316,7 +361,7 @@ export class GroupSync implements TaskWork {
       const { groups } = await listGroups(shadow, { signal })
       const listed = selectedGroups(groups.values(), this.options().filters).groups.filter(group => !isLive(group)).map(({ groupId }) => groupId)
       const names = [...new Set([...listed, ...this.#ledger.groupIds.filter(groupId => !groups.has(groupId))])].filter(groupId => !synced.has(groupId))
-      for (let start = 0; start < names.length; start += GROUPS_AT_A_TIME) await this.#renew(names.slice(start, start + GROUPS_AT_A_TIME), scope)
+      for (let start = 0; start < names.length; start += GROUPS_AT_A_TIME) await this.#exclusively(() => this.#renew(names.slice(start, start + GROUPS_AT_A_TIME), scope))
       this.#renewedAtMs = now()
     } catch (error) {
       throwIfAborted(signal)
@@ -335,7 +380,7 @@ export class GroupSync implements TaskWork {
       const there = new Set(answer.map(positionKey))
       return [{ groupId, commits: this.#ledger.lastOf(groupId).filter(position => !there.has(positionKey(position))), renewals }]
     })
-    for (const { error } of await this.#committer.commit(commits, scope)) if (error !== null) throw error
+    for (const { error } of await this.#commit(commits, scope)) if (error !== null) throw error
   }
 }
 

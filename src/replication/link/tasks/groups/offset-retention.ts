@@ -2,7 +2,7 @@ import { describeBrokerConfig } from '../../../../client/admin/describe-broker-c
 import type { Cluster } from '../../../../client/cluster.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
 
-const RETENTION_CONFIG = 'offsets.retention.minutes'
+export const RETENTION_CONFIG = 'offsets.retention.minutes'
 const MINUTE_MS = 60_000
 /** A position is committed again after this part of the time that it is kept for. */
 const PARTS = 4

@@ -19,6 +19,8 @@ export interface PlanOptions {
   readonly isOwn: (position: GroupPosition) => boolean
   /** True when the position would expire if it were not committed again soon. */
   readonly isDue: (row: PartitionRow) => boolean
+  /** The longest metadata that the shadow takes, in UTF-16 units, as its coordinators count (`offset.metadata.max.bytes`). */
+  readonly mostMetadata: number
 }
 
 export interface CommitPlan {
@@ -34,6 +36,8 @@ export interface CommitPlan {
   readonly ahead: number
   /** How many positions are lower than the source's because the shadow does not have its records yet. */
   readonly clamped: number
+  /** Positions whose metadata the shadow does not take. */
+  readonly withoutMetadata: readonly PartitionRow[]
   /** How many positions wait until it is known what the shadow holds. */
   readonly unknown: number
 }
@@ -42,11 +46,12 @@ export interface CommitPlan {
  * What is to be committed for one group. A position of the link follows the source's in both directions; one of a consumer of the
  * shadow only forwards. What the source has no position for stays as it is.
  */
-export function planCommits ({ wanted, held, boundsOf, isOwn, isDue }: PlanOptions): CommitPlan {
+export function planCommits ({ wanted, held, boundsOf, isOwn, isDue, mostMetadata }: PlanOptions): CommitPlan {
   const heldByKey = new Map(held.map(position => [positionKey(position), position]))
   const commits: GroupPosition[] = []
   const renewals: GroupPosition[] = []
   const same: GroupPosition[] = []
+  const withoutMetadata: PartitionRow[] = []
   let ahead = 0
   let clamped = 0
   let unknown = 0
@@ -62,7 +67,9 @@ export function planCommits ({ wanted, held, boundsOf, isOwn, isDue }: PlanOptio
       continue
     }
     if (theirs.offset > bounds.end) clamped++
-    const target: GroupPosition = { ...theirs, offset: Math.min(Math.max(theirs.offset, bounds.logStart), bounds.end), leaderEpoch: -1 }
+    const isTooLong = theirs.metadata.length > mostMetadata
+    if (isTooLong) withoutMetadata.push(theirs)
+    const target: GroupPosition = { ...theirs, offset: Math.min(Math.max(theirs.offset, bounds.logStart), bounds.end), leaderEpoch: -1, metadata: isTooLong ? '' : theirs.metadata }
     if (mine !== undefined && isSame(mine, target)) {
       same.push(target)
       keep(target)
@@ -73,5 +80,5 @@ export function planCommits ({ wanted, held, boundsOf, isOwn, isDue }: PlanOptio
     }
   }
   for (const position of heldByKey.values()) keep(position)
-  return { commits, renewals, same, wanted: wanted.length, ahead, clamped, unknown }
+  return { commits, renewals, same, wanted: wanted.length, ahead, clamped, unknown, withoutMetadata }
 }

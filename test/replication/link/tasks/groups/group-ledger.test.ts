@@ -27,6 +27,17 @@ test('a commit that was refused is nobody\'s', async t => {
   t.same(ledger.lastOf('g'), [at(1)])
 })
 
+test('where another\'s value was seen, the link\'s are gone', async t => {
+  const ledger = new GroupLedger()
+  ledger.committed('g', at(1), 0)
+  ledger.seen('g', at(1))
+  t.ok(ledger.isCertain('g', at(1)))
+  ledger.seen('g', at(5))
+  t.equal(ledger.isOwn('g', at(1)), false, 'a consumer that goes back to it has done so by itself')
+  ledger.seen('nobody', at(5))
+  t.equal(ledger.has('nobody'), false)
+})
+
 test('so many answers are missing that the oldest values are not claimed any more', async t => {
   const ledger = new GroupLedger()
   for (let offset = 0; offset < 20; offset++) ledger.sending('g', [at(offset)])

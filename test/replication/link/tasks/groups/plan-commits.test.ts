@@ -6,7 +6,7 @@ const at = (offset: number, input: Partial<GroupPosition> = {}): GroupPosition =
 
 /** The shadow holds offsets [10, 100] of every partition; nothing is the link's and nothing is due unless said. */
 function plan (options: Partial<PlanOptions>): CommitPlan {
-  return planCommits({ wanted: [], held: [], boundsOf: () => ({ logStart: 10, end: 100 }), isOwn: () => false, isDue: () => false, ...options })
+  return planCommits({ wanted: [], held: [], boundsOf: () => ({ logStart: 10, end: 100 }), isOwn: () => false, isDue: () => false, mostMetadata: 10, ...options })
 }
 
 test('a position that the shadow has not is committed with its metadata and without a leader epoch', async t => {
@@ -34,6 +34,11 @@ test('what is there already is committed again only before it expires, as it is'
   t.match(plan({ wanted: [at(50)], held: [at(60, { leaderEpoch: 3 })], isDue: () => true }), { commits: [], renewals: [at(60, { leaderEpoch: 3 })], ahead: 1 })
   t.match(plan({ held: [at(60)], isDue: () => true }), { commits: [], renewals: [at(60)] }, 'a position that the source has not any more')
   t.match(plan({ wanted: [at(50)], held: [at(40)], boundsOf: () => null, isDue: () => true }), { commits: [], renewals: [at(40)] }, 'of a topic that was stopped')
+})
+
+test('metadata that the shadow does not take is left out', async t => {
+  t.match(plan({ wanted: [at(50, { metadata: 'x'.repeat(11) }), at(51, { partition: 1, metadata: 'x'.repeat(10) })] }), { commits: [at(50), at(51, { partition: 1, metadata: 'x'.repeat(10) })], withoutMetadata: [{ topic: 'a', partition: 0 }] })
+  t.match(plan({ wanted: [at(50, { metadata: 'x'.repeat(11) })], held: [at(50)] }), { commits: [], same: [at(50)], withoutMetadata: [{ topic: 'a', partition: 0 }] })
 })
 
 test('partitions are told apart', async t => {
