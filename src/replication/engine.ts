@@ -525,10 +525,8 @@ export class Engine implements LinkService {
 }
 
 function ended (signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => { signal.addEventListener('abort', () => resolve(), { once: true }) })
 }
 
 /** What `work` returns or throws, as a promise. */

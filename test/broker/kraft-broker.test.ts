@@ -132,7 +132,7 @@ for (const version of ['3.9', '4.1', '4.3'] as const) {
     const entry = metadata.image?.brokers.get(OUR_ID)
     t.match(entry, { ...identity, logDirId: undefined, epoch: life.epoch, rack: null, logDirs: [identity.logDirId] })
     t.same([...entry?.endpoints ?? []], [['PLAINTEXT', { host: '127.0.0.1', port: 1, securityProtocol: 0 }]])
-    t.ok((await cluster.refresh({ signal })).brokers.has(OUR_ID))
+    await until('its brokers show us', async () => (await cluster.refresh({ signal })).brokers.has(OUR_ID))
     t.ok(life.heartbeatAgeMs() < 2000)
 
     const brokerEpoch = life.epoch ?? -1n

@@ -81,7 +81,9 @@ test('one site is failed over while the other direction goes on, and nothing is 
   })
 
   // Somebody at site B is ready to write what is site A's, with an id from before; site A goes on to hand out ids of its own.
-  await eventually('ids are handed out far ahead of the copied ones', async () => (await initProducerId(clientOfB, 1, { count: 1 }, { signal: AbortSignal.timeout(10_000) })).every(id => id > 50_000))
+  for (const broker of BROKERS) {
+    await eventually(`broker ${broker} hands out ids far ahead of the copied ones`, async () => (await initProducerId(clientOfB, broker, { count: 1 }, { signal: AbortSignal.timeout(10_000) })).every(id => id > 50_000))
+  }
   const ready = await producerOf(b)
   for (let count = 0; count < FRESH_PRODUCERS; count++) {
     const fresh = await producerOf(a)
