@@ -30,6 +30,7 @@ export function topic (name: string, over: Partial<TopicStatus> = {}): TopicStat
     fault: null,
     fidelity: 'exact',
     partitions: [partition()],
+    startOffsets: null,
     refusedConfigs: {},
     rollbacks: [],
     problem: null,

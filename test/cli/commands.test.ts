@@ -162,6 +162,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       fidelity: 'unsupported',
       fault: { code: 'OFFSET_GAP', reason: 'offsets 5 to 8 are missing', partition: 2, offset: 5 },
       problem: null,
+      start_offsets: null,
       refused_configs: {},
       rollbacks: [],
       partitions: [{
@@ -196,6 +197,14 @@ test('a link that was failed over does not wait for its source', async t => {
   const { out } = await run('status a')
   t.notMatch(out, /WARNING|SOURCE|LAG-SECONDS/)
   t.match(out, /STATE {8}FAILED_OVER/)
+})
+
+test('status shows where copies began that did not begin with everything', async t => {
+  const { run } = await kshadow(t, link('a', { topics: [topic('late', { startOffsets: [120, 0] }), topic('many', { startOffsets: Array.from({ length: 10 }, () => 7) })] }))
+  const { out } = await run('status a -t')
+  t.match(out, /^ {2}Began: partition 0 at 120, partition 1 at 0$/m)
+  t.match(out, /^ {2}Began: partition 0 at 7, .*partition 7 at 7, and 2 more$/m)
+  t.match(JSON.parse((await run('status a -t --output json')).out), { topics: [{ start_offsets: [120, 0] }] })
 })
 
 test('status shows the sections that are asked for', async t => {

@@ -49,6 +49,7 @@ export class FakeLinkState implements LinkStateView {
       fault: null,
       endOffsets: null,
       handingOver: false,
+      startOffsets: null,
       refusedConfigs: {},
       rollbacks: []
     }

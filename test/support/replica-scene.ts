@@ -17,6 +17,8 @@ export interface ReplicaScene {
   readonly client: Cluster
   /** With a port for a shadow leader; it has no link yet. */
   readonly engine: BrokerEngine
+  /** Another one after it, that goes on as the same broker. Ends with the test. */
+  readonly startEngine: () => Promise<BrokerEngine>
 }
 
 /** An embedded source with a topic, two real brokers for its shadow, and an engine that can lead there. All of it ends with the test. */
@@ -31,7 +33,10 @@ export async function replicaScene (t: Test, { version, name, topic, partitions 
   const [sourceClient, client] = [testCluster(sourceCluster), testCluster(shadow)]
   t.teardown(async () => { await Promise.all([sourceClient.close(), client.close()]) })
   await createSourceTopic(sourceClient, topic, partitions)
-  const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
-  t.teardown(() => engine.stop())
-  return { source, sourceCluster, shadow, client, engine }
+  const startEngine = async (): Promise<BrokerEngine> => {
+    const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
+    t.teardown(() => engine.stop())
+    return engine
+  }
+  return { source, sourceCluster, shadow, client, engine: await startEngine(), startEngine }
 }

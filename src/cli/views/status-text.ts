@@ -55,6 +55,7 @@ function topicText (topic: TopicStatus): string {
     ...(topic.owned ? [] : [`${INDENT}Not a shadow topic: it is writable`]),
     ...faultLines(topic),
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
+    ...startLines(topic),
     ...topic.rollbacks.map(row => `${INDENT}${rollbackLine(row)}`),
     ...Object.entries(topic.refusedConfigs).map(([name, reason]) => `${INDENT}Refused config ${name}: ${reason}`),
     ...partitionWarnings(topic).map(line => `${INDENT}${line}`)
@@ -70,6 +71,15 @@ function faultLines ({ fault }: TopicStatus): string[] {
     ...(fault.offset === null ? [] : [`offset ${fault.offset}`])
   ]
   return [`${INDENT}Fault: ${fault.code}${where.length === 0 ? '' : ` at ${where.join(', ')}`}: ${fault.reason}`]
+}
+
+const MOST_STARTS = 8
+
+/** Where the copy began, where that is not the beginning. */
+function startLines ({ startOffsets }: TopicStatus): string[] {
+  if (startOffsets === null) return []
+  const shown = startOffsets.slice(0, MOST_STARTS).map((offset, partition) => `partition ${partition} at ${offset}`)
+  return [`${INDENT}Began: ${shown.join(', ')}${startOffsets.length > MOST_STARTS ? `, and ${startOffsets.length - MOST_STARTS} more` : ''}`]
 }
 
 /** What the shadow has thrown away. */

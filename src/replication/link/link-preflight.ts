@@ -61,7 +61,7 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
     chooseMode(config, options, within(REPLICA_MS))
   ])
   throwIfAborted(signal)
-  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode)]
+  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode), ...startFindings(config, mode)]
   if (scope === 'everything') {
     if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
     findings.push(...ofSource.view === null || ofShadow.view === null
@@ -112,6 +112,14 @@ function truncationFindings ({ onSourceTruncation }: LinkConfig, { appendMode, f
   const line = 'on_source_truncation'
   if (appendMode === 'replica') return [warning(line, 'follow: records that the source loses are thrown away on the shadow, too', 'choose fault to have the topic stopped instead, and keep them')]
   return [failed(line, new ShadowError('CONFLICT', 'on_source_truncation: follow needs append mode replica, and this link comes to produce: a log that was written by Produce requests cannot be cut off'), 'choose fault, or mend what keeps the link from append_mode replica')]
+}
+
+/** What Produce requests write begins at offset 0. */
+function startFindings ({ topicSync: { start } }: LinkConfig, { appendMode, findings }: ModeChoice): PreflightFinding[] {
+  if (start.at === 'earliest' || findings.some(({ error }) => error !== null)) return []
+  const line = `start_at_${start.at}`
+  if (appendMode === 'replica') return [ok(line, 'what the source has before that is not shadowed')]
+  return [failed(line, new ShadowError('CONFLICT', `${line} needs append mode replica, and this link comes to produce: a log that Produce requests write begins at offset 0`), 'leave the key out, or mend what keeps the link from append_mode replica')]
 }
 
 /** Clients of the sidecar of this process: which brokers they are never shown, and which ports nobody is sent to. */

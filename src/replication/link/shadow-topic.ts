@@ -148,7 +148,7 @@ export class ShadowTopic {
   }
 
   status (freshMs: number): TopicStatus {
-    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, refusedConfigs, rollbacks } = this.#record
+    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, startOffsets, refusedConfigs, rollbacks } = this.#record
     return {
       name: topic,
       topicId: shadowTopicId,
@@ -159,6 +159,7 @@ export class ShadowTopic {
       fault,
       fidelity: this.#fidelity(),
       partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
+      startOffsets,
       refusedConfigs,
       rollbacks,
       problem: this.problem ?? this.waitsFor

@@ -147,11 +147,11 @@ export class ReplicaMode implements AppendMode {
     return await this.#topics.adopt(creation)
   }
 
-  async grow ({ topic, replicationFactor }: TopicRecord, count: number): Promise<void> {
+  async grow ({ topic, partitions, replicationFactor }: TopicRecord, count: number): Promise<void> {
     const { leader } = this.#options
     const first = leader.control.image.topicsByName.get(topic)?.partitions.get(0)
     const factor = replicationFactor ?? (first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length)
-    await this.#topics.grow(topic, count, Math.max(1, factor))
+    await this.#topics.grow(topic, { known: partitions, count, replicationFactor: Math.max(1, factor) })
   }
 
   begin (topic: ShadowTopic, partition: number): PartitionShadow {

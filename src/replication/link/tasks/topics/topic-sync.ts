@@ -9,12 +9,13 @@ import { describeTopicConfigs, type TopicConfigEntry } from '../../../../client/
 import type { Cluster, ClusterView, TopicView } from '../../../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
 import { selectsTopic } from '../../../../config/link/name-filter.ts'
-import { BrokerError, isBrokerError, messageOf } from '../../../../errors.ts'
+import { BrokerError, isBrokerError, messageOf, ShadowError } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { TopicRecord } from '../../../../state/records.ts'
 import type { FaultCode } from '../../../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../../../state/state-topic.ts'
+import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
 import type { AppendMode, CreatedTopic } from '../../../append/append-mode.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
@@ -91,9 +92,12 @@ export class TopicSync {
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
     const isTaking = this.#host.takesTopics()
     if (isTaking) {
-      const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
+      const [configs, starts] = await Promise.all([
+        describeTopicConfigs(source, fresh.map(({ name }) => name), { signal }),
+        decideStartOffsets(source, fresh, options.start, { signal })
+      ])
       await this.#each(fresh, problems, async topic => {
-        if (await this.#adopt(topic, configs.get(topic.name), shadowView)) created++
+        if (await this.#adopt(topic, { configs: configs.get(topic.name), startOffsets: starts.get(topic.name) }, shadowView)) created++
       })
     }
     return { selected: selected.length, unshadowed: isTaking ? 0 : fresh.length, created, problems }
@@ -125,10 +129,11 @@ export class TopicSync {
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
-  async #adopt (topic: TopicView, configs: DescribedConfigs, shadowView: ClusterView): Promise<boolean> {
+  async #adopt (topic: TopicView, { configs, startOffsets }: { readonly configs: DescribedConfigs, readonly startOffsets: StartOffsets | undefined }, shadowView: ClusterView): Promise<boolean> {
     // A failover of the link takes the topics that are there when it begins.
     if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
+    if (startOffsets === undefined || startOffsets instanceof ShadowError) throw startOffsets ?? new ShadowError('INVARIANT', `nobody said where ${topic.name} begins`)
     const { name, options, wallClock } = this.#host
     const claim: TopicRecord = {
       link: name,
@@ -141,6 +146,7 @@ export class TopicSync {
       created: false,
       partitions: topic.partitions.length,
       replicationFactor: null,
+      startOffsets,
       configs: carriedConfigs(configs, options),
       fault: null,
       handingOver: false,
