@@ -52,6 +52,8 @@ topic_metadata_sync_options:
   synced_shadow_topic_properties: []
   # true leaves out those that are carried over unless told otherwise.
   exclude_default: false
+  # keep or delete: what becomes of the shadow of a topic that the source does not have any more. Not a key of rpk.
+  on_source_deletion: keep
 
 consumer_offset_sync_options:
   # How often the positions of consumer groups are copied: what a consumer may read twice after a failover.

@@ -2,6 +2,7 @@
 import tap, { test } from 'tap'
 import type { PartitionLog } from '../../src/embedded/log/partition-log.ts'
 import { commitGroupOffsets, fetchGroupOffsets } from '../../src/client/admin/group-offsets.ts'
+import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { createPartitions } from '../../src/client/admin/create-partitions.ts'
 import { EARLIEST_TIMESTAMP, listOffsets } from '../../src/client/admin/list-offsets.ts'
 import { Coordinators } from '../../src/client/group/coordinators.ts'
@@ -28,11 +29,12 @@ async function untilAt (engine: BrokerEngine, link: string, topic: string, ends:
   }, 30_000)
 }
 
-test('copies begin at the end, or with a time, also in the middle of a batch, and stay there', async t => {
+test('copies begin at the end, or with a time, also in the middle of a batch, and stay there; what the source deletes goes where the link says so', async t => {
   const { source, sourceCluster, client, engine, startEngine } = await replicaScene(t, { version: '4.3', name: 'topic-sync', topic: 'timed', partitions: 2 })
   const sourceClient = testCluster(sourceCluster)
   t.teardown(() => sourceClient.close())
   await createSourceTopic(sourceClient, 'latest', 1)
+  await createSourceTopic(sourceClient, 'deleted', 1)
   for (const [topic, partition, records] of [['timed', 0, 10], ['timed', 0, 5], ['timed', 1, 3], ['latest', 0, 20]] as const) append(source.log(topic, partition), records)
   const coordinators = new Coordinators(sourceClient)
   await commitGroupOffsets(sourceClient, coordinators, 'app', [{ topic: 'timed', partition: 0, offset: 1, leaderEpoch: -1, metadata: '' }], { signal: signal(), lane: 0 })
@@ -43,6 +45,10 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   }
   await engine.engine.create(document('at-time', 'timed', { start_at_timestamp: '2026-01-31T12:00:04Z' }), { dryRun: false })
   await engine.engine.create(document('at-end', 'latest', { start_at_latest: {}, exclude_default: true }), { dryRun: false })
+  await engine.engine.create(document('deletes', 'deleted', { on_source_deletion: 'delete' }), { dryRun: false })
+  append(source.log('deleted', 0), 2)
+  await untilAt(engine, 'deletes', 'deleted', [2])
+  await deleteTopic(sourceClient, 'deleted', { signal: signal() })
   await untilAt(engine, 'at-time', 'timed', [15, 3])
   await untilAt(engine, 'at-end', 'latest', [20])
   t.match(await engine.topic('at-time', 'timed'), { startOffsets: [4, 3], partitions: [{ sourceLogStartOffset: 0, lagRecords: 0 }, { sourceLogStartOffset: 0, lagRecords: 0 }] }, 'a partition without a record of that time begins at its end')
@@ -77,5 +83,7 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   await eventually('real brokers tell where the logs start', async () => (await starts('timed')).join() === '4,3' && (await starts('latest')).join() === '20,0')
   t.same(await endOffsets(client, 'timed'), [15, 5])
   t.same(await endOffsets(client, 'latest'), [24, 4])
+  await eventually('the shadow of the deleted topic is gone', async () => (await second.topic('deletes', 'deleted')) === null)
+  t.notOk((await client.refresh({ signal: signal() })).topics.has('deleted'))
   for (const report of [...await second.verify('at-time'), ...await second.verify('at-end')]) t.match(report, { difference: null, incomplete: null })
 })

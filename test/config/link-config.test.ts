@@ -32,6 +32,7 @@ topic_metadata_sync_options:
     - { pattern_type: PREFIXED, filter_type: EXCLUDE, name: test- }
   synced_shadow_topic_properties: [retention.ms]
   exclude_default: true
+  on_source_deletion: delete
   start_at_earliest: {}
 consumer_offset_sync_options:
   interval: 5s
@@ -78,7 +79,7 @@ test('a link needs a name and where its source is; the rest has defaults', async
       fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes,
       fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
-    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' } },
+    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' }, onSourceDeletion: 'keep' },
     groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' }
   })
 })
@@ -105,7 +106,8 @@ test('every key is read', async t => {
       filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'test-' }],
       syncedProperties: ['retention.ms'],
       excludeDefault: true,
-      start: { at: 'earliest' }
+      start: { at: 'earliest' },
+      onSourceDeletion: 'delete'
     },
     groupSync: {
       intervalMs: 5000,
@@ -198,6 +200,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: __consumer_offsets'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "__consumer_offsets": this topic is never shadowed'],
     [withTopicOption('synced_shadow_topic_properties: [Retention]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "Retention": expected the name of a topic config, such as retention.ms'],
     [withTopicOption('synced_shadow_topic_properties: [redpanda.remote.recovery]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "redpanda.remote.recovery": this topic config belongs to one cluster and is never carried over'],
+    [withTopicOption('on_source_deletion: maybe'), ':6: topic_metadata_sync_options.on_source_deletion: "maybe": expected keep or delete'],
     [withTopicOption('colour: red'), ':6: topic_metadata_sync_options.colour: unknown key']
   ]
   for (const [text, line] of refused) t.strictSame(refusalOf(text), [`link.yaml${line}`])

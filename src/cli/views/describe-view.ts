@@ -68,7 +68,8 @@ function topicSyncRows ({ topicSync }: LinkConfig): string {
     ['INTERVAL', formatDuration(topicSync.intervalMs)],
     ['PAUSED', String(topicSync.paused)],
     ['START OFFSET', topicSync.start.at === 'timestamp' ? topicSync.start.text : topicSync.start.at.toUpperCase()],
-    ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)]
+    ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)],
+    ['ON SOURCE DELETION', topicSync.onSourceDeletion]
   ]) + `FILTERS:\n${filters.length === 0 ? '  none: no topic is selected\n' : filters.join('')}` + (properties.length === 0 ? '' : `PROPERTIES:\n${properties.join('')}`)
 }
 

@@ -21,6 +21,8 @@ export interface TopicSyncOptions {
   /** Leaves out the configs that are carried over unless told otherwise. */
   readonly excludeDefault: boolean
   readonly start: StartPosition
+  /** What becomes of the shadow of a topic that the source does not have any more. Not a key of `rpk shadow`. */
+  readonly onSourceDeletion: 'keep' | 'delete'
 }
 
 export const TOPIC_SYNC_INTERVAL_MS = 30_000
@@ -46,6 +48,7 @@ export const topicSync = z.strictObject({
   auto_create_shadow_topic_filters: z.array(topicFilter, { error: 'expected a list of filters' }).default([]),
   synced_shadow_topic_properties: z.array(property, { error: 'expected a list of topic configs' }).default([]),
   exclude_default: flag(false),
+  on_source_deletion: z.enum(['keep', 'delete'], { error: 'expected keep or delete' }).default('keep'),
   start_at_earliest: nothing.optional(),
   start_at_latest: nothing.optional(),
   start_at_timestamp: instant.optional()
@@ -57,7 +60,8 @@ export const topicSync = z.strictObject({
   filters: options.auto_create_shadow_topic_filters,
   syncedProperties: options.synced_shadow_topic_properties,
   excludeDefault: options.exclude_default,
-  start: options.start_at_timestamp ?? { at: options.start_at_latest === undefined ? 'earliest' : 'latest' }
+  start: options.start_at_timestamp ?? { at: options.start_at_latest === undefined ? 'earliest' : 'latest' },
+  onSourceDeletion: options.on_source_deletion
 }))
 
 export function topicSyncDocument (topics: TopicSyncOptions): Record<string, unknown> {
@@ -67,6 +71,7 @@ export function topicSyncDocument (topics: TopicSyncOptions): Record<string, unk
     auto_create_shadow_topic_filters: filtersDocument(topics.filters),
     synced_shadow_topic_properties: [...topics.syncedProperties],
     exclude_default: topics.excludeDefault,
+    on_source_deletion: topics.onSourceDeletion,
     ...startDocument(topics.start)
   }
 }

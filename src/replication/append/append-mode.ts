@@ -61,6 +61,11 @@ export interface AppendMode {
   adopt (creation: ShadowCreation): Promise<Adoption>
   /** Makes a shadow topic have `count` partitions; resolves when all of them can be copied to. */
   grow (record: TopicRecord, count: number): Promise<void>
+  /**
+   * Deletes the shadow of a topic that is not copied any more, and no other of its name; resolves when the shadow cluster does not have it.
+   * @throws {BrokerError} what the shadow cluster says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable)
+   */
+  remove (topic: ShadowTopic): Promise<void>
   /** Begins to copy a partition. `isInherited` when an engine before this one may have copied it. */
   begin (topic: ShadowTopic, partition: number, options: { readonly isInherited: boolean }): PartitionShadow
   /** What copying needs from time to time. Returns what went wrong, in words; it is tried again the next time. */

@@ -89,6 +89,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       takesTopics: () => this.#record.failedOverAt === null,
       ownerOf: options.ownerOf,
       add: topic => this.#add(topic),
+      removed: ({ topic }) => this.#topics.delete(topic),
       checkSource: view => this.#checkSource(view)
     })
     this.#topicTask = new TaskLoop({

@@ -11,7 +11,7 @@
 import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
-import { messageOf } from '../../errors.ts'
+import { messageOf, ShadowError } from '../../errors.ts'
 import type { PartitionShadow } from '../append/append-mode.ts'
 import type { Fidelity, TopicStatus } from '../link-service.ts'
 
@@ -39,6 +39,7 @@ export class ShadowTopic {
   /** What its promotion waits for; null when there is none, or nothing to wait for. */
   waitsFor: string | null = null
   #frozen = false
+  #isRemoved = false
   #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
@@ -65,7 +66,7 @@ export class ShadowTopic {
   /** True while the topic is a shadow that follows its source, and nobody has begun to open it. */
   get isShadowed (): boolean {
     const { owned, state } = this.#record
-    return owned && !this.#frozen && (followsSource(state) || state === 'PAUSED')
+    return owned && !this.#frozen && !this.#isRemoved && (followsSource(state) || state === 'PAUSED')
   }
 
   /** True while records are to be copied. */
@@ -93,6 +94,7 @@ export class ShadowTopic {
    * could not be written; but a topic is not said to be writable before that is recorded.
    */
   async update (patch: Partial<TopicRecord>): Promise<void> {
+    if (this.#isRemoved) throw new ShadowError('CONFLICT', `topic ${this.topic} is not part of the link any more`)
     const before = this.#record
     const after = { ...before, ...patch }
     const opens = isWritable(after.state) && !isWritable(before.state)
@@ -104,6 +106,19 @@ export class ShadowTopic {
       throw error
     }
     if (opens) this.#record = after
+  }
+
+  /** Takes the record out of the state topic; nothing is copied, and nothing is written of the topic from now on. */
+  async remove (): Promise<void> {
+    this.stop()
+    this.#isRemoved = true
+    const { link, topic } = this.#record
+    try {
+      await this.#host.write([{ kind: 'topic', link, topic, value: null }])
+    } catch (error) {
+      this.#isRemoved = false
+      throw error
+    }
   }
 
   async enter (state: TopicState, patch: Partial<TopicRecord> = {}): Promise<void> {
@@ -138,7 +153,7 @@ export class ShadowTopic {
   /** Stops the topic for good. During a failover the topic goes on failing over, with what it has. */
   fault (fault: TopicFault): void {
     const { state } = this.#record
-    if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
+    if (this.#isRemoved || this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
     this.stop()
     this.waitsFor = null
     const { link, topic } = this.#record

@@ -10,7 +10,7 @@ import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offset
 import type { Cluster, TopicView } from '../../../client/cluster.ts'
 import { retry } from '../../../client/retry.ts'
 import type { LinkClientOptions } from '../../../config/link/client-options.ts'
-import { BrokerError, messageOf } from '../../../errors.ts'
+import { BrokerError, messageOf, ShadowError } from '../../../errors.ts'
 import type { FrameMemory } from '../../../net/frame-memory.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
@@ -20,6 +20,7 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
+import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import type { Adoption, AppendHost, AppendMode, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { Appender } from './appender.ts'
 import { Locator } from './locator.ts'
@@ -115,6 +116,15 @@ export class ProduceMode implements AppendMode {
     const { shadow, signal } = this.#options
     if ((shadow.lastView?.topics.get(record.topic)?.partitions.length ?? 0) < count) await createPartitions(shadow, { topic: record.topic, count }, { signal })
     await this.#awaitTopic(record.topic, count)
+  }
+
+  async remove ({ topic, record }: ShadowTopic): Promise<void> {
+    const { shadow, signal } = this.#options
+    await deleteShadowTopic(shadow, record, { signal })
+    await retry(async () => {
+      const shown = (await shadow.refresh({ signal })).topics.get(topic)
+      if (shown !== undefined && shown.topicId === record.shadowTopicId) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow cluster still shows topic ${topic}`, { retriable: true })
+    }, { signal, ...AWAIT_TOPIC })
   }
 
   /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */

@@ -21,6 +21,7 @@ import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
+import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import type { Adoption, AppendHost, AppendMode, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { FailoverQuestions } from './failover-questions.ts'
 import { FailoverTotals } from './failover-totals.ts'
@@ -41,6 +42,7 @@ const REPAIR_PAUSE_MS = 10
 
 /** A leader that gave everything up for a moment leads again within this time. */
 const RAISED_MS = 10_000
+const DELETED_MS = 10_000
 
 /** Enough for creations to fill their requests. */
 const CONCURRENT_TOPICS = 1000
@@ -154,6 +156,17 @@ export class ReplicaMode implements AppendMode {
     await this.#topics.grow(topic, { known: partitions, count, replicationFactor: Math.max(1, factor) })
   }
 
+  async remove (topic: ShadowTopic): Promise<void> {
+    const { leader, shadow, signal } = this.#options
+    const topicId = topic.record.shadowTopicId
+    leader.assertReady()
+    if (topicId !== null) {
+      await deleteShadowTopic(shadow, topic.record, { signal })
+      await leader.control.until(image => image.topics.has(topicId) ? undefined : true, { what: `topic ${topic.topic} as deleted`, timeoutMs: DELETED_MS })
+    }
+    this.#forgetAll(topic)
+  }
+
   begin (topic: ShadowTopic, partition: number): PartitionShadow {
     const found = this.#ensure(topic, partition)
     found.activate()
@@ -232,8 +245,12 @@ export class ReplicaMode implements AppendMode {
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
     }))
     if (!isWritable(topic.record.state)) return
-    for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
-    this.#partitions.delete(topic.topic)
+    this.#forgetAll(topic)
+  }
+
+  #forgetAll ({ topic }: ShadowTopic): void {
+    for (const partition of this.#partitions.get(topic) ?? []) this.#forget(partition)
+    this.#partitions.delete(topic)
   }
 
   #ensureAll (topic: ShadowTopic): readonly ReplicaPartition[] {

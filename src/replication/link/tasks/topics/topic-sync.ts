@@ -15,6 +15,7 @@ import type { Logger } from '../../../../observability/logger.ts'
 import type { TopicRecord } from '../../../../state/records.ts'
 import type { FaultCode } from '../../../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../../../state/state-topic.ts'
+import { SourceDeletions } from './source-deletions.ts'
 import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
 import type { AppendMode, CreatedTopic } from '../../../append/append-mode.ts'
@@ -42,6 +43,8 @@ export interface TopicSyncHost {
   ownerOf (topic: string): string | null
   /** Makes a topic part of the link; its record is not written yet. */
   add (record: TopicRecord): ShadowTopic
+  /** The topic is not part of the link any more, nor is its record. */
+  removed (topic: ShadowTopic): void
   /** Throws when the source is not the cluster that the link was made for. */
   checkSource (view: ClusterView): void
 }
@@ -62,11 +65,13 @@ export class TopicSync {
   readonly #host: TopicSyncHost
   #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
+  readonly #deletions: SourceDeletions
   /** Since when shadow topics are not shown, in milliseconds since 1970. */
   readonly #missingSince = new Map<string, number>()
 
   constructor (host: TopicSyncHost) {
     this.#host = host
+    this.#deletions = new SourceDeletions({ source: host.source, signal: host.signal, now: () => host.wallClock().getTime() })
   }
 
   /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
@@ -81,12 +86,14 @@ export class TopicSync {
     const claimed = this.#claimed()
     const names = claimed.map(({ topic }) => topic)
     const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
+    const deletions = await this.#deletions.find(claimed.filter(topic => this.#mayDelete(topic) && isMissing(sourceView, topic.topic)), sourceView)
     await this.#each(claimed, problems, async topic => {
       // One that is being opened is not waited for.
       if (!topic.isShadowed) return
       await topic.exclusively(async () => {
         if (!topic.isShadowed) return
-        if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
+        if (deletions.has(topic.topic)) await this.#followDeletion(topic, deletions.get(topic.topic) ?? null)
+        else if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
       })
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
@@ -242,6 +249,26 @@ export class TopicSync {
     return topic.isCopying
   }
 
+  /** One whose failover or promotion was asked for stays, and so does one that was stopped. */
+  #mayDelete ({ record: { created, state } }: ShadowTopic): boolean {
+    return this.#host.options.onSourceDeletion === 'delete' && created && (state === 'ACTIVE' || state === 'PAUSED') && this.#host.takesTopics()
+  }
+
+  /** Deletes the shadow of a topic that the source has deleted. `doubt`: why that is not certain; null when it is. */
+  async #followDeletion (topic: ShadowTopic, doubt: string | null): Promise<void> {
+    if (!this.#mayDelete(topic)) return
+    if (doubt !== null) {
+      topic.problem = `the source does not show this topic any more (${doubt}); its shadow is deleted once that is certain`
+      return
+    }
+    const { mode, name, logger } = this.#host
+    topic.stop()
+    await mode.remove(topic)
+    await topic.remove()
+    this.#host.removed(topic)
+    logger.warn({ link: name, topic: topic.topic, sourceTopicId: topic.record.sourceTopicId }, `the source has deleted topic ${topic.topic}: its shadow was deleted, too (on_source_deletion: delete)`)
+  }
+
   /** A topic that a view lacks may only be missing in what one broker knows by then. */
   #isGone ({ topic }: TopicRecord): boolean {
     const now = this.#host.wallClock().getTime()
@@ -311,6 +338,11 @@ export class TopicSync {
   #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {
     topic.fault({ code, reason, partition: null, offset: null })
   }
+}
+
+function isMissing ({ topics }: ClusterView, topic: string): boolean {
+  const shown = topics.get(topic)
+  return shown === undefined || shown.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION
 }
 
 /** Errors that a repetition does not mend. */

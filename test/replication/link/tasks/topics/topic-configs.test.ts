@@ -2,7 +2,7 @@ import { test } from 'tap'
 import type { TopicConfigEntry } from '../../../../../src/client/admin/describe-topic-configs.ts'
 import { carriedConfigs, carriedNames, driftOf, failoverConfigs, shadowingConfigs } from '../../../../../src/replication/link/tasks/topics/topic-configs.ts'
 
-const OPTIONS = { intervalMs: 1000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' } } as const
+const OPTIONS = { intervalMs: 1000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' }, onSourceDeletion: 'keep' } as const
 const NEW = new Set(['cleanup.policy', 'retention.ms', 'retention.bytes', 'compression.type', 'message.timestamp.type', 'max.message.bytes',
   'message.timestamp.before.max.ms', 'message.timestamp.after.max.ms', 'segment.bytes'])
 const OLD = new Set([...NEW, 'message.timestamp.difference.max.ms'].filter(name => !name.includes('.before.') && !name.includes('.after.')))
