@@ -1,9 +1,11 @@
 /** What the task Source Topic Sync does in append mode replica, on real brokers. */
 import tap, { test } from 'tap'
+import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
 import type { PartitionLog } from '../../src/embedded/log/partition-log.ts'
 import { commitGroupOffsets, fetchGroupOffsets } from '../../src/client/admin/group-offsets.ts'
 import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { createPartitions } from '../../src/client/admin/create-partitions.ts'
+import { describeTopicConfigs } from '../../src/client/admin/describe-topic-configs.ts'
 import { EARLIEST_TIMESTAMP, listOffsets } from '../../src/client/admin/list-offsets.ts'
 import { Coordinators } from '../../src/client/group/coordinators.ts'
 import { createSourceTopic, endOffsets, eventually, linkDocument, testCluster, type BrokerEngine } from '../support/broker-link.ts'
@@ -43,6 +45,11 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
     const link = linkDocument(name, sourceCluster, [topic])
     return { ...link, topic_metadata_sync_options: { interval: '500ms', auto_create_shadow_topic_filters: literal(topic), ...start }, consumer_offset_sync_options: { interval: '200ms', group_filters: literal('app') } }
   }
+  // One value comes from a default of the source's brokers, and one is none that Kafka takes.
+  const odd: Readonly<Record<string, { readonly value: string, readonly configSource: number }>> = { 'delete.retention.ms': { value: '4242', configSource: 4 }, 'max.compaction.lag.ms': { value: '-5', configSource: 1 } }
+  source.onRequest(DescribeConfigs, () => ({
+    transform: answer => ({ ...answer, results: answer.results.map(row => row.resourceName === 'timed' ? { ...row, configs: [...row.configs.filter(({ name }) => odd[name] === undefined), ...Object.entries(odd).map(([name, entry]) => ({ name, ...entry, readOnly: false, isSensitive: false }))] } : row) })
+  }))
   await engine.engine.create(document('at-time', 'timed', { start_at_timestamp: '2026-01-31T12:00:04Z' }), { dryRun: false })
   await engine.engine.create(document('at-end', 'latest', { start_at_latest: {}, exclude_default: true }), { dryRun: false })
   await engine.engine.create(document('deletes', 'deleted', { on_source_deletion: 'delete' }), { dryRun: false })
@@ -53,6 +60,12 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   await untilAt(engine, 'at-end', 'latest', [20])
   t.match(await engine.topic('at-time', 'timed'), { startOffsets: [4, 3], partitions: [{ sourceLogStartOffset: 0, lagRecords: 0 }, { sourceLogStartOffset: 0, lagRecords: 0 }] }, 'a partition without a record of that time begins at its end')
   t.match(await engine.topic('at-end', 'latest'), { startOffsets: [20] })
+  const configOf = async (name: string): Promise<string | null | undefined> => {
+    const described = (await describeTopicConfigs(client, ['timed'], { signal: signal() })).get('timed')
+    return described instanceof Map ? described.get(name)?.value : undefined
+  }
+  t.match(await engine.topic('at-time', 'timed'), { state: 'ACTIVE', fault: null, problem: null, refusedConfigs: { 'max.compaction.lag.ms': /^-5: / } }, 'a value that the shadow refuses is told by its name')
+  t.equal(await configOf('delete.retention.ms'), '4242', 'the others are set, also where they are a default of the source')
   await eventually('a position before the start is raised to it', async () => {
     const positions = (await fetchGroupOffsets(client, new Coordinators(client), ['app'], { signal: signal() })).get('app')
     return !(positions instanceof Error) && positions?.[0]?.offset === 4
@@ -83,6 +96,8 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   await eventually('real brokers tell where the logs start', async () => (await starts('timed')).join() === '4,3' && (await starts('latest')).join() === '20,0')
   t.same(await endOffsets(client, 'timed'), [15, 5])
   t.same(await endOffsets(client, 'latest'), [24, 4])
+  t.equal(await configOf('delete.retention.ms'), '4242')
+  t.match(await second.topic('at-time', 'timed'), { refusedConfigs: { 'max.compaction.lag.ms': /^-5: / } })
   await eventually('the shadow of the deleted topic is gone', async () => (await second.topic('deletes', 'deleted')) === null)
   t.notOk((await client.refresh({ signal: signal() })).topics.has('deleted'))
   for (const report of [...await second.verify('at-time'), ...await second.verify('at-end')]) t.match(report, { difference: null, incomplete: null })

@@ -15,10 +15,11 @@ import type { Logger } from '../../../../observability/logger.ts'
 import type { TopicRecord } from '../../../../state/records.ts'
 import type { FaultCode } from '../../../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../../../state/state-topic.ts'
+import { isConfigRefusal, settleConfigs } from './settle-configs.ts'
 import { SourceDeletions } from './source-deletions.ts'
 import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
-import type { AppendMode, CreatedTopic } from '../../../append/append-mode.ts'
+import type { Adoption, AppendMode, ShadowCreation } from '../../../append/append-mode.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
@@ -185,7 +186,7 @@ export class TopicSync {
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
   async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
-    const { source, logger, options, mode } = this.#host
+    const { source, logger, options } = this.#host
     const { record } = topic
     const configs = await this.shadowingConfigs(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
@@ -193,27 +194,65 @@ export class TopicSync {
     if (!options.excludeDefault && replicationFactor < sourceFactor) {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
-    const creation = { record, configs, replicationFactor }
-    let created: CreatedTopic
+    let adoption: Adoption
+    let refusedConfigs: Readonly<Record<string, string>> = {}
     try {
-      created = await mode.create(creation)
+      adoption = await this.#make({ record, configs, replicationFactor })
     } catch (error) {
-      if (isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) {
-        const adoption = await mode.adopt(creation)
-        if (adoption.kind === 'foreign') {
-          topic.fault({ code: 'NAME_TAKEN', reason: adoption.reason, partition: null, offset: null })
-          await topic.update({ owned: false })
-          return
-        }
-        created = adoption.topic
-      } else if (error instanceof BrokerError && !error.retriable && isRefusal(error)) {
+      if (!(error instanceof BrokerError) || error.retriable || !isRefusal(error)) throw error
+      const made = await this.#makeWithout(error, { record, configs, replicationFactor })
+      if (made === null) {
         topic.fault({ code: 'CREATE_REFUSED', reason: `the shadow cluster refuses to create the topic: ${error.message}`, partition: null, offset: null })
         return
-      } else throw error
+      }
+      adoption = made.adoption
+      refusedConfigs = made.refused
     }
-    await topic.update({ created: true, shadowTopicId: created.topicId, replicationFactor: created.replicationFactor ?? null })
+    if (adoption.kind === 'foreign') {
+      topic.fault({ code: 'NAME_TAKEN', reason: adoption.reason, partition: null, offset: null })
+      await topic.update({ owned: false })
+      return
+    }
+    const { topicId, replicationFactor: factor = null } = adoption.topic
+    await topic.update({ created: true, shadowTopicId: topicId, replicationFactor: factor, refusedConfigs })
     topic.problem = null
     topic.copy(record.partitions)
+  }
+
+  /** Creates the topic, or takes the one that an engine made that died. */
+  async #make (creation: ShadowCreation): Promise<Adoption> {
+    const { mode } = this.#host
+    try {
+      return { kind: 'adopted', topic: await mode.create(creation) }
+    } catch (error) {
+      if (!isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) throw error
+      return await mode.adopt(creation)
+    }
+  }
+
+  /**
+   * Where a value of the source's may be what the shadow cluster refuses: creates the topic with no more than a shadow needs, and then
+   * sets the others one by one. Null when that is refused, too.
+   */
+  async #makeWithout (refusal: BrokerError, creation: ShadowCreation): Promise<{ readonly adoption: Adoption, readonly refused: Readonly<Record<string, string>> } | null> {
+    const { record, configs } = creation
+    const needed = await this.#neededConfigs(record)
+    const others = new Map(Object.entries(configs).filter(([name]) => !(name in needed)))
+    if (others.size === 0 || !isConfigRefusal(refusal)) return null
+    try {
+      const adoption = await this.#make({ ...creation, configs: needed })
+      return { adoption, refused: adoption.kind === 'foreign' ? {} : await this.#settle(record.topic, others) }
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.retriable || !isRefusal(error)) throw error
+      return null
+    }
+  }
+
+  async #settle (topic: string, changes: ReadonlyMap<string, string>): Promise<Record<string, string>> {
+    const { shadow, signal, name: link, logger } = this.#host
+    const refused = await settleConfigs(async (name, some) => await alterTopicConfigs(shadow, name, some, { signal }), topic, changes, { resetsRefused: false })
+    for (const [name, reason] of Object.entries(refused)) logger.warn({ link, topic, config: name }, `the shadow cluster refuses config ${name} of ${topic}: ${reason}`)
+    return refused
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
@@ -300,19 +339,27 @@ export class TopicSync {
 
   /** Takes note of the source's configs for the failover, and reverts what somebody changed on the shadow. */
   async #followConfigs (topic: ShadowTopic, theirs: DescribedConfigs, mine: DescribedConfigs): Promise<void> {
-    const { shadow, signal, options, logger } = this.#host
+    const { options, logger } = this.#host
     const name = topic.topic
     if (theirs instanceof BrokerError) throw theirs
     if (theirs !== undefined) {
       const carried = carriedConfigs(theirs, options)
-      if (!sameConfigs(carried, topic.record.configs)) await topic.update({ configs: carried })
+      const { configs, refusedConfigs } = topic.record
+      if (!sameConfigs(carried, configs)) {
+        // Another value is tried.
+        await topic.update({ configs: carried, refusedConfigs: Object.fromEntries(Object.entries(refusedConfigs).filter(([refused]) => carried[refused] === configs[refused])) })
+      }
     }
     if (mine instanceof BrokerError) throw mine
     if (mine === undefined) return
     const drift = driftOf(mine, await this.shadowingConfigs(topic.record))
     if (drift.size === 0) return
     logger.warn({ link: this.#host.name, topic: name, configs: [...drift.keys()] }, `configs of the shadow topic ${name} were changed by somebody: setting them again`)
-    await alterTopicConfigs(shadow, name, drift, { signal })
+    const refused = await this.#settle(name, drift)
+    const needed = await this.#neededConfigs(topic.record)
+    const missing = Object.keys(refused).filter(config => config in needed)
+    if (missing.length > 0) throw new ShadowError('CONFLICT', `the shadow cluster refuses what a shadow needs: ${missing.map(config => `${config}=${refused[config] ?? ''}`).join('; ')}`)
+    if (Object.keys(refused).length > 0) await topic.update({ refusedConfigs: { ...topic.record.refusedConfigs, ...refused } })
   }
 
   /** The names of topic configs that the shadow cluster knows. Many topics ask at once, and share one question. */
@@ -330,9 +377,16 @@ export class TopicSync {
     return new Set(entries.keys())
   }
 
-  /** What a topic's configs must be while it is a shadow. */
+  /** What a topic's configs must be while it is a shadow, but for what the shadow cluster refuses. */
   async shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
-    return this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
+    const needed = await this.#neededConfigs(record)
+    const all = this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
+    return Object.fromEntries(Object.entries(all).filter(([name]) => name in needed || !(name in record.refusedConfigs)))
+  }
+
+  /** Those that a shadow needs, whatever its source has. */
+  async #neededConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
+    return this.#host.mode.shadowingConfigs({ ...record, configs: {} }, await this.#supportedConfigs())
   }
 
   #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {
