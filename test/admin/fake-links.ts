@@ -31,6 +31,7 @@ export function topic (name: string, over: Partial<TopicStatus> = {}): TopicStat
     fidelity: 'exact',
     partitions: [partition()],
     startOffsets: null,
+    syncedConfigs: {},
     refusedConfigs: {},
     rollbacks: [],
     problem: null,

@@ -8,8 +8,11 @@ import { createPartitions } from '../../src/client/admin/create-partitions.ts'
 import { describeTopicConfigs } from '../../src/client/admin/describe-topic-configs.ts'
 import { EARLIEST_TIMESTAMP, listOffsets } from '../../src/client/admin/list-offsets.ts'
 import { Coordinators } from '../../src/client/group/coordinators.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { createSourceTopic, endOffsets, eventually, linkDocument, testCluster, type BrokerEngine } from '../support/broker-link.ts'
 import { replicaScene } from '../support/replica-scene.ts'
+import { sidecarConfig } from '../support/sidecar-config.ts'
 import { literal, oneBatch } from '../support/shadow-pair.ts'
 
 tap.setTimeout(200_000)
@@ -62,7 +65,7 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   t.match(await engine.topic('at-end', 'latest'), { startOffsets: [20] })
   const configOf = async (name: string): Promise<string | null | undefined> => {
     const described = (await describeTopicConfigs(client, ['timed'], { signal: signal() })).get('timed')
-    return described instanceof Map ? described.get(name)?.value : undefined
+    return described instanceof Error ? undefined : described?.get(name)?.value
   }
   t.match(await engine.topic('at-time', 'timed'), { state: 'ACTIVE', fault: null, problem: null, refusedConfigs: { 'max.compaction.lag.ms': /^-5: / } }, 'a value that the shadow refuses is told by its name')
   t.equal(await configOf('delete.retention.ms'), '4242', 'the others are set, also where they are a default of the source')
@@ -70,6 +73,17 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
     const positions = (await fetchGroupOffsets(client, new Coordinators(client), ['app'], { signal: signal() })).get('app')
     return !(positions instanceof Error) && positions?.[0]?.offset === 4
   })
+
+  const sidecar = await Sidecar.start({ config: sidecarConfig(1, 2), cluster: client, connectionTimeoutMs: 5000, state: engine.state, logger: silentLogger })
+  t.teardown(() => sidecar.stop())
+  const through = testCluster({ bootstrapServers: [sidecar.bootstrap], bootstrap: '', partitionDir: () => '' })
+  t.teardown(() => through.close())
+  const shownOf = async (): Promise<unknown> => {
+    const described = (await describeTopicConfigs(through, ['timed'], { signal: signal() })).get('timed')
+    return ['retention.ms', 'delete.retention.ms', 'min.insync.replicas', 'unclean.leader.election.enable', 'max.compaction.lag.ms'].map(name => described instanceof Error ? null : described?.get(name)?.value)
+  }
+  t.equal(await configOf('retention.ms'), '-1', 'on the broker nothing is deleted')
+  await eventually('the sidecar shows what a failover sets', async () => JSON.stringify(await shownOf()) === JSON.stringify(['604800000', '4242', '1', 'false', '9223372036854775807']))
 
   // What comes later is copied from its beginning, by whichever engine.
   append(source.log('latest', 0), 3)
@@ -96,6 +110,7 @@ test('copies begin at the end, or with a time, also in the middle of a batch, an
   await eventually('real brokers tell where the logs start', async () => (await starts('timed')).join() === '4,3' && (await starts('latest')).join() === '20,0')
   t.same(await endOffsets(client, 'timed'), [15, 5])
   t.same(await endOffsets(client, 'latest'), [24, 4])
+  t.equal(await configOf('retention.ms'), '604800000')
   t.equal(await configOf('delete.retention.ms'), '4242')
   t.match(await second.topic('at-time', 'timed'), { refusedConfigs: { 'max.compaction.lag.ms': /^-5: / } })
   await eventually('the shadow of the deleted topic is gone', async () => (await second.topic('deletes', 'deleted')) === null)

@@ -80,6 +80,7 @@ export function topicJson (topic: TopicStatus): Record<string, unknown> {
     fault: topic.fault,
     problem: topic.problem,
     start_offsets: topic.startOffsets,
+    synced_configs: topic.syncedConfigs,
     refused_configs: topic.refusedConfigs,
     rollbacks: topic.rollbacks.map(rollbackJson),
     partitions: topic.partitions.map(partitionJson)

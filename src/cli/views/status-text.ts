@@ -57,6 +57,7 @@ function topicText (topic: TopicStatus): string {
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
     ...startLines(topic),
     ...topic.rollbacks.map(row => `${INDENT}${rollbackLine(row)}`),
+    ...configLines(topic),
     ...Object.entries(topic.refusedConfigs).map(([name, reason]) => `${INDENT}Refused config ${name}: ${reason}`),
     ...partitionWarnings(topic).map(line => `${INDENT}${line}`)
   ]
@@ -71,6 +72,12 @@ function faultLines ({ fault }: TopicStatus): string[] {
     ...(fault.offset === null ? [] : [`offset ${fault.offset}`])
   ]
   return [`${INDENT}Fault: ${fault.code}${where.length === 0 ? '' : ` at ${where.join(', ')}`}: ${fault.reason}`]
+}
+
+/** What the topic has of its source's configs, or will have once it is failed over. */
+function configLines ({ owned, syncedConfigs }: TopicStatus): string[] {
+  const entries = Object.entries(syncedConfigs)
+  return !owned || entries.length === 0 ? [] : [`${INDENT}Synced configs: ${entries.map(([name, value]) => `${name}=${value}`).join(', ')}`]
 }
 
 const MOST_STARTS = 8

@@ -163,7 +163,7 @@ export class ShadowTopic {
   }
 
   status (freshMs: number): TopicStatus {
-    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, startOffsets, refusedConfigs, rollbacks } = this.#record
+    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, startOffsets, configs, refusedConfigs, rollbacks } = this.#record
     return {
       name: topic,
       topicId: shadowTopicId,
@@ -175,6 +175,7 @@ export class ShadowTopic {
       fidelity: this.#fidelity(),
       partitions: this.#copies.length > 0 ? this.#copies.map(copy => copy.status(freshMs)) : this.#uncopied(),
       startOffsets,
+      syncedConfigs: configs,
       refusedConfigs,
       rollbacks,
       problem: this.problem ?? this.waitsFor
