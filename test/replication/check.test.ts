@@ -65,6 +65,17 @@ test('a copy that Produce requests write begins at the beginning: another start 
   t.equal((await engine.list()).length, 1)
 })
 
+test('topic configs that the shadow cluster does not have are refused by their names', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const link = (...properties: readonly string[]): Record<string, unknown> => ({ ...pair.linkDocument(), name: 'another', topic_metadata_sync_options: { synced_shadow_topic_properties: properties } })
+  const bad = link('retention.ms', 'redpanda.remote.write')
+  t.match((await engine.check(bad)).find(({ name }) => name === 'synced_shadow_topic_properties'), { verdict: 'failed', text: 'the shadow cluster has no topic config redpanda.remote.write (redpanda.* are topic properties of Redpanda alone)' })
+  await t.rejects(engine.create(bad, { dryRun: false }), { code: 'CONFLICT', message: /^the shadow cluster has no topic config redpanda\.remote\.write/ })
+  t.match((await engine.check(link('retention.ms'))).find(({ name }) => name === 'synced_shadow_topic_properties'), { verdict: 'ok', text: 'the shadow cluster has them all' })
+})
+
 test('auto comes to produce without a shadow leader, and says why and what that cannot copy', async t => {
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'stamped', 1, { 'message.timestamp.type': 'LogAppendTime' })

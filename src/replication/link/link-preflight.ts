@@ -11,6 +11,7 @@ import type { ShadowLeader } from '../append/replica/shadow-leader.ts'
 import type { PreflightLine } from '../link-service.ts'
 import { checkShadow, checkSource, compareClusters, type PreflightScope } from './cluster-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
+import { checkProperties } from './property-preflight.ts'
 import { checkTopics } from './topic-preflight.ts'
 
 const CLUSTER_MS = 10_000
@@ -55,13 +56,14 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
   const within = (ms: number): AbortSignal => abortedWithin(signal, ms)
   const name = nameFinding(config, options)
   if (scope === 'creation' && name.error !== null) return { lines: [name], refusal: name.error, sourceClusterId: null, appendMode: 'produce', appendModeReason: null }
-  const [ofSource, ofShadow, mode] = await Promise.all([
+  const [ofSource, ofShadow, mode, ofProperties] = await Promise.all([
     checkSource(config, { cluster: source, scope, signal: within(CLUSTER_MS) }),
     checkShadow({ cluster: shadow, scope, signal: within(CLUSTER_MS) }),
-    chooseMode(config, options, within(REPLICA_MS))
+    chooseMode(config, options, within(REPLICA_MS)),
+    checkProperties(config, { shadow, signal: within(CLUSTER_MS) })
   ])
   throwIfAborted(signal)
-  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode), ...startFindings(config, mode)]
+  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode), ...startFindings(config, mode), ...ofProperties]
   if (scope === 'everything') {
     if (ofShadow.view !== null) findings.push(...sidecarFindings([...ofShadow.view.brokers.keys()], options))
     findings.push(...ofSource.view === null || ofShadow.view === null

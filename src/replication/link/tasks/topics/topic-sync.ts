@@ -155,7 +155,7 @@ export class TopicSync {
       partitions: topic.partitions.length,
       replicationFactor: null,
       startOffsets,
-      configs: carriedConfigs(configs, options),
+      configs: carriedConfigs(configs, options, await this.#supportedConfigs()),
       fault: null,
       handingOver: false,
       endOffsets: null,
@@ -343,7 +343,7 @@ export class TopicSync {
     const name = topic.topic
     if (theirs instanceof BrokerError) throw theirs
     if (theirs !== undefined) {
-      const carried = carriedConfigs(theirs, options)
+      const carried = carriedConfigs(theirs, options, await this.#supportedConfigs())
       const { configs, refusedConfigs } = topic.record
       if (!sameConfigs(carried, configs)) {
         // Another value is tried.
