@@ -93,6 +93,28 @@ test('delete: a topic that is not shown, and may not be read by its name or id, 
   }
 })
 
+test('delete: a failover of the link does not wait for a shadow that is being deleted; what the shadow cluster refuses is tried again', async t => {
+  const scene = await start(t, 'delete')
+  const { pair, engine } = scene
+  let isRefused = true
+  let asked = 0
+  pair.shadow.onRequest(DeleteTopics, ({ body }) => {
+    asked++
+    return isRefused ? { answer: { responses: body.topics.map(row => ({ ...row, errorCode: ErrorCodes.POLICY_VIOLATION, errorMessage: 'not now' })) } } : { delayMs: 1500 }
+  })
+  await pair.deleteTopic('source', 'a')
+  await untilProblem(scene, /its shadow is deleted once that is certain/)
+  scene.pass(10_000)
+  await untilProblem(scene, /POLICY_VIOLATION \(not now\)/)
+  isRefused = false
+  const before = asked
+  await until('it is asked for again', () => asked > before)
+  await t.rejects(engine.engine.failover(LINK, 'a'), { code: 'CONFLICT', message: /^topic a was deleted on the source, and its shadow is being deleted, too/ })
+  await engine.engine.failover(LINK, null)
+  await until('b is open, and a is gone', async () => (await engine.topic('b'))?.state === 'FAILED_OVER' && await engine.topic('a') === null)
+  t.equal(pair.shadowEnd('a'), -1)
+})
+
 test('delete: what is failed over stays, and an engine that died in between is finished by the next', async t => {
   const scene = await start(t, 'delete')
   const { pair, engine } = scene

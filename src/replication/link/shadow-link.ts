@@ -350,7 +350,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   }
 
   get #ownedTopics (): ShadowTopic[] {
-    return [...this.#topics.values()].filter(({ record }) => record.owned)
+    return [...this.#topics.values()].filter(({ record, isRemoved }) => record.owned && !isRemoved)
   }
 
   get #isAllOpen (): boolean {

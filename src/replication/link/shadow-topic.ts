@@ -69,6 +69,11 @@ export class ShadowTopic {
     return owned && !this.#frozen && !this.#isRemoved && (followsSource(state) || state === 'PAUSED')
   }
 
+  /** True once its source was deleted, and its shadow is being deleted, too. */
+  get isRemoved (): boolean {
+    return this.#isRemoved
+  }
+
   /** True while records are to be copied. */
   get isCopying (): boolean {
     return !this.#frozen && followsSource(this.#record.state) && this.#copies.length > 0
@@ -94,7 +99,7 @@ export class ShadowTopic {
    * could not be written; but a topic is not said to be writable before that is recorded.
    */
   async update (patch: Partial<TopicRecord>): Promise<void> {
-    if (this.#isRemoved) throw new ShadowError('CONFLICT', `topic ${this.topic} is not part of the link any more`)
+    if (this.#isRemoved) throw new ShadowError('CONFLICT', `topic ${this.topic} was deleted on the source, and its shadow is being deleted, too`)
     const before = this.#record
     const after = { ...before, ...patch }
     const opens = isWritable(after.state) && !isWritable(before.state)
@@ -108,12 +113,16 @@ export class ShadowTopic {
     if (opens) this.#record = after
   }
 
-  /** Takes the record out of the state topic; nothing is copied, and nothing is written of the topic from now on. */
-  async remove (): Promise<void> {
+  /**
+   * Has the shadow deleted, and takes the record out of the state topic. Nothing is copied from now on, and nothing else is done with
+   * the topic meanwhile: a failover that is asked for does not take it.
+   */
+  async remove (deleteShadow: () => Promise<void>): Promise<void> {
     this.stop()
     this.#isRemoved = true
     const { link, topic } = this.#record
     try {
+      await deleteShadow()
       await this.#host.write([{ kind: 'topic', link, topic, value: null }])
     } catch (error) {
       this.#isRemoved = false

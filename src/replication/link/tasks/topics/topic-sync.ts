@@ -301,9 +301,7 @@ export class TopicSync {
       return
     }
     const { mode, name, logger } = this.#host
-    topic.stop()
-    await mode.remove(topic)
-    await topic.remove()
+    await topic.remove(() => mode.remove(topic))
     this.#host.removed(topic)
     logger.warn({ link: name, topic: topic.topic, sourceTopicId: topic.record.sourceTopicId }, `the source has deleted topic ${topic.topic}: its shadow was deleted, too (on_source_deletion: delete)`)
   }
