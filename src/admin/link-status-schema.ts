@@ -39,6 +39,8 @@ const topic: z.ZodType<TopicStatus> = z.object({
   }).nullable(),
   fidelity: z.enum(['exact', 'unsupported', 'unknown']),
   partitions: z.array(partition),
+  startOffsets: z.array(z.number()).nullable(),
+  syncedConfigs: z.record(z.string(), z.string()),
   refusedConfigs: z.record(z.string(), z.string()),
   rollbacks: z.array(rollback),
   problem: z.string().nullable()

@@ -44,10 +44,16 @@ topic_metadata_sync_options:
     - pattern_type: PREFIX
       filter_type: EXCLUDE
       name: "test-"
+  # Where the copy of a topic begins when it is shadowed first: with all the source has (this one), with what is written from now on
+  # (start_at_latest: {}), or with the first record of a time or later (start_at_timestamp: 2026-01-31T12:00:00Z). One of the three;
+  # the other two only where append_mode comes to replica.
+  start_at_earliest: {}
   # Topic configs to carry over at failover besides those that always are.
   synced_shadow_topic_properties: []
   # true leaves out those that are carried over unless told otherwise.
   exclude_default: false
+  # keep or delete: what becomes of the shadow of a topic that the source does not have any more. Not a key of rpk.
+  on_source_deletion: keep
 
 consumer_offset_sync_options:
   # How often the positions of consumer groups are copied: what a consumer may read twice after a failover.

@@ -40,7 +40,11 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   schema_registry_sync_options: schemaSync,
   role_sync_options: z.undefined({ error: 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options' }).optional(),
   cloud_options: notYet('Redpanda Cloud')
-}, { error: 'expected a map with name and client_options' }).transform((link): LinkConfig => ({
+}, { error: 'expected a map with name and client_options' }).superRefine((link, context) => {
+  const { start } = link.topic_metadata_sync_options
+  if (link.append_mode !== 'produce' || start.at === 'earliest') return
+  context.addIssue({ code: 'custom', path: ['topic_metadata_sync_options', `start_at_${start.at}`], message: 'append_mode produce can only start at the beginning of a topic; leave the key out' })
+}).transform((link): LinkConfig => ({
   name: link.name,
   appendMode: link.append_mode,
   onSourceTruncation: link.on_source_truncation,

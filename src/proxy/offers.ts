@@ -11,6 +11,7 @@ import { CreatePartitions } from '../../protocol/messages/create-partitions.ts'
 import { CreateTopics } from '../../protocol/messages/create-topics.ts'
 import { DeleteRecords } from '../../protocol/messages/delete-records.ts'
 import { DeleteTopics } from '../../protocol/messages/delete-topics.ts'
+import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
 import { DescribeCluster } from '../../protocol/messages/describe-cluster.ts'
 import { DescribeQuorum } from '../../protocol/messages/describe-quorum.ts'
 import { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.ts'
@@ -47,6 +48,7 @@ import { judgeDeleteRecords } from './refusals/delete-records.ts'
 import { judgeDeleteTopics, refuseDeleteTopicsVersion } from './refusals/delete-topics.ts'
 import { judgeElectLeaders } from './refusals/elect-leaders.ts'
 import { judgeProduce, refuseProduceVersion } from './refusals/produce.ts'
+import { judgeDescribeConfigs } from './shown-configs.ts'
 import { judgeWriteTxnMarkers } from './refusals/write-txn-markers.ts'
 
 /** What needs more than to be passed on. */
@@ -67,6 +69,7 @@ const SPECIAL: readonly Offer[] = [
   }),
   offer(ListOffsets, { judge: judgeListOffsets, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
   offer(OffsetForLeaderEpoch, { judge: judgeOffsetForLeaderEpoch, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
+  offer(DescribeConfigs, { judge: judgeDescribeConfigs, isJudged: (_, reads) => reads.isAnyLinked }),
   offer(Metadata, { judge: judgeAutoCreation, addresses: { minVersion: 0, rewrite: rewriteMetadata } }),
   offer(FindCoordinator, { addresses: { minVersion: 0, rewrite: rewriteFindCoordinator } }),
   // Version 2 tells where the controllers listen.
@@ -105,7 +108,7 @@ const UNREAD: readonly Offer[] = [
  * here or above: a test asks for it, and knows which ones are not offered.
  */
 const HARMLESS: ReadonlySet<string> = new Set([
-  'DescribeProducers', 'DescribeLogDirs', 'DescribeConfigs',
+  'DescribeProducers', 'DescribeLogDirs',
   'OffsetCommit', 'OffsetFetch', 'OffsetDelete',
   'JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'ConsumerGroupHeartbeat',
   'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups', 'DeleteGroups',

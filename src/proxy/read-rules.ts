@@ -5,7 +5,17 @@
  * Not to know is to change nothing: while the link state is unknown, answers say what the broker says. What was known last goes on to
  * count when it is stale, because to read harms nothing: where a real broker leads by now, its own answers say so, and are shown.
  */
+import { SHADOWING_CONFIG_NAMES } from '../state/shadowing-names.ts'
+import { isWritable } from '../state/topic-state.ts'
 import type { WriteRules } from './write-rules.ts'
+
+/** What clients are shown of the configs of a shadow topic. */
+export interface ShownConfigs {
+  /** The source's values, by name, as a failover sets them. */
+  readonly carried: ReadonlyMap<string, string>
+  /** The configs that have another value for as long as the topic is a shadow. */
+  readonly safe: ReadonlySet<string>
+}
 
 export class ReadRules {
   readonly #rules: WriteRules
@@ -30,6 +40,24 @@ export class ReadRules {
     const isRead = this.#rules.state?.isReadFromFollowers(topic) === true
     if (!isRead) this.#shown.delete(topic)
     return isRead
+  }
+
+  /** False when there can be no shadow topic. */
+  get isAnyLinked (): boolean {
+    return (this.#rules.state?.links.size ?? 0) > 0
+  }
+
+  /** Null for a topic that is no shadow now. A value that the shadow cluster refuses is not shown: it would not be set. */
+  shownConfigsOf (topic: string): ShownConfigs | null {
+    const { state } = this.#rules
+    const record = state?.ownerOf(topic) ?? null
+    if (record === null || !record.created || isWritable(record.state)) return null
+    const link = state?.links.get(record.link)
+    if (link === undefined) return null
+    return {
+      carried: new Map(Object.entries(record.configs).filter(([name]) => !(name in record.refusedConfigs))),
+      safe: new Set(SHADOWING_CONFIG_NAMES[link.appendMode])
+    }
   }
 
   /**

@@ -86,6 +86,10 @@ export interface TopicStatus {
   readonly fault: TopicFault | null
   readonly fidelity: Fidelity
   readonly partitions: readonly PartitionStatus[]
+  /** Where the copy of each partition began, where the link did not begin with all that the source has; null where it did. */
+  readonly startOffsets: readonly number[] | null
+  /** The source's values that are synced, as the sidecar shows them and a failover sets them. */
+  readonly syncedConfigs: Readonly<Record<string, string>>
   /** Source configs that the shadow cluster refused, with its reasons. */
   readonly refusedConfigs: Readonly<Record<string, string>>
   /** What was thrown away because the source had lost it (`on_source_truncation: follow`). */

@@ -84,6 +84,11 @@ export interface TopicRecord {
   readonly partitions: number
   /** In append mode replica: how many real brokers are to hold each partition; null where that was not recorded. */
   readonly replicationFactor: number | null
+  /**
+   * In append mode replica: the offset that the copy of each partition begins at, where the link did not begin with all that the source
+   * has. Partitions that were added later are not in it: they begin with all. Null: all do.
+   */
+  readonly startOffsets: readonly number[] | null
   /** The topic configs to set at failover: the source's. */
   readonly configs: Readonly<Record<string, string>>
   readonly fault: TopicFault | null
@@ -199,6 +204,8 @@ const topicSchema: z.ZodType<TopicRecord> = z.object({
   shadowTopicId: z.string().nullable(),
   partitions: z.number().int().min(0),
   replicationFactor: z.number().int().min(1).nullable().default(null),
+  // Before copies could begin above the source's start, there was no such field.
+  startOffsets: z.array(z.number().int().min(0)).nullable().default(null),
   configs: z.record(z.string(), z.string()),
   fault: z.object({
     code: z.enum(FAULT_CODES),

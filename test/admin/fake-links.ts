@@ -31,6 +31,8 @@ export function topic (name: string, over: Partial<TopicStatus> = {}): TopicStat
     fault: null,
     fidelity: 'exact',
     partitions: [partition()],
+    startOffsets: null,
+    syncedConfigs: {},
     refusedConfigs: {},
     rollbacks: [],
     problem: null,

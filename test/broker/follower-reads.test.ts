@@ -124,7 +124,7 @@ function topicRecord (topic: string, partitions: number, topicState: TopicState)
     kind: 'topic',
     link: 'dr',
     topic,
-    value: { link: 'dr', topic, state: topicState, since: NOW, owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions, replicationFactor: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
+    value: { link: 'dr', topic, state: topicState, since: NOW, owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
   }
 }
 

@@ -284,7 +284,7 @@ test('a thousand groups of fifty partitions are synced in a few requests, and on
   if (from === undefined || to === undefined) throw new Error('no clusters')
   t.teardown(async () => { await Promise.all([from.close(), to.close()]) })
   const shadowTopic = new ShadowTopic({
-    link: LINK, topic, state: 'ACTIVE', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: PARTITIONS, replicationFactor: null, configs: {}, fault: null, handingOver: false, endOffsets: null, pausedWithLink: false, refusedConfigs: {}, rollbacks: []
+    link: LINK, topic, state: 'ACTIVE', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: PARTITIONS, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, endOffsets: null, pausedWithLink: false, refusedConfigs: {}, rollbacks: []
   }, {
     now: () => performance.now(),
     wallClock: () => new Date(),

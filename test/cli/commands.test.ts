@@ -144,6 +144,8 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       fidelity: 'unsupported',
       fault: { code: 'OFFSET_GAP', reason: 'offsets 5 to 8 are missing', partition: 2, offset: 5 },
       problem: null,
+      start_offsets: null,
+      synced_configs: {},
       refused_configs: {},
       rollbacks: [],
       partitions: [{
@@ -178,6 +180,22 @@ test('a link that was failed over does not wait for its source', async t => {
   const { out } = await run('status a')
   t.notMatch(out, /WARNING|SOURCE|LAG-SECONDS/)
   t.match(out, /STATE {8}FAILED_OVER/)
+})
+
+test('status shows the configs that are synced, of shadow topics', async t => {
+  const syncedConfigs = { 'cleanup.policy': 'compact', 'retention.ms': '5' }
+  const { run } = await kshadow(t, link('a', { topics: [topic('orders', { syncedConfigs }), topic('taken', { syncedConfigs, owned: false })] }))
+  const { out } = await run('status a -t')
+  t.equal(out.match(/^ {2}Synced configs: cleanup\.policy=compact, retention\.ms=5$/gm)?.length, 1)
+  t.match(JSON.parse((await run('status a -t --output json')).out), { topics: [{ synced_configs: syncedConfigs }] })
+})
+
+test('status shows where copies began that did not begin with everything', async t => {
+  const { run } = await kshadow(t, link('a', { topics: [topic('late', { startOffsets: [120, 0] }), topic('many', { startOffsets: Array.from({ length: 10 }, () => 7) })] }))
+  const { out } = await run('status a -t')
+  t.match(out, /^ {2}Began: partition 0 at 120, partition 1 at 0$/m)
+  t.match(out, /^ {2}Began: partition 0 at 7, .*partition 7 at 7, and 2 more$/m)
+  t.match(JSON.parse((await run('status a -t --output json')).out), { topics: [{ start_offsets: [120, 0] }] })
 })
 
 test('status shows the sections that are asked for', async t => {

@@ -33,10 +33,11 @@ CLIENT CONFIGURATION:
 
 TOPIC SYNC
 ==========
-INTERVAL         30s
-PAUSED           false
-START OFFSET     EARLIEST
-EXCLUDE DEFAULT  false
+INTERVAL            30s
+PAUSED              false
+START OFFSET        EARLIEST
+EXCLUDE DEFAULT     false
+ON SOURCE DELETION  keep
 FILTERS:
   - include prefix "or"
 
@@ -70,7 +71,7 @@ Schemas are left alone.
   t.match(JSON.parse((await run('describe a -s --output json')).out), { security_sync_options: { interval: '30s', acl_filters: [], users_file: '' } })
   t.same(JSON.parse((await run('describe a -t --output json')).out), {
     topic_metadata_sync_options: {
-      interval: '30s', paused: false, auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }], synced_shadow_topic_properties: [], exclude_default: false
+      interval: '30s', paused: false, auto_create_shadow_topic_filters: [{ pattern_type: 'PREFIX', filter_type: 'INCLUDE', name: 'or' }], synced_shadow_topic_properties: [], exclude_default: false, on_source_deletion: 'keep'
     }
   })
   t.same(JSON.parse((await run('describe a -r --output json')).out), { consumer_offset_sync_options: { interval: '30s', paused: false, group_filters: [], on_source_deletion: 'keep' } })

@@ -32,6 +32,7 @@ topic_metadata_sync_options:
     - { pattern_type: PREFIXED, filter_type: EXCLUDE, name: test- }
   synced_shadow_topic_properties: [retention.ms]
   exclude_default: true
+  on_source_deletion: delete
   start_at_earliest: {}
 consumer_offset_sync_options:
   interval: 5s
@@ -97,7 +98,7 @@ test('a link needs a name and where its source is; the rest has defaults', async
       fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes,
       fetchPartitionMaxBytes: CLIENT_DEFAULTS.fetchPartitionMaxBytes
     },
-    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false },
+    topicSync: { intervalMs: 30_000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' }, onSourceDeletion: 'keep' },
     groupSync: { intervalMs: 30_000, paused: false, filters: [], onSourceDeletion: 'keep' },
     securitySync: {
       intervalMs: 30_000, paused: false, syncAcls: false, aclFilters: [], syncQuotas: false, principalMapping: [], usersFile: null, massDeletionDelayMs: 600_000, onLinkDeletion: 'keep'
@@ -127,7 +128,9 @@ test('every key is read', async t => {
       paused: true,
       filters: [{ patternType: 'LITERAL', filterType: 'INCLUDE', name: '*' }, { patternType: 'PREFIX', filterType: 'EXCLUDE', name: 'test-' }],
       syncedProperties: ['retention.ms'],
-      excludeDefault: true
+      excludeDefault: true,
+      start: { at: 'earliest' },
+      onSourceDeletion: 'delete'
     },
     groupSync: {
       intervalMs: 5000,
@@ -164,6 +167,19 @@ test('0 stands for the default, as in rpk shadow', async t => {
 test('a document written from a link is read back as the same link', async t => {
   for (const text of [MINIMAL, FULL]) {
     const link = parseLinkYaml(text, 'link.yaml')
+    t.strictSame(parseLinkDocument(JSON.parse(JSON.stringify(linkDocument(link))), 'record'), link)
+  }
+})
+
+test('where copies begin: with everything, with what comes, or with a time', async t => {
+  const startOf = (line: string): unknown => parseLinkYaml(withTopicOption(line), 'link.yaml').topicSync.start
+  t.same(startOf('start_at_earliest: {}'), { at: 'earliest' })
+  t.same(startOf('start_at_latest: {}'), { at: 'latest' })
+  t.same(startOf('start_at_timestamp: 2026-01-31T12:00:00Z'), { at: 'timestamp', ms: Date.UTC(2026, 0, 31, 12), text: '2026-01-31T12:00:00Z' })
+  t.match(startOf('start_at_timestamp: 2026-01-31T12:00:00.123456789+02:00'), { ms: Date.UTC(2026, 0, 31, 10, 0, 0, 123) })
+  t.match(startOf('start_at_timestamp: 1969-12-31T23:59:59.999Z'), { ms: 0 }, '-1 would be the end')
+  for (const line of ['start_at_latest: {}', 'start_at_timestamp: 2026-01-31T12:00:00Z']) {
+    const link = parseLinkYaml(withTopicOption(line), 'link.yaml')
     t.strictSame(parseLinkDocument(JSON.parse(JSON.stringify(linkDocument(link))), 'record'), link)
   }
 })
@@ -205,8 +221,10 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [withTopicOption('interval: 50ms'), ':6: topic_metadata_sync_options.interval: "50ms": expected a duration such as 30s, from 100ms to 24h'],
     [withTopicOption('interval: 30'), ':6: topic_metadata_sync_options.interval: 30: expected a duration such as 30s, from 100ms to 24h'],
     [withTopicOption('paused: "no"'), ':6: topic_metadata_sync_options.paused: "no": expected true or false'],
-    [withTopicOption('start_at_latest: {}'), ':6: topic_metadata_sync_options.start_at_latest: a map: append_mode produce can only start at the beginning of a topic; leave the key out'],
-    [withTopicOption('start_at_timestamp: "2024-01-01"'), ':6: topic_metadata_sync_options.start_at_timestamp: "2024-01-01": append_mode produce can only start at the beginning of a topic; leave the key out'],
+    [`append_mode: produce\n${withTopicOption('start_at_latest: {}')}`, ':7: topic_metadata_sync_options.start_at_latest: a map: append_mode produce can only start at the beginning of a topic; leave the key out'],
+    [`append_mode: produce\n${withTopicOption('start_at_timestamp: 2026-01-31T12:00:00Z')}`, ':7: topic_metadata_sync_options.start_at_timestamp: "2026-01-31T12:00:00Z": append_mode produce can only start at the beginning of a topic; leave the key out'],
+    [withTopicOption('start_at_timestamp: "2024-01-01"'), ':6: topic_metadata_sync_options.start_at_timestamp: "2024-01-01": expected a time as RFC 3339 has it, such as 2026-01-31T12:00:00Z'],
+    [withTopicOption('start_at_earliest: {}\n  start_at_latest: {}'), ':5: topic_metadata_sync_options: a map: expected one of start_at_earliest, start_at_latest and start_at_timestamp at most'],
     [withTopicOption('start_at_earliest: true'), ':6: topic_metadata_sync_options.start_at_earliest: true: expected {}'],
     [withTopicOption('auto_create_shadow_topic_filters: orders'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters: "orders": expected a list of filters'],
     [withTopicOption('auto_create_shadow_topic_filters: [orders]'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0]: "orders": expected pattern_type, filter_type and name'],
@@ -220,6 +238,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [filter('pattern_type: LITERAL, filter_type: INCLUDE, name: __consumer_offsets'), ':6: topic_metadata_sync_options.auto_create_shadow_topic_filters[0].name: "__consumer_offsets": this topic is never shadowed'],
     [withTopicOption('synced_shadow_topic_properties: [Retention]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "Retention": expected the name of a topic config, such as retention.ms'],
     [withTopicOption('synced_shadow_topic_properties: [redpanda.remote.recovery]'), ':6: topic_metadata_sync_options.synced_shadow_topic_properties[0]: "redpanda.remote.recovery": this topic config belongs to one cluster and is never carried over'],
+    [withTopicOption('on_source_deletion: maybe'), ':6: topic_metadata_sync_options.on_source_deletion: "maybe": expected keep or delete'],
     [withTopicOption('colour: red'), ':6: topic_metadata_sync_options.colour: unknown key'],
     [withSecurityOption('acl_filters: [{ resource_filter: { resource_type: SUBJECT } }]'), ':6: security_sync_options.acl_filters[0].resource_filter.resource_type: "SUBJECT": Kafka has no ACLs for a schema registry: expected ANY, CLUSTER, GROUP, TOPIC or TXN_ID'],
     [withSecurityOption('acl_filters: [{ resource_filter: { resource_type: topic } }]'), ':6: security_sync_options.acl_filters[0].resource_filter.resource_type: "topic": expected ANY, CLUSTER, GROUP, TOPIC or TXN_ID'],

@@ -24,7 +24,7 @@ async function start (t: Test): Promise<{ readonly bootstrap: string, readonly b
       kind: 'topic',
       link: 'dr',
       topic,
-      value: { link: 'dr', topic, state, since: '2025-01-01T00:00:00Z', owned: true, created: true, sourceTopicId: null, shadowTopicId: null, partitions: 1, replicationFactor: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
+      value: { link: 'dr', topic, state, since: '2025-01-01T00:00:00Z', owned: true, created: true, sourceTopicId: null, shadowTopicId: null, partitions: 1, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] }
     }])
     await follower.reached(end, abort.signal)
   }

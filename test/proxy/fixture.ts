@@ -9,7 +9,7 @@ import type { ClusterView } from '../../src/client/cluster.ts'
 import { silentLogger, type Logger } from '../../src/observability/logger.ts'
 import { Sidecar, type SidecarOptions } from '../../src/proxy/sidecar.ts'
 import { LinkState } from '../../src/state/link-state.ts'
-import { encodeValue, keyOf, type AppendMode, type StateChange } from '../../src/state/records.ts'
+import { encodeValue, keyOf, type AppendMode, type StateChange, type TopicRecord } from '../../src/state/records.ts'
 import type { LinkStateView } from '../../src/state/state-follower.ts'
 import type { TopicState } from '../../src/state/topic-state.ts'
 import { RawBroker, type RawRequest } from '../support/raw-broker.ts'
@@ -33,8 +33,8 @@ export class FakeLinkState implements LinkStateView {
     return () => {}
   }
 
-  topic (topic: string, state: TopicState, owned = true): void {
-    const value = {
+  topic (topic: string, state: TopicState, owned = true, input: Partial<TopicRecord> = {}): void {
+    const value: TopicRecord = {
       link: 'dr',
       topic,
       state,
@@ -50,8 +50,10 @@ export class FakeLinkState implements LinkStateView {
       endOffsets: null,
       handingOver: false,
       pausedWithLink: false,
+      startOffsets: null,
       refusedConfigs: {},
-      rollbacks: []
+      rollbacks: [],
+      ...input
     }
     this.#apply({ kind: 'topic', link: 'dr', topic, value })
   }

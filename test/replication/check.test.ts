@@ -61,6 +61,30 @@ test('a shadow that is written by Produce requests cannot follow a source that i
   t.equal((await engine.list()).length, 1)
 })
 
+test('a copy that Produce requests write begins at the beginning: another start is refused where auto comes to that', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  for (const [key, value] of [['start_at_latest', {}], ['start_at_timestamp', '2026-01-31T12:00:00Z']] as const) {
+    const link = { ...pair.linkDocument(), name: 'another', topic_metadata_sync_options: { [key]: value } }
+    t.match((await engine.check(link)).filter(({ verdict }) => verdict === 'failed'), [{ name: key, text: new RegExp(`^${key} needs append mode replica`), advice: /^leave the key out/ }])
+    await t.rejects(engine.create(link, { dryRun: false }), { code: 'CONFLICT', message: new RegExp(`^${key} needs append mode replica`) })
+    await t.rejects(engine.create({ ...link, append_mode: 'produce' }, { dryRun: false }), { code: 'CONFIG_INVALID' })
+  }
+  t.equal((await engine.list()).length, 1)
+})
+
+test('topic configs that the shadow cluster does not have are refused by their names', async t => {
+  const pair = await ShadowPair.start(t)
+  const { engine } = pair.startEngine()
+  await until('its own link is there', async () => engine.leadership().leading && (await engine.list()).length === 1)
+  const link = (...properties: readonly string[]): Record<string, unknown> => ({ ...pair.linkDocument(), name: 'another', topic_metadata_sync_options: { synced_shadow_topic_properties: properties } })
+  const bad = link('retention.ms', 'redpanda.remote.write')
+  t.match((await engine.check(bad)).find(({ name }) => name === 'synced_shadow_topic_properties'), { verdict: 'failed', text: 'the shadow cluster has no topic config redpanda.remote.write (redpanda.* are topic properties of Redpanda alone)' })
+  await t.rejects(engine.create(bad, { dryRun: false }), { code: 'CONFLICT', message: /^the shadow cluster has no topic config redpanda\.remote\.write/ })
+  t.match((await engine.check(link('retention.ms'))).find(({ name }) => name === 'synced_shadow_topic_properties'), { verdict: 'ok', text: 'the shadow cluster has them all' })
+})
+
 test('auto comes to produce without a shadow leader, and says why and what that cannot copy', async t => {
   const pair = await ShadowPair.start(t)
   await pair.createTopic('source', 'stamped', 1, { 'message.timestamp.type': 'LogAppendTime' })

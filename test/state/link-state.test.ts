@@ -43,6 +43,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
     configs: { 'retention.ms': '1000' },
     fault: null,
     endOffsets: null,
+    startOffsets: null,
     refusedConfigs: {},
     rollbacks: [],
     handingOver: false,

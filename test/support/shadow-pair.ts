@@ -41,6 +41,7 @@ export interface PairOptions {
   readonly maxBufferedBytes?: number
   readonly sessionTimeoutMs?: number
   readonly logger?: Logger
+  readonly wallClock?: () => Date
 }
 
 /** One engine as `kshadow run` makes it: with a client and a follower of its own. */
@@ -50,7 +51,7 @@ export class RunningEngine {
   readonly cluster: Cluster
   #stopped: Promise<void> | null = null
 
-  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry }: PairOptions) {
+  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry, wallClock }: PairOptions) {
     this.cluster = new Cluster({ bootstrapServers: [shadow], clientId: 'engine', logger, metadataMaxAgeMs: 1000, requestTimeoutMs: 5000 })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
@@ -64,7 +65,8 @@ export class RunningEngine {
       shadowRegistry: shadowRegistry === undefined ? null : { url: shadowRegistry, auth: null, tls: null },
       cluster: this.cluster,
       state: this.state,
-      logger
+      logger,
+      ...(wallClock === undefined ? {} : { wallClock })
     })
   }
 

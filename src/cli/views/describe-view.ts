@@ -74,8 +74,9 @@ function topicSyncRows ({ topicSync }: LinkConfig): string {
   return formatTable([
     ['INTERVAL', formatDuration(topicSync.intervalMs)],
     ['PAUSED', String(topicSync.paused)],
-    ['START OFFSET', 'EARLIEST'],
-    ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)]
+    ['START OFFSET', topicSync.start.at === 'timestamp' ? topicSync.start.text : topicSync.start.at.toUpperCase()],
+    ['EXCLUDE DEFAULT', String(topicSync.excludeDefault)],
+    ['ON SOURCE DELETION', topicSync.onSourceDeletion]
   ]) + `FILTERS:\n${filters.length === 0 ? '  none: no topic is selected\n' : filters.join('')}` + (properties.length === 0 ? '' : `PROPERTIES:\n${properties.join('')}`)
 }
 

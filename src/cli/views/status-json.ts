@@ -88,6 +88,8 @@ export function topicJson (topic: TopicStatus): Record<string, unknown> {
     fidelity: topic.fidelity,
     fault: topic.fault,
     problem: topic.problem,
+    start_offsets: topic.startOffsets,
+    synced_configs: topic.syncedConfigs,
     refused_configs: topic.refusedConfigs,
     rollbacks: topic.rollbacks.map(rollbackJson),
     partitions: topic.partitions.map(partitionJson)

@@ -58,7 +58,9 @@ function topicText (topic: TopicStatus): string {
     ...(topic.state === 'PAUSED' ? [`${INDENT}Paused since ${topic.since}`] : []),
     ...faultLines(topic),
     ...(topic.problem === null ? [] : [`${INDENT}Problem: ${topic.problem}`]),
+    ...startLines(topic),
     ...topic.rollbacks.map(row => `${INDENT}${rollbackLine(row)}`),
+    ...configLines(topic),
     ...Object.entries(topic.refusedConfigs).map(([name, reason]) => `${INDENT}Refused config ${name}: ${reason}`),
     ...partitionWarnings(topic).map(line => `${INDENT}${line}`)
   ]
@@ -73,6 +75,21 @@ function faultLines ({ fault }: TopicStatus): string[] {
     ...(fault.offset === null ? [] : [`offset ${fault.offset}`])
   ]
   return [`${INDENT}Fault: ${fault.code}${where.length === 0 ? '' : ` at ${where.join(', ')}`}: ${fault.reason}`]
+}
+
+/** What the topic has of its source's configs, or will have once it is failed over. */
+function configLines ({ owned, syncedConfigs }: TopicStatus): string[] {
+  const entries = Object.entries(syncedConfigs)
+  return !owned || entries.length === 0 ? [] : [`${INDENT}Synced configs: ${entries.map(([name, value]) => `${name}=${value}`).join(', ')}`]
+}
+
+const MOST_STARTS = 8
+
+/** Where the copy began, where that is not the beginning. */
+function startLines ({ startOffsets }: TopicStatus): string[] {
+  if (startOffsets === null) return []
+  const shown = startOffsets.slice(0, MOST_STARTS).map((offset, partition) => `partition ${partition} at ${offset}`)
+  return [`${INDENT}Began: ${shown.join(', ')}${startOffsets.length > MOST_STARTS ? `, and ${startOffsets.length - MOST_STARTS} more` : ''}`]
 }
 
 /** What the shadow has thrown away. */

@@ -8,13 +8,18 @@ import { checkAnswer } from './check-answer.ts'
 /** From this version on topics are named in rows that also have room for an id. */
 const ROWS_VERSION = 6
 
-/** @throws {BrokerError} UNKNOWN_TOPIC_OR_PARTITION when there is none of this name */
-export async function deleteTopic (cluster: Cluster, topic: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+/**
+ * With a `topicId` that topic alone is deleted, and not another one of its name.
+ * @throws {BrokerError} UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID when there is none
+ */
+export async function deleteTopic (cluster: Cluster, topic: string, { signal, topicId = null }: { readonly signal: AbortSignal, readonly topicId?: string | null }): Promise<void> {
+  const row = topicId === null ? { name: topic, topicId: ZERO_UUID } : { name: null, topicId }
   await askController(cluster, DeleteTopics, version => ({
-    ...(version >= ROWS_VERSION ? { topics: [{ name: topic, topicId: ZERO_UUID }] } : { topicNames: [topic] }),
+    ...(version >= ROWS_VERSION ? { topics: [row] } : { topicNames: [topic] }),
     timeoutMs: ADMIN_TIMEOUT_MS
   }), {
     signal,
-    check: body => { checkAnswer(body.responses.find(({ name }) => name === topic), `DeleteTopics ${topic}`) }
+    ...(topicId === null ? {} : { minVersion: ROWS_VERSION }),
+    check: body => { checkAnswer(body.responses.find(answer => topicId === null ? answer.name === topic : answer.topicId === topicId), `DeleteTopics ${topic}`) }
   })
 }

@@ -68,6 +68,11 @@ export interface AppendMode {
   adopt (creation: ShadowCreation): Promise<Adoption>
   /** Makes a shadow topic have `count` partitions; resolves when all of them can be copied to. */
   grow (record: TopicRecord, count: number): Promise<void>
+  /**
+   * Deletes the shadow of a topic that is not copied any more, and no other of its name; resolves when the shadow cluster does not have it.
+   * @throws {BrokerError} what the shadow cluster says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable)
+   */
+  remove (topic: ShadowTopic): Promise<void>
   /** Begins to copy a partition. */
   begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow
   /**

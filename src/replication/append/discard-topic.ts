@@ -1,8 +1,9 @@
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
-import { deleteTopic } from '../../client/admin/delete-topic.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { retry } from '../../client/retry.ts'
-import { isBrokerError, ShadowError } from '../../errors.ts'
+import { ShadowError } from '../../errors.ts'
+import type { TopicRecord } from '../../state/records.ts'
+import { deleteShadowTopic } from './delete-shadow-topic.ts'
 
 const GONE_MS = 15_000
 
@@ -10,12 +11,9 @@ const GONE_MS = 15_000
  * Deletes a topic, if it is there; resolves when the cluster does not show it any more.
  * @throws {BrokerError} what the cluster has against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable) when it is shown for too long
  */
-export async function discardTopic (cluster: Cluster, topic: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-  try {
-    await deleteTopic(cluster, topic, { signal })
-  } catch (error) {
-    if (!isBrokerError(error, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION)) throw error
-  }
+export async function discardTopic (cluster: Cluster, record: TopicRecord, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  const { topic } = record
+  await deleteShadowTopic(cluster, record, { signal })
   await retry(async () => {
     const shown = (await cluster.refresh({ signal })).topics.get(topic)
     if (shown !== undefined && shown.errorCode !== ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) throw new ShadowError('CLUSTER_UNAVAILABLE', `topic ${topic} was deleted, and is still shown`, { retriable: true })

@@ -68,7 +68,7 @@ export class LinkOrders {
       if (!topic.record.owned) throw new ShadowError('CONFLICT', `topic ${selection} is not a shadow of link ${name}: ${topic.record.fault?.reason ?? 'it was removed from it'}`)
       return [topic]
     }
-    const chosen = [...topics.values()].filter(({ topic, record }) => record.owned && (selection === null || selects(selection, topic)))
+    const chosen = [...topics.values()].filter(({ topic, record, isRemoved }) => record.owned && !isRemoved && (selection === null || selects(selection, topic)))
     if (selection !== null && chosen.length === 0) throw new ShadowError('NOT_FOUND', `the filters select no shadow topic of link ${name}`)
     return chosen
   }

@@ -15,6 +15,7 @@ import { checkShadow, checkSource, compareClusters, type PreflightScope } from '
 import { checkGroups } from './group-preflight.ts'
 import { checkLoops } from './loop-preflight.ts'
 import { failed, ok, someOf, warning, type PreflightFinding } from './preflight-finding.ts'
+import { checkProperties } from './property-preflight.ts'
 import { checkSchemas } from './schema-preflight.ts'
 import { checkSecurity } from './security-preflight.ts'
 import { checkTopics } from './topic-preflight.ts'
@@ -69,13 +70,14 @@ export async function preflightLink (config: LinkConfig, options: LinkPreflightO
   const within = (ms: number): AbortSignal => abortedWithin(signal, ms)
   const name = nameFinding(config, options)
   if (scope === 'creation' && name.error !== null) return { lines: [name], refusal: name.error, sourceClusterId: null, appendMode: 'produce', appendModeReason: null }
-  const [ofSource, ofShadow, mode] = await Promise.all([
+  const [ofSource, ofShadow, mode, ofProperties] = await Promise.all([
     checkSource(config, { cluster: source, scope, signal: within(CLUSTER_MS) }),
     checkShadow({ cluster: shadow, scope, signal: within(CLUSTER_MS) }),
-    chooseMode(config, options, within(REPLICA_MS))
+    chooseMode(config, options, within(REPLICA_MS)),
+    checkProperties(config, { shadow, signal: within(CLUSTER_MS) })
   ])
   throwIfAborted(signal)
-  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode)]
+  const findings = [name, ...ofSource.findings, ...ofShadow.findings, ...compareClusters(config, ofSource.view, ofShadow.view), ...mode.findings, ...truncationFindings(config, mode), ...startFindings(config, mode), ...ofProperties]
   if (ofSource.view !== null && ofShadow.view !== null) {
     findings.push(...await checkLoops(config, { source, sourceView: ofSource.view, shadowView: ofShadow.view, logger: options.logger, signal: within(CLUSTER_MS) }))
     throwIfAborted(signal)
@@ -136,6 +138,14 @@ function truncationFindings ({ onSourceTruncation }: LinkConfig, { appendMode, f
   const line = 'on_source_truncation'
   if (appendMode === 'replica') return [warning(line, 'follow: records that the source loses are thrown away on the shadow, too', 'choose fault to have the topic stopped instead, and keep them')]
   return [failed(line, new ShadowError('CONFLICT', 'on_source_truncation: follow needs append mode replica, and this link comes to produce: a log that was written by Produce requests cannot be cut off'), 'choose fault, or mend what keeps the link from append_mode replica')]
+}
+
+/** What Produce requests write begins at offset 0. */
+function startFindings ({ topicSync: { start } }: LinkConfig, { appendMode, findings }: ModeChoice): PreflightFinding[] {
+  if (start.at === 'earliest' || findings.some(({ error }) => error !== null)) return []
+  const line = `start_at_${start.at}`
+  if (appendMode === 'replica') return [ok(line, 'what the source has before that is not shadowed')]
+  return [failed(line, new ShadowError('CONFLICT', `${line} needs append mode replica, and this link comes to produce: a log that Produce requests write begins at offset 0`), 'leave the key out, or mend what keeps the link from append_mode replica')]
 }
 
 /** Clients of the sidecar of this process: which brokers they are never shown, and which ports nobody is sent to. */

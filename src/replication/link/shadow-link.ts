@@ -107,6 +107,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       ownerOf: options.ownerOf,
       loopsIn: view => this.#loopsIn(view),
       add: topic => this.#add(topic),
+      removed: ({ topic }) => this.#topics.delete(topic),
       checkSource: view => this.#checkSource(view)
     })
     this.#topicTask = new TaskLoop({

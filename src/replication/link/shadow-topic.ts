@@ -13,7 +13,7 @@
 import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
-import { messageOf } from '../../errors.ts'
+import { messageOf, ShadowError } from '../../errors.ts'
 import type { BeginOptions, PartitionShadow } from '../append/append-mode.ts'
 import type { Fidelity, PartitionStatus, TopicStatus } from '../link-service.ts'
 import { PausedLook } from './paused-look.ts'
@@ -43,6 +43,7 @@ export class ShadowTopic {
   waitsFor: string | null = null
   #frozen = false
   #pausedLook = new PausedLook()
+  #isRemoved = false
   #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
@@ -69,7 +70,12 @@ export class ShadowTopic {
   /** True while the topic is a shadow that follows its source, and nobody has begun to open it. */
   get isShadowed (): boolean {
     const { owned, state } = this.#record
-    return owned && !this.#frozen && (followsSource(state) || state === 'PAUSED')
+    return owned && !this.#frozen && !this.#isRemoved && (followsSource(state) || state === 'PAUSED')
+  }
+
+  /** True once its source was deleted, and its shadow is being deleted, too. */
+  get isRemoved (): boolean {
+    return this.#isRemoved
   }
 
   /** True while records are to be copied. */
@@ -97,6 +103,7 @@ export class ShadowTopic {
    * could not be written; but a topic is not said to be writable before that is recorded.
    */
   async update (patch: Partial<TopicRecord>): Promise<void> {
+    if (this.#isRemoved) throw new ShadowError('CONFLICT', `topic ${this.topic} was deleted on the source, and its shadow is being deleted, too`)
     const before = this.#record
     const after = { ...before, ...patch }
     const opens = isWritable(after.state) && !isWritable(before.state)
@@ -108,6 +115,23 @@ export class ShadowTopic {
       throw error
     }
     if (opens) this.#record = after
+  }
+
+  /**
+   * Has the shadow deleted, and takes the record out of the state topic. Nothing is copied from now on, and nothing else is done with
+   * the topic meanwhile: a failover that is asked for does not take it.
+   */
+  async remove (deleteShadow: () => Promise<void>): Promise<void> {
+    this.stop()
+    this.#isRemoved = true
+    const { link, topic } = this.#record
+    try {
+      await deleteShadow()
+      await this.#host.write([{ kind: 'topic', link, topic, value: null }])
+    } catch (error) {
+      this.#isRemoved = false
+      throw error
+    }
   }
 
   async enter (state: TopicState, patch: Partial<TopicRecord> = {}): Promise<void> {
@@ -175,7 +199,7 @@ export class ShadowTopic {
   /** Stops the topic. During a failover the topic goes on failing over, with what it has. */
   fault (fault: TopicFault): void {
     const { state } = this.#record
-    if (this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
+    if (this.#isRemoved || this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
     this.stop()
     this.waitsFor = null
     const { link, topic } = this.#record
@@ -185,7 +209,7 @@ export class ShadowTopic {
   }
 
   status (freshMs: number): TopicStatus {
-    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, refusedConfigs, rollbacks } = this.#record
+    const { topic, shadowTopicId, sourceTopicId, state, since, owned, fault, startOffsets, configs, refusedConfigs, rollbacks } = this.#record
     return {
       name: topic,
       topicId: shadowTopicId,
@@ -196,6 +220,8 @@ export class ShadowTopic {
       fault,
       fidelity: this.#fidelity(),
       partitions: this.#partitions(freshMs),
+      startOffsets,
+      syncedConfigs: configs,
       refusedConfigs,
       rollbacks,
       problem: this.problem ?? this.waitsFor

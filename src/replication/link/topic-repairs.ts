@@ -96,7 +96,7 @@ export class TopicRepairs {
     await this.#exclusively(topic, async () => {
       await this.#host.mode.renew(topic)
       if (record.created) await this.#host.mode.discard(record)
-      await topic.restart({ created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, handingOver: false, endOffsets: null, refusedConfigs: {} })
+      await topic.restart({ created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, startOffsets: null, handingOver: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] })
     })
     this.#host.wakeSync()
   }
@@ -166,7 +166,9 @@ export class TopicRepairs {
           shadow: { cluster: shadow, topicId: record.shadowTopicId, brokerId },
           topic: record.topic,
           partition,
+          startOffset: record.startOffsets?.[partition] ?? 0,
           endOffset: null,
+          mayBeEmpty: true,
           signal
         })
         const reason = difference ?? incomplete

@@ -31,6 +31,7 @@ export async function * verifyLink (topics: readonly ShadowTopic[], { source, sh
           shadow: { cluster: shadow, topicId: record.shadowTopicId, brokerId },
           topic: record.topic,
           partition,
+          startOffset: record.startOffsets?.[partition] ?? 0,
           endOffset: record.endOffsets?.[partition] ?? null,
           signal
         }).then(done => withFault(done, record.fault))

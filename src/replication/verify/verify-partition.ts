@@ -31,8 +31,12 @@ export interface VerifyOptions {
   readonly shadow: VerifySide
   readonly topic: string
   readonly partition: number
+  /** Where the copy began, where the link did not begin with all that the source has: what is before that is not missing. */
+  readonly startOffset: number
   /** Where the copy ended when the topic was failed over: what follows is nobody's copy. Null while it is a shadow. */
   readonly endOffset: number | null
+  /** True where a shadow that holds nothing of the source is as good as any other. */
+  readonly mayBeEmpty?: boolean
   readonly signal: AbortSignal
 }
 
@@ -52,7 +56,7 @@ export async function verifyPartition (options: VerifyOptions): Promise<VerifyTo
 }
 
 async function compare (options: VerifyOptions, progress: { from: number, to: number, at: number, batches: number, bytes: number }): Promise<string | null> {
-  const { source, shadow, endOffset } = options
+  const { source, shadow, startOffset, endOffset } = options
   const { end: shadowEnd, start: shadowStart } = await boundsOf(options, shadow)
   const { end: sourceEnd, start: sourceStart } = await boundsOf(options, source)
   const copied = endOffset ?? shadowEnd
@@ -61,8 +65,9 @@ async function compare (options: VerifyOptions, progress: { from: number, to: nu
   if (shadowEnd < copied) return `the shadow ends at offset ${shadowEnd}, and was failed over at ${copied}`
   if (copied > sourceEnd) return `the shadow has offsets ${sourceEnd} to ${copied - 1}, which the source does not have`
   // The source's start may have moved on since it was asked, and the shadow's along with it; both only go up.
-  if (shadowStart > sourceStart && shadowStart > (await boundsOf(options, source)).start) {
-    return `the source starts at offset ${sourceStart} and the shadow at ${shadowStart}: the shadow does not have what is in between`
+  const missingUpTo = Math.max(sourceStart, startOffset)
+  if (shadowStart > missingUpTo && shadowStart > (await boundsOf(options, source)).start) {
+    return `${missingUpTo > sourceStart ? 'the copy was to begin' : 'the source starts'} at offset ${missingUpTo} and the shadow starts at ${shadowStart}: the shadow does not have what is in between`
   }
   progress.from = progress.at = Math.max(progress.at, Math.min(shadowStart, progress.to))
   const mine = new BatchStream(options, shadow, progress.from)
@@ -76,7 +81,7 @@ async function compare (options: VerifyOptions, progress: { from: number, to: nu
     progress.at = a.lastOffset + 1
   }
   // Nothing was compared, and there is something: that proves nothing.
-  if (progress.batches === 0 && sourceEnd > progress.at) throw new ShadowError('BROKER_ERROR', `the shadow has none of the source's offsets ${progress.at} to ${sourceEnd - 1} yet`, { retriable: true })
+  if (endOffset === null && options.mayBeEmpty !== true && progress.batches === 0 && sourceEnd > progress.at) throw new ShadowError('BROKER_ERROR', `the shadow has none of the source's offsets ${progress.at} to ${sourceEnd - 1} yet`, { retriable: true })
   return null
 }
 

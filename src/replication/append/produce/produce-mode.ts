@@ -21,6 +21,7 @@ import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import { discardTopic } from '../discard-topic.ts'
 import { Appender } from './appender.ts'
 import { Locator } from './locator.ts'
@@ -118,6 +119,15 @@ export class ProduceMode implements AppendMode {
     await this.#awaitTopic(record.topic, count)
   }
 
+  async remove ({ topic, record }: ShadowTopic): Promise<void> {
+    const { shadow, signal } = this.#options
+    await deleteShadowTopic(shadow, record, { signal })
+    await retry(async () => {
+      const shown = (await shadow.refresh({ signal })).topics.get(topic)
+      if (shown !== undefined && shown.topicId === record.shadowTopicId) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow cluster still shows topic ${topic}`, { retriable: true })
+    }, { signal, ...AWAIT_TOPIC })
+  }
+
   /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */
   async #awaitTopic (name: string, partitions: number): Promise<TopicView> {
     const { shadow, signal } = this.#options
@@ -171,8 +181,8 @@ export class ProduceMode implements AppendMode {
     this.#topics.delete(topic)
   }
 
-  async discard ({ topic }: TopicRecord): Promise<void> {
-    await discardTopic(this.#options.shadow, topic, { signal: this.#options.signal })
+  async discard (record: TopicRecord): Promise<void> {
+    await discardTopic(this.#options.shadow, record, { signal: this.#options.signal })
   }
 
   replicasOf (): null {

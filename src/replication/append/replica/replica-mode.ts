@@ -22,6 +22,7 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import { discardTopic } from '../discard-topic.ts'
 import { FailoverQuestions } from './failover-questions.ts'
 import { FailoverTotals } from './failover-totals.ts'
@@ -43,6 +44,7 @@ const GONE_MS = 10_000
 
 /** A leader that gave everything up for a moment leads again within this time. */
 const RAISED_MS = 10_000
+const DELETED_MS = 10_000
 
 /** Enough for creations to fill their requests. */
 const CONCURRENT_TOPICS = 1000
@@ -149,11 +151,22 @@ export class ReplicaMode implements AppendMode {
     return await this.#topics.adopt(creation)
   }
 
-  async grow ({ topic, replicationFactor }: TopicRecord, count: number): Promise<void> {
+  async grow ({ topic, partitions, replicationFactor }: TopicRecord, count: number): Promise<void> {
     const { leader } = this.#options
     const first = leader.control.image.topicsByName.get(topic)?.partitions.get(0)
     const factor = replicationFactor ?? (first === undefined ? 1 : targetReplicas(first).filter(id => !leader.shadowIds.has(id)).length)
-    await this.#topics.grow(topic, count, Math.max(1, factor))
+    await this.#topics.grow(topic, { known: partitions, count, replicationFactor: Math.max(1, factor) })
+  }
+
+  async remove (topic: ShadowTopic): Promise<void> {
+    const { leader, shadow, signal } = this.#options
+    const topicId = topic.record.shadowTopicId
+    leader.assertReady()
+    if (topicId !== null) {
+      await deleteShadowTopic(shadow, topic.record, { signal })
+      await leader.control.until(image => image.topics.has(topicId) ? undefined : true, { what: `topic ${topic.topic} as deleted`, timeoutMs: DELETED_MS })
+    }
+    this.#forgetAll(topic)
   }
 
   begin (topic: ShadowTopic, partition: number, { isHeld }: BeginOptions): PartitionShadow {
@@ -187,9 +200,10 @@ export class ReplicaMode implements AppendMode {
     await Promise.resolve()
   }
 
-  async discard ({ topic }: TopicRecord): Promise<void> {
+  async discard (record: TopicRecord): Promise<void> {
     const { leader, shadow, signal } = this.#options
-    await discardTopic(shadow, topic, { signal })
+    const { topic } = record
+    await discardTopic(shadow, record, { signal })
     // Or the one that is to be created would be taken for the one that was deleted.
     await leader.control.until(image => image.topicsByName.has(topic) ? undefined : true, { what: `that topic ${topic} is gone`, timeoutMs: GONE_MS })
   }
@@ -248,8 +262,12 @@ export class ReplicaMode implements AppendMode {
       shadowingConfigs: ({ record }) => host.shadowingConfigs(record)
     }))
     if (!isWritable(topic.record.state)) return
-    for (const partition of this.#partitions.get(topic.topic) ?? []) this.#forget(partition)
-    this.#partitions.delete(topic.topic)
+    this.#forgetAll(topic)
+  }
+
+  #forgetAll ({ topic }: ShadowTopic): void {
+    for (const partition of this.#partitions.get(topic) ?? []) this.#forget(partition)
+    this.#partitions.delete(topic)
   }
 
   #ensureAll (topic: ShadowTopic): readonly ReplicaPartition[] {

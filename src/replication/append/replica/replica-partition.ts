@@ -121,6 +121,11 @@ export class ReplicaPartition implements PartitionShadow {
     return this.#served?.shadowEndOffset ?? null
   }
 
+  /** Where the copy begins. */
+  get #startOffset (): number {
+    return this.topic.record.startOffsets?.[this.partition] ?? 0
+  }
+
   /** Begins to copy. */
   activate (): void {
     this.#isActive = true
@@ -142,6 +147,7 @@ export class ReplicaPartition implements PartitionShadow {
       partition: this.partition,
       topicId: entry.topicId,
       sourceTopicId: topic.record.sourceTopicId,
+      startOffset: this.#startOffset,
       metadata,
       // It may be changed at any time.
       get maxServedBytes () { return Number(topic.record.configs['segment.bytes'] ?? DEFAULT_SEGMENT_BYTES) },
@@ -168,6 +174,10 @@ export class ReplicaPartition implements PartitionShadow {
     if (this.#served === null || this.#isStopped || !this.#isActive) return
     this.#failures = 0
     this.#problem = null
+    if (bounds.highWatermark < this.#startOffset) {
+      this.#lostBeforeStart(bounds)
+      return
+    }
     if (bounds.highWatermark >= (this.highestEnd ?? 0)) this.#doubts = 0
     this.#served.serve(bounds)
   }
@@ -262,6 +272,20 @@ export class ReplicaPartition implements PartitionShadow {
       partition: this.partition,
       offset: sourceEnd
     })
+  }
+
+  /**
+   * The source ends before the place that the copy was to begin at. A new leader of it may not know its end yet; what stays so is a loss,
+   * and what is written there now would never be copied.
+   */
+  #lostBeforeStart ({ highWatermark }: SourceBounds): void {
+    const reason = `the source ends at offset ${highWatermark}, and the copy was to begin at ${this.#startOffset}, where it ended or had records before: the source has lost records`
+    if (++this.#doubts >= MAX_DOUBTS) {
+      this.#fault({ code: 'SOURCE_LOST_RECORDS', reason, partition: this.partition, offset: highWatermark })
+      return
+    }
+    this.#problem = reason
+    this.#work.locate(this, this.#doubts)
   }
 
   freeze (): void {

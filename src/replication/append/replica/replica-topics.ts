@@ -9,7 +9,7 @@ import { createTopics, type NewTopic } from '../../../client/admin/create-topic.
 import type { Cluster } from '../../../client/cluster.ts'
 import { Coalesced } from '../../../client/coalesced.ts'
 import type { BrokerError } from '../../../errors.ts'
-import type { PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
 import type { TopicRecord } from '../../../state/records.ts'
 import type { Adoption, CreatedTopic, ShadowCreation } from '../append-mode.ts'
 import { targetReplicas } from './partition-entry.ts'
@@ -65,14 +65,42 @@ export class ReplicaTopics {
     return { kind: 'adopted', topic: await this.#moved(topic, partitions, replicationFactor) }
   }
 
-  async grow (topic: string, count: number, replicationFactor: number): Promise<void> {
+  /**
+   * The controller wants new partitions to have as many replicas as the first one has (ReplicationControlManager.createPartitions), and
+   * takes those that are alive into the ISR. They are taken out of it at once, with all of their replicas: the shadow leader leads, and
+   * is then the only one. If it dies in that moment, and its session ends before another engine goes on, a real broker leads: the topic
+   * is stopped (LEADERSHIP_LOST). `known`: how many partitions are copied already.
+   */
+  async grow (topic: string, { known, count, replicationFactor }: { readonly known: number, readonly count: number, readonly replicationFactor: number }): Promise<void> {
     const { leader, cluster, signal } = this.#options
     const { brokerId, image } = leader.assertReady()
-    const there = image.topicsByName.get(topic)?.partitions.size ?? 0
+    const partitions = image.topicsByName.get(topic)?.partitions
+    const there = partitions?.size ?? 0
     if (there < count) {
-      await leader.uncordoned(() => createPartitions(cluster, { topic, count, assignments: Array.from({ length: count - there }, () => [brokerId]) }, { signal }))
+      const replicas = [brokerId, ...this.#fillers(image, (partitions?.get(0)?.replicas.length ?? 1) - 1)]
+      await leader.uncordoned(() => createPartitions(cluster, { topic, count, assignments: Array.from({ length: count - there }, () => replicas) }, { signal }))
     }
+    await this.#held(topic, { known, count })
     await this.#moved(topic, count, replicationFactor)
+  }
+
+  /** Real brokers, those that are not alive first: they do not get into the ISR. */
+  #fillers ({ brokers }: MetadataImage, count: number): number[] {
+    const real = [...brokers.values()].filter(({ id }) => !this.#isShadow(id))
+    return [...real.filter(({ fenced }) => fenced), ...real.filter(({ fenced }) => !fenced)].slice(0, count).map(({ id }) => id)
+  }
+
+  /** Resolves when the shadow leader is the only replica of each new partition that is not on its way to real brokers yet. */
+  async #held (topic: string, { known, count }: { readonly known: number, readonly count: number }): Promise<void> {
+    const { leader } = this.#options
+    const { brokerId } = leader.assertReady()
+    const isShared = (entry: PartitionEntry): boolean => entry.partition >= known && entry.leader === brokerId && entry.replicas.length > 1 && this.#isStuck(entry)
+    const found = await this.#shown(topic, count)
+    await Promise.all([...found.partitions.values()].filter(isShared).map(({ partition }) => leader.control.reassign(topic, partition, [brokerId])))
+    await leader.control.until(image => {
+      const entries = [...image.topicsByName.get(topic)?.partitions.values() ?? []]
+      return entries.length >= count && !entries.some(isShared) ? true : undefined
+    }, { what: `the new partitions of ${topic} on the shadow leader alone`, timeoutMs: SHOWN_MS })
   }
 
   /** Moves what nobody moves away from the shadow leader: somebody cancelled it, or an engine died before. Returns how many partitions. */

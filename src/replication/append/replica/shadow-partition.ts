@@ -49,6 +49,8 @@ export interface ShadowPartitionOptions {
   readonly topicId: string
   /** The id that the source topic had when it was pinned; null where the source has no topic ids. */
   readonly sourceTopicId: string | null
+  /** Where the copy begins, where the source has more than that. Default: with all that it has. */
+  readonly startOffset?: number
   readonly metadata: ShadowMetadata
   /** `segment.bytes` of the shadow topic, as it is at the moment: a follower cannot append more at once. */
   readonly maxServedBytes: number
@@ -127,7 +129,7 @@ export class ShadowPartition implements TailOwner {
     this.#options = options
     this.topicId = options.topicId
     this.#metadata = options.metadata
-    this.#source = new SourceView(options.now)
+    this.#source = new SourceView(options.now, options.startOffset)
     this.#followers = new FollowerPositions(options.now, options.followerTimeoutMs ?? DEFAULT_FOLLOWER_TIMEOUT_MS)
     this.#admission = new FollowerAdmission((brokerId, fetchOffset) => options.onFollower(brokerId, fetchOffset))
     this.#tail = new PartitionTail(this)
@@ -194,7 +196,7 @@ export class ShadowPartition implements TailOwner {
     return this.#source.end
   }
 
-  /** Where the source's log starts, as it was last seen. */
+  /** Where the log of the copy starts: where the source's was last seen to start, or where the copy begins. */
   get logStartOffset (): number {
     return this.#source.logStart
   }

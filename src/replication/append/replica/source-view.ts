@@ -11,6 +11,7 @@ export interface SourceBounds {
 
 export class SourceView {
   readonly #now: () => number
+  readonly #startOffset: number
   readonly #startedAtMs: number
   #logStart: number | null = null
   #lastStable: number | null = null
@@ -20,13 +21,16 @@ export class SourceView {
   #contactAtMs: number | null = null
   #levelAtMs: number | null = null
 
-  constructor (now: () => number) {
+  /** `startOffset`: where the copy begins, if the source has more. */
+  constructor (now: () => number, startOffset = 0) {
     this.#now = now
+    this.#startOffset = startOffset
     this.#startedAtMs = now()
   }
 
+  /** Where the log of the copy starts: with the source's, and not before the place that it was to begin at. */
   get logStart (): number {
-    return this.#logStart ?? 0
+    return Math.max(this.#logStart ?? 0, this.#startOffset)
   }
 
   get end (): number {
@@ -43,7 +47,7 @@ export class SourceView {
   contact ({ logStartOffset, highWatermark, lastStableOffset = null }: SourceBounds): void {
     this.#contactAtMs = this.#now()
     // It does not move back; a new leader of the source may not know it yet.
-    if (logStartOffset >= 0) this.#logStart = Math.max(this.logStart, logStartOffset)
+    if (logStartOffset >= 0) this.#logStart = Math.max(this.#logStart ?? 0, logStartOffset)
     if (lastStableOffset !== null && lastStableOffset >= 0) this.#lastStable = lastStableOffset
     this.#highWatermark = highWatermark
     this.#end = Math.max(this.#end, highWatermark)

@@ -26,6 +26,7 @@ const RECORD: TopicRecord = {
   handingOver: false,
   pausedWithLink: false,
   endOffsets: null,
+  startOffsets: null,
   refusedConfigs: {},
   rollbacks: []
 }
@@ -85,6 +86,21 @@ class Scene {
     return this.partition.served?.look({ brokerId, fetchOffset, lastFetchedEpoch, brokerEpoch: 1, contact: { atMs: Date.now() }, currentLeaderEpoch: 7, logStartOffset: 0 }, { maxBytes: 1000, atLeastOne: true })
   }
 }
+
+test('a source that ends before the place that the copy was to begin at has lost records; a new leader of it may not know its end for a moment', async t => {
+  for (const followsTruncation of [true, false]) {
+    const scene = new Scene({ startOffsets: [150] }, followsTruncation)
+    const { partition, topic } = scene
+    t.equal(partition.served?.phase, 'locating', 'it ends at 100')
+    t.match(partition.status(1000), { problem: /^the source ends at offset 100, and the copy was to begin at 150/ })
+    scene.serve(150)
+    t.equal(partition.served?.phase, 'serving')
+    t.equal(topic.record.fault, null)
+    const lost = new Scene({ startOffsets: [150] }, followsTruncation)
+    for (let attempt = 0; attempt < 10; attempt++) lost.serve(100)
+    t.match(lost.topic.record, { state: 'FAULTED', fault: { code: 'SOURCE_LOST_RECORDS', partition: 0, offset: 100 } })
+  }
+})
 
 test('it is recorded before anything is thrown away, once for all followers, and in an epoch of its own', async t => {
   const scene = new Scene()

@@ -101,6 +101,32 @@ test('an empty log that starts at N, and a log start in the middle of a batch', 
   t.same(shadow.faults, [])
 })
 
+test('a copy that begins above the start of the source, also in the middle of a batch', async t => {
+  for (const startOffset of [100, 125, 200]) {
+    const shadow = await Shadow.start(t, { options: { startOffset } })
+    const { log } = shadow
+    log.append({ records: 100 }).append({ records: 50 }).append({ records: 50 })
+    shadow.serve()
+    const follower = await shadow.follower(1)
+    await catchUp(follower, 200)
+    log.append({ records: 7 })
+    shadow.source.changed()
+    await catchUp(follower, 207)
+    await follower.fetch()
+    t.match(follower.replica(), { logStart: startOffset, end: 207, failed: null })
+    t.equal(differenceOf(follower.replica(), log), null)
+    const first = follower.replica().batches[0]
+    t.equal(first?.baseOffset, startOffset === 125 ? 100 : startOffset, 'batches stay whole')
+    t.match(shadow.shadow().status(1000), { sourceLogStartOffset: 0, lagRecords: 0, problem: null })
+    log.logStart = 203
+    shadow.source.changed()
+    await follower.fetch()
+    await follower.fetch()
+    t.equal(follower.replica().logStart, 203, 'from there on the source\'s start counts')
+    t.same(shadow.faults, [])
+  }
+})
+
 test('the source deletes what a follower does not have yet: the follower goes on at the log start, and it is said', async t => {
   const shadow = await Shadow.start(t)
   const { log } = shadow

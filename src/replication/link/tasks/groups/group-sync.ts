@@ -302,7 +302,9 @@ export class GroupSync implements TaskWork {
       const status = partitions[partition]
       if (status?.shadowEndOffset == null) return null
       // The log start of the shadow follows the source's: what is below it is nowhere, or will not be there for long.
-      return { logStart: status.sourceLogStartOffset ?? 0, end: status.shadowEndOffset }
+      const logStart = Math.max(status.sourceLogStartOffset ?? 0, scope(name)?.record.startOffsets?.[partition] ?? 0)
+      // A replica that has not begun yet holds nothing that a position could point at.
+      return status.shadowEndOffset < logStart ? null : { logStart, end: status.shadowEndOffset }
     }
   }
 

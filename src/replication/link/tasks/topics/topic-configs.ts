@@ -13,6 +13,12 @@ const CARRIED_BY_DEFAULT: readonly string[] = [
   'compression.type', 'delete.retention.ms', 'max.compaction.lag.ms', 'min.compaction.lag.ms', 'retention.bytes', 'retention.ms'
 ]
 
+/** What Apache Kafka and Redpanda have under different names: how much of a log in tiered storage is kept on the brokers. */
+const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
+  ['local.retention.bytes', 'retention.local.target.bytes'], ['local.retention.ms', 'retention.local.target.ms'],
+  ['retention.local.target.bytes', 'local.retention.bytes'], ['retention.local.target.ms', 'local.retention.ms']
+])
+
 const ANY_TIME = '9223372036854775807'
 
 /** What a broker accepts in one request by default is 100 MiB (`socket.request.max.bytes`): a batch must fit with room to spare. */
@@ -23,12 +29,23 @@ export function carriedNames (options: TopicSyncOptions): string[] {
   return [...new Set([...ALWAYS_CARRIED, ...(options.excludeDefault ? [] : CARRIED_BY_DEFAULT), ...options.syncedProperties])].sort()
 }
 
-/** The source's values of what is carried over: effective ones, also where they come from a default of its brokers. */
-export function carriedConfigs (source: ReadonlyMap<string, TopicConfigEntry>, options: TopicSyncOptions): Record<string, string> {
+/** What the shadow cluster calls a topic config; null where it has none like it. `supported` are the names that it knows. */
+export function nameOnShadow (name: string, supported: { has (name: string): boolean }): string | null {
+  if (supported.has(name)) return name
+  const counterpart = COUNTERPARTS.get(name)
+  return counterpart !== undefined && supported.has(counterpart) ? counterpart : null
+}
+
+/**
+ * The source's values of what is carried over, by the names that the shadow cluster has for them: effective ones, also where they come
+ * from a default of its brokers. `supported` are the names that the shadow cluster knows.
+ */
+export function carriedConfigs (source: ReadonlyMap<string, TopicConfigEntry>, options: TopicSyncOptions, supported: ReadonlySet<string>): Record<string, string> {
   const configs: Record<string, string> = {}
   for (const name of carriedNames(options)) {
-    const value = source.get(name)?.value
-    if (value !== undefined && value !== null) configs[name] = value
+    const value = (source.get(name) ?? source.get(COUNTERPARTS.get(name) ?? ''))?.value
+    // One that the shadow cluster does not know is refused at the failover, and told of then.
+    if (value !== undefined && value !== null) configs[nameOnShadow(name, supported) ?? name] = value
   }
   return configs
 }

@@ -11,15 +11,27 @@ import { LATEST_TIMESTAMP, listOffsets } from '../../../../client/admin/list-off
 import type { Cluster, ClusterView, TopicView } from '../../../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
 import { SCHEMAS_TOPIC } from '../../../../config/link/schema-sync-options.ts'
-import { BrokerError, isBrokerError, messageOf } from '../../../../errors.ts'
+import { BrokerError, isBrokerError, messageOf, ShadowError } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { TopicRecord } from '../../../../state/records.ts'
 import type { FaultCode } from '../../../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../../../state/state-topic.ts'
+import { isConfigRefusal, settleConfigs } from './settle-configs.ts'
+import { SourceDeletions } from './source-deletions.ts'
+import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { carriedConfigs, driftOf } from './topic-configs.ts'
-import type { AppendMode, CreatedTopic } from '../../../append/append-mode.ts'
+import type { Adoption, AppendMode, ShadowCreation } from '../../../append/append-mode.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
+
+/** What a topic that is new on the source is shadowed by. */
+interface Adopted {
+  readonly configs: DescribedConfigs
+  readonly startOffsets: StartOffsets | undefined
+  readonly shadowView: ClusterView
+  /** Why it would be shadowed in a circle; null where it would not. */
+  readonly loop: string | null
+}
 
 /** A broker that is behind may show fewer partitions than there are; so many views in a row are no mistake. */
 const VIEWS_OF_A_DECREASE = 3
@@ -51,6 +63,8 @@ export interface TopicSyncHost {
   loopsIn (sourceView: ClusterView): Promise<(topic: string) => string | null>
   /** Makes a topic part of the link; its record is not written yet. */
   add (record: TopicRecord): ShadowTopic
+  /** The topic is not part of the link any more, nor is its record. */
+  removed (topic: ShadowTopic): void
   /** Throws when the source is not the cluster that the link was made for. */
   checkSource (view: ClusterView): void
 }
@@ -71,11 +85,13 @@ export class TopicSync {
   readonly #host: TopicSyncHost
   #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
+  readonly #deletions: SourceDeletions
   /** Since when shadow topics are not shown, in milliseconds since 1970. */
   readonly #missingSince = new Map<string, number>()
 
   constructor (host: TopicSyncHost) {
     this.#host = host
+    this.#deletions = new SourceDeletions({ source: host.source, signal: host.signal, now: () => host.wallClock().getTime() })
   }
 
   /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
@@ -90,12 +106,14 @@ export class TopicSync {
     const claimed = this.#claimed()
     const names = claimed.map(({ topic }) => topic)
     const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
+    const deletions = await this.#deletions.find(claimed.filter(topic => this.#mayDelete(topic) && isMissing(sourceView, topic.topic)), sourceView)
     await this.#each(claimed, problems, async topic => {
       // One that is being opened is not waited for.
       if (!topic.isShadowed) return
       await topic.exclusively(async () => {
         if (!topic.isShadowed) return
-        if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
+        if (deletions.has(topic.topic)) await this.#followDeletion(topic, deletions.get(topic.topic) ?? null)
+        else if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
       })
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
@@ -103,9 +121,12 @@ export class TopicSync {
     if (isTaking && fresh.length > 0) {
       try {
         const loopOf = await this.#host.loopsIn(sourceView)
-        const configs = await describeTopicConfigs(source, fresh.map(({ name }) => name), { signal })
+        const [configs, starts] = await Promise.all([
+          describeTopicConfigs(source, fresh.map(({ name }) => name), { signal }),
+          decideStartOffsets(source, fresh, this.#host.options().start, { signal })
+        ])
         await this.#each(fresh, problems, async topic => {
-          if (await this.#adopt(topic, configs.get(topic.name), { shadowView, loop: loopOf(topic.name) })) created++
+          if (await this.#adopt(topic, { configs: configs.get(topic.name), startOffsets: starts.get(topic.name), shadowView, loop: loopOf(topic.name) })) created++
         })
       } catch (error) {
         throwIfAborted(signal)
@@ -142,10 +163,11 @@ export class TopicSync {
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
-  async #adopt (topic: TopicView, configs: DescribedConfigs, { shadowView, loop }: { readonly shadowView: ClusterView, readonly loop: string | null }): Promise<boolean> {
+  async #adopt (topic: TopicView, { configs, startOffsets, shadowView, loop }: Adopted): Promise<boolean> {
     // A failover of the link takes the topics that are there when it begins.
     if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
+    if (startOffsets === undefined || startOffsets instanceof ShadowError) throw startOffsets ?? new ShadowError('INVARIANT', `nobody said where ${topic.name} begins`)
     const { name, options, wallClock } = this.#host
     const claim: TopicRecord = {
       link: name,
@@ -158,7 +180,8 @@ export class TopicSync {
       created: false,
       partitions: topic.partitions.length,
       replicationFactor: null,
-      configs: carriedConfigs(configs, options()),
+      startOffsets,
+      configs: carriedConfigs(configs, options(), await this.#supportedConfigs()),
       fault: null,
       handingOver: false,
       pausedWithLink: false,
@@ -206,7 +229,7 @@ export class TopicSync {
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
   async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
-    const { source, logger, mode } = this.#host
+    const { source, logger } = this.#host
     const { record } = topic
     const { excludeDefault } = this.#host.options()
     const configs = await this.shadowingConfigs(record)
@@ -215,27 +238,65 @@ export class TopicSync {
     if (!excludeDefault && replicationFactor < sourceFactor) {
       logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
     }
-    const creation = { record, configs, replicationFactor }
-    let created: CreatedTopic
+    let adoption: Adoption
+    let refusedConfigs: Readonly<Record<string, string>> = {}
     try {
-      created = await mode.create(creation)
+      adoption = await this.#make({ record, configs, replicationFactor })
     } catch (error) {
-      if (isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) {
-        const adoption = await mode.adopt(creation)
-        if (adoption.kind === 'foreign') {
-          topic.fault({ code: 'NAME_TAKEN', reason: adoption.reason, partition: null, offset: null })
-          await topic.update({ owned: false })
-          return
-        }
-        created = adoption.topic
-      } else if (error instanceof BrokerError && !error.retriable && isRefusal(error)) {
+      if (!(error instanceof BrokerError) || error.retriable || !isRefusal(error)) throw error
+      const made = await this.#makeWithout(error, { record, configs, replicationFactor })
+      if (made === null) {
         topic.fault({ code: 'CREATE_REFUSED', reason: `the shadow cluster refuses to create the topic: ${error.message}`, partition: null, offset: null })
         return
-      } else throw error
+      }
+      adoption = made.adoption
+      refusedConfigs = made.refused
     }
-    await topic.update({ created: true, shadowTopicId: created.topicId, replicationFactor: created.replicationFactor ?? null })
+    if (adoption.kind === 'foreign') {
+      topic.fault({ code: 'NAME_TAKEN', reason: adoption.reason, partition: null, offset: null })
+      await topic.update({ owned: false })
+      return
+    }
+    const { topicId, replicationFactor: factor = null } = adoption.topic
+    await topic.update({ created: true, shadowTopicId: topicId, replicationFactor: factor, refusedConfigs })
     topic.problem = null
     topic.copy(record.partitions)
+  }
+
+  /** Creates the topic, or takes the one that an engine made that died. */
+  async #make (creation: ShadowCreation): Promise<Adoption> {
+    const { mode } = this.#host
+    try {
+      return { kind: 'adopted', topic: await mode.create(creation) }
+    } catch (error) {
+      if (!isBrokerError(error, ErrorCodes.TOPIC_ALREADY_EXISTS)) throw error
+      return await mode.adopt(creation)
+    }
+  }
+
+  /**
+   * Where a value of the source's may be what the shadow cluster refuses: creates the topic with no more than a shadow needs, and then
+   * sets the others one by one. Null when that is refused, too.
+   */
+  async #makeWithout (refusal: BrokerError, creation: ShadowCreation): Promise<{ readonly adoption: Adoption, readonly refused: Readonly<Record<string, string>> } | null> {
+    const { record, configs } = creation
+    const needed = await this.#neededConfigs(record)
+    const others = new Map(Object.entries(configs).filter(([name]) => !(name in needed)))
+    if (others.size === 0 || !isConfigRefusal(refusal)) return null
+    try {
+      const adoption = await this.#make({ ...creation, configs: needed })
+      return { adoption, refused: adoption.kind === 'foreign' ? {} : await this.#settle(record.topic, others) }
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.retriable || !isRefusal(error)) throw error
+      return null
+    }
+  }
+
+  async #settle (topic: string, changes: ReadonlyMap<string, string>): Promise<Record<string, string>> {
+    const { shadow, signal, name: link, logger } = this.#host
+    const refused = await settleConfigs(async (name, some) => await alterTopicConfigs(shadow, name, some, { signal }), topic, changes, { resetsRefused: false })
+    for (const [name, reason] of Object.entries(refused)) logger.warn({ link, topic, config: name }, `the shadow cluster refuses config ${name} of ${topic}: ${reason}`)
+    return refused
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
@@ -271,6 +332,24 @@ export class TopicSync {
     return topic.isShadowed
   }
 
+  /** One whose failover or promotion was asked for stays, and so does one that was stopped. */
+  #mayDelete ({ record: { created, state } }: ShadowTopic): boolean {
+    return this.#host.options().onSourceDeletion === 'delete' && created && (state === 'ACTIVE' || state === 'PAUSED') && this.#host.takesTopics()
+  }
+
+  /** Deletes the shadow of a topic that the source has deleted. `doubt`: why that is not certain; null when it is. */
+  async #followDeletion (topic: ShadowTopic, doubt: string | null): Promise<void> {
+    if (!this.#mayDelete(topic)) return
+    if (doubt !== null) {
+      topic.problem = `the source does not show this topic any more (${doubt}); its shadow is deleted once that is certain`
+      return
+    }
+    const { mode, name, logger } = this.#host
+    await topic.remove(() => mode.remove(topic))
+    this.#host.removed(topic)
+    logger.warn({ link: name, topic: topic.topic, sourceTopicId: topic.record.sourceTopicId }, `the source has deleted topic ${topic.topic}: its shadow was deleted, too (on_source_deletion: delete)`)
+  }
+
   /** A topic that a view lacks may only be missing in what one broker knows by then. */
   #isGone ({ topic }: TopicRecord): boolean {
     const now = this.#host.wallClock().getTime()
@@ -304,19 +383,27 @@ export class TopicSync {
 
   /** Takes note of the source's configs for the failover, and reverts what somebody changed on the shadow. */
   async #followConfigs (topic: ShadowTopic, theirs: DescribedConfigs, mine: DescribedConfigs): Promise<void> {
-    const { shadow, signal, options, logger } = this.#host
+    const { options, logger } = this.#host
     const name = topic.topic
     if (theirs instanceof BrokerError) throw theirs
     if (theirs !== undefined) {
-      const carried = carriedConfigs(theirs, options())
-      if (!sameConfigs(carried, topic.record.configs)) await topic.update({ configs: carried })
+      const carried = carriedConfigs(theirs, options(), await this.#supportedConfigs())
+      const { configs, refusedConfigs } = topic.record
+      if (!sameConfigs(carried, configs)) {
+        // Another value is tried.
+        await topic.update({ configs: carried, refusedConfigs: Object.fromEntries(Object.entries(refusedConfigs).filter(([refused]) => carried[refused] === configs[refused])) })
+      }
     }
     if (mine instanceof BrokerError) throw mine
     if (mine === undefined) return
     const drift = driftOf(mine, await this.shadowingConfigs(topic.record))
     if (drift.size === 0) return
     logger.warn({ link: this.#host.name, topic: name, configs: [...drift.keys()] }, `configs of the shadow topic ${name} were changed by somebody: setting them again`)
-    await alterTopicConfigs(shadow, name, drift, { signal })
+    const refused = await this.#settle(name, drift)
+    const needed = await this.#neededConfigs(topic.record)
+    const missing = Object.keys(refused).filter(config => config in needed)
+    if (missing.length > 0) throw new ShadowError('CONFLICT', `the shadow cluster refuses what a shadow needs: ${missing.map(config => `${config}=${refused[config] ?? ''}`).join('; ')}`)
+    if (Object.keys(refused).length > 0) await topic.update({ refusedConfigs: { ...topic.record.refusedConfigs, ...refused } })
   }
 
   /** The names of topic configs that the shadow cluster knows. Many topics ask at once, and share one question. */
@@ -334,14 +421,26 @@ export class TopicSync {
     return new Set(entries.keys())
   }
 
-  /** What a topic's configs must be while it is a shadow. */
+  /** What a topic's configs must be while it is a shadow, but for what the shadow cluster refuses. */
   async shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
-    return this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
+    const needed = await this.#neededConfigs(record)
+    const all = this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
+    return Object.fromEntries(Object.entries(all).filter(([name]) => name in needed || !(name in record.refusedConfigs)))
+  }
+
+  /** Those that a shadow needs, whatever its source has. */
+  async #neededConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
+    return this.#host.mode.shadowingConfigs({ ...record, configs: {} }, await this.#supportedConfigs())
   }
 
   #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {
     topic.fault({ code, reason, partition: null, offset: null })
   }
+}
+
+function isMissing ({ topics }: ClusterView, topic: string): boolean {
+  const shown = topics.get(topic)
+  return shown === undefined || shown.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION
 }
 
 /** Errors that a repetition does not mend. */

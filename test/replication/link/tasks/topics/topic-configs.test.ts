@@ -1,8 +1,8 @@
 import { test } from 'tap'
 import type { TopicConfigEntry } from '../../../../../src/client/admin/describe-topic-configs.ts'
-import { carriedConfigs, carriedNames, driftOf, failoverConfigs, shadowingConfigs } from '../../../../../src/replication/link/tasks/topics/topic-configs.ts'
+import { carriedConfigs, carriedNames, driftOf, failoverConfigs, nameOnShadow, shadowingConfigs } from '../../../../../src/replication/link/tasks/topics/topic-configs.ts'
 
-const OPTIONS = { intervalMs: 1000, paused: false, filters: [], syncedProperties: [], excludeDefault: false }
+const OPTIONS = { intervalMs: 1000, paused: false, filters: [], syncedProperties: [], excludeDefault: false, start: { at: 'earliest' }, onSourceDeletion: 'keep' } as const
 const NEW = new Set(['cleanup.policy', 'retention.ms', 'retention.bytes', 'compression.type', 'message.timestamp.type', 'max.message.bytes',
   'message.timestamp.before.max.ms', 'message.timestamp.after.max.ms', 'segment.bytes'])
 const OLD = new Set([...NEW, 'message.timestamp.difference.max.ms'].filter(name => !name.includes('.before.') && !name.includes('.after.')))
@@ -19,7 +19,21 @@ test('carries what always is, what is by default, and what the link names', asyn
 })
 
 test('carries effective values, and none that the source does not tell', async t => {
-  t.same(carriedConfigs(described({ 'cleanup.policy': 'compact', 'retention.ms': null, 'segment.bytes': '5' }), OPTIONS), { 'cleanup.policy': 'compact' })
+  t.same(carriedConfigs(described({ 'cleanup.policy': 'compact', 'retention.ms': null, 'segment.bytes': '5' }), OPTIONS, NEW), { 'cleanup.policy': 'compact' })
+})
+
+test('what Redpanda and Apache Kafka call by different names gets the name that the shadow has for it', async t => {
+  const kafka = new Set(['local.retention.ms'])
+  const redpanda = new Set(['retention.local.target.ms'])
+  const carried = (listed: string, source: string, shadow: ReadonlySet<string>): unknown => carriedConfigs(described({ [source]: '7' }), { ...OPTIONS, syncedProperties: [listed] }, shadow)
+  for (const listed of ['local.retention.ms', 'retention.local.target.ms']) {
+    for (const source of ['local.retention.ms', 'retention.local.target.ms']) {
+      t.same(carried(listed, source, kafka), { 'local.retention.ms': '7' })
+      t.same(carried(listed, source, redpanda), { 'retention.local.target.ms': '7' })
+    }
+  }
+  t.equal(nameOnShadow('redpanda.remote.write', kafka), null)
+  t.equal(nameOnShadow('local.retention.bytes', kafka), null)
 })
 
 test('a shadow is left alone by its broker', async t => {
