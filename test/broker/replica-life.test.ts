@@ -42,6 +42,11 @@ test('a link is updated, paused, repaired and opened, and no real broker leads b
   write(0, 5)
   await eventually('it goes on', () => endsAre(first, 15, 10))
   t.same(await epochs(), led, 'no leadership moves')
+  // A replica that has not asked for anything yet is not part of the status, and one that is behind at the pause stays so.
+  await eventually('every replica has all of it', async () => {
+    const reports = await first.verify('dr')
+    return reports.length === 4 && reports.every(({ partition, toOffset, incomplete }) => incomplete === null && toOffset === [15, 10][partition])
+  })
 
   await first.engine.pause('dr', TOPIC)
   for (const partition of [0, 1]) write(partition, 5)

@@ -43,7 +43,8 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
     return partitions.length === PARTITIONS && partitions.every(({ lagRecords, shadowEndOffset }) => lagRecords === 0 && shadowEndOffset !== null && shadowEndOffset > 0)
   })
 
-  // Every replica is read, also while nobody but the engine leads.
+  // Every replica is read, also while nobody but the engine leads. One that has not asked for anything yet is not part of the status.
+  await eventually('every replica has all of it', async () => (await engine.verify('dr')).every(({ partition, toOffset, incomplete }) => incomplete === null && toOffset === ends[partition]))
   const reports = await engine.verify('dr')
   t.same(reports.map(({ partition, replica, difference, incomplete }) => ({ partition, replica, difference, incomplete })).sort((a, b) => a.partition - b.partition || (a.replica ?? 0) - (b.replica ?? 0)),
     [0, 1, 2].flatMap(partition => [1, 2].map(replica => ({ partition, replica, difference: null, incomplete: null }))))
@@ -68,6 +69,7 @@ test('a topic is shadowed by followers, and handed over to them', async t => {
   await engine.engine.create(linkDocument('planned', source, ['payments']), { dryRun: false })
   const writing = runJava('kafkashadow.clients.WriteSamples', [source.bootstrap, 'payments', String(PARTITIONS)], { version: source.version, timeoutMs: 120_000 })
   await eventually('payments is shadowed', async () => (await engine.topic('planned', 'payments'))?.partitions.every(({ activity }) => activity === 'copying') === true)
+  await eventually('the source is written to', async () => (await endOffsets(sourceClient, 'payments')).some(end => end > 0))
   await engine.engine.promote('planned', null)
   await writing
   await eventually('payments is promoted, once nobody writes to its source any more', async () => (await engine.topic('planned', 'payments'))?.state === 'PROMOTED')
