@@ -52,6 +52,6 @@ function obstacleTo ({ owned, created, fault }: ShadowTopic['record']): string |
 
 /** What is the same up to where a topic was stopped is still not a whole copy. */
 function withFault (report: VerifyTopicReport, fault: ShadowTopic['record']['fault']): VerifyTopicReport {
-  if (fault === null || report.incomplete !== null) return report
-  return { ...report, incomplete: `the topic was stopped${fault.partition === report.partition && fault.offset !== null ? ` at offset ${fault.offset}` : ''}: ${fault.reason}` }
+  if (fault === null) return report
+  return { ...report, incomplete: `${report.incomplete === null ? '' : `${report.incomplete}; `}the topic was stopped${fault.partition === report.partition && fault.offset !== null ? ` at offset ${fault.offset}` : ''}: ${fault.reason}` }
 }
