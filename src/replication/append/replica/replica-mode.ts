@@ -118,6 +118,7 @@ export class ReplicaMode implements AppendMode {
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
       check: (partition, brokerId, fetchOffset) => this.#check.start(partition, brokerId, fetchOffset),
       onProducerId: producerId => host.onProducerId(producerId),
+      isLiving: brokerId => brokerId !== options.leader.brokerId && options.leader.metadata.image?.brokers.get(brokerId)?.fenced === false,
       mayServe: producerId => this.#gate.mayServe(producerId),
       problem: () => leader.problem
     }

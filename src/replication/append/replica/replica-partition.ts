@@ -35,6 +35,8 @@ export interface ReplicaWork {
   /** Resolves with a leader epoch of the partition, in which we lead it, above `above`. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
   raiseLeaderEpoch (partition: ReplicaPartition, above: number): Promise<number>
   readonly logger: Logger
+  /** True for a real broker that is alive. */
+  isLiving (brokerId: number): boolean
   fetch (target: FetchTarget): void
   sourceBounds (partition: ReplicaPartition): Promise<SourceBounds>
   /** Has the source's bounds looked up, after `attempt` failures in a row. */
@@ -156,6 +158,7 @@ export class ReplicaPartition implements PartitionShadow {
       now: () => Date.now(),
       fetch: target => this.#work.fetch(target),
       sourceBounds: () => this.#work.sourceBounds(this),
+      isLiving: replica => this.#work.isLiving(replica),
       isFollowed: fault => this.#follow(fault),
       onRolledBack: (follower, thrownAway) => this.#rolledBack(follower, thrownAway),
       onFault: fault => this.#fault(fault),

@@ -77,6 +77,8 @@ export interface ShadowPartitionOptions {
    * answered with nothing then until `serve` is called, and compared with the source again, all of them.
    */
   readonly isFollowed?: (fault: TopicFault) => boolean
+  /** True for a real broker that is alive, as the metadata log says. Default: none is known to be. */
+  readonly isLiving?: (brokerId: number) => boolean
   /** A follower has thrown away the end of its log, from `to` on, as it was told to. */
   readonly onRolledBack?: (brokerId: number, thrownAway: { readonly from: number, readonly to: number }) => void
   /** Called once at most. Followers are answered with nothing from then on. */
@@ -572,10 +574,13 @@ export class ShadowPartition implements TailOwner {
     return `${this.topic}-${this.partition}`
   }
 
-  /** The lowest end of the logs of the followers that are alive; null when there are none: the copy is as good as the worst replica. */
+  /** The lowest end of the logs of the followers that are alive; null when there are none, or one of them has not said where its log ends: the copy is as good as the worst replica. */
   get shadowEndOffset (): number | null {
     const { alive } = this.#followers
     if (alive.length === 0) return null
+    // A living one that has said nothing yet may have nothing yet.
+    const isSilent = (brokerId: number): boolean => !alive.some(told => told.brokerId === brokerId)
+    if (this.#metadata.replicas.some(brokerId => this.#options.isLiving?.(brokerId) === true && isSilent(brokerId))) return null
     // What is to be thrown away is no copy of anything.
     return Math.min(...alive.map(({ lastFetchedEpoch, fetchOffset }) => this.servedEpochs.divergence(lastFetchedEpoch, fetchOffset)?.endOffset ?? fetchOffset))
   }

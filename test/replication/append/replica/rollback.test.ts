@@ -67,6 +67,7 @@ class Scene {
       check: (_, brokerId, fetchOffset) => { this.checks.push([brokerId, fetchOffset]) },
       onProducerId: () => {},
       mayServe: () => true,
+      isLiving: () => false,
       problem: () => null
     })
     const entry: PartitionEntry = {

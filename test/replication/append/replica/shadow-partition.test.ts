@@ -25,6 +25,27 @@ test('a follower gets every byte but the leader epoch: holes, producers, compres
   t.same(shadow.faults, [])
 })
 
+test('the status knows no end while a living replica has not said where its log ends', async t => {
+  const living = new Set([1, 2])
+  const shadow = await Shadow.start(t, { options: { isLiving: brokerId => living.has(brokerId) } })
+  shadow.log.append({ records: 3 })
+  shadow.serve()
+  const follower = await shadow.follower(1)
+  await catchUp(follower, 3)
+  await follower.fetch()
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: null, lagRecords: null }, 'replica 2 may have nothing')
+  const late = await shadow.follower(2, { partitionMaxBytes: 1 })
+  await late.fetch()
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: 0, lagRecords: 3 })
+  await catchUp(late, 3)
+  await late.fetch()
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: 3, lagRecords: 0 })
+  living.add(4)
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: null, lagRecords: null })
+  living.delete(4)
+  t.match(shadow.shadow().status(1000), { shadowEndOffset: 3, lagRecords: 0 }, 'a dead one is not waited for')
+})
+
 test('all versions that followers speak, with and without sessions', async t => {
   const shadow = await Shadow.start(t)
   shadow.log.append({ records: 3 }).append()
