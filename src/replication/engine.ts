@@ -129,7 +129,7 @@ export class Engine implements LinkService {
       logger,
       now: this.#now,
       skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
-      lead: () => leadOfIds(reign),
+      lead: () => leadOfIds(reign, cluster.lastView?.clusterId ?? null),
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })

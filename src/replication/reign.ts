@@ -4,7 +4,7 @@ import type { StateWriter } from '../state/state-writer.ts'
 import type { Eviction } from './append/replica/eviction.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import type { AuditLog } from './audit-log.ts'
-import { LEAD_BY_BLOCKS, LEAD_BY_IDS, type ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import { LEAD_BY_BLOCKS, LEAD_BY_IDS, leadFactor, type ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { ShadowLink } from './link/shadow-link.ts'
 
 export interface Link {
@@ -35,9 +35,10 @@ export function ownerOf (reign: Reign, topic: string, except: string | null): st
 }
 
 /** See BarrierOptions.lead. A shadow leader that is not ready yet soon is, and does it with less. */
-export function leadOfIds ({ links, leader }: Reign): number | null {
+export function leadOfIds ({ links, leader }: Reign, shadowClusterId: string | null): number | null {
   const shadowing = [...links.values()].filter(({ link }) => !link.isDone)
   if (shadowing.length === 0) return null
-  if (shadowing.every(({ link }) => link.record.appendMode !== 'replica')) return LEAD_BY_IDS
-  return leader?.isReady === true ? LEAD_BY_BLOCKS : 0
+  const factor = leadFactor(shadowClusterId, [...links.values()].map(({ link }) => link.record.sourceClusterId))
+  if (shadowing.every(({ link }) => link.record.appendMode !== 'replica')) return factor * LEAD_BY_IDS
+  return leader?.isReady === true ? factor * LEAD_BY_BLOCKS : 0
 }

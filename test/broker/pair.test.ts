@@ -1,6 +1,7 @@
 /** Two clusters that shadow each other, each with topics of its own: one side is failed over while the other direction goes on. */
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import tap, { test } from 'tap'
+import type { Cluster } from '../../src/client/cluster.ts'
 import { initProducerId } from '../../src/client/admin/init-producer-id.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
@@ -81,9 +82,10 @@ test('one site is failed over while the other direction goes on, and nothing is 
   })
 
   // Somebody at site B is ready to write what is site A's, with an id from before; site A goes on to hand out ids of its own.
-  for (const broker of BROKERS) {
-    await eventually(`broker ${broker} hands out ids far ahead of the copied ones`, async () => (await initProducerId(clientOfB, broker, { count: 1 }, { signal: AbortSignal.timeout(10_000) })).every(id => id > 50_000))
-  }
+  const idsOf = async (cluster: Cluster): Promise<number[]> => (await Promise.all(BROKERS.map(broker => initProducerId(cluster, broker, { count: 1 }, { signal: AbortSignal.timeout(10_000) })))).flat()
+  for (const cluster of [clientOfA, clientOfB]) await eventually('ids are handed out far ahead of the copied ones', async () => (await idsOf(cluster)).every(id => id > 50_000))
+  const [atSiteA, atSiteB] = [await idsOf(clientOfA), await idsOf(clientOfB)]
+  t.ok(atSiteA.every(id => atSiteB.every(other => Math.abs(id - other) > 50_000)), `and not at the same place: ${atSiteA.join()} at site A, ${atSiteB.join()} at site B`)
   const ready = await producerOf(b)
   for (let count = 0; count < FRESH_PRODUCERS; count++) {
     const fresh = await producerOf(a)

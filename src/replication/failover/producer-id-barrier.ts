@@ -23,6 +23,16 @@ const IDS_PER_REQUEST = 1000
 /** How far ahead ids are kept: where the controller's blocks can be skipped, a request for every 1,000; elsewhere one for every id. */
 export const LEAD_BY_BLOCKS = 100_000
 export const LEAD_BY_IDS = 5000
+
+/**
+ * How many of these leads a cluster keeps. Clusters that shadow each other would otherwise jump to the same ids, as far ahead of each
+ * other as they are: each has a factor of its own, by its place among the cluster ids, which all of them sort alike.
+ */
+export function leadFactor (own: string | null, sources: ReadonlyArray<string | null>): number {
+  if (own === null) return 1
+  const before = new Set(sources.filter(id => id !== null && id < own))
+  return 1 + 2 * before.size
+}
 const CHECK_INTERVAL_MS = 1000
 const LOG_INTERVAL_MS = 10_000
 

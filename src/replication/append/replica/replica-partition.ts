@@ -158,7 +158,8 @@ export class ReplicaPartition implements PartitionShadow {
       now: () => Date.now(),
       fetch: target => this.#work.fetch(target),
       sourceBounds: () => this.#work.sourceBounds(this),
-      isLiving: replica => this.#work.isLiving(replica),
+      // What was handed over is nobody's to follow here any more.
+      isLiving: replica => !this.#isStopped && this.#work.isLiving(replica),
       isFollowed: fault => this.#follow(fault),
       onRolledBack: (follower, thrownAway) => this.#rolledBack(follower, thrownAway),
       onFault: fault => this.#fault(fault),
