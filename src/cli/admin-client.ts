@@ -56,10 +56,12 @@ const MAX_LINE_LENGTH = 1024 * 1024
 export class AdminClient {
   readonly #signal: AbortSignal
   readonly #user: string | null
-  #address: HostPort
+  readonly #asked: HostPort
+  /** The engine that leads, as the one that was asked has told; null while that is not known to be another one. */
+  #leader: HostPort | null = null
 
   constructor ({ address, signal, user }: AdminClientOptions) {
-    this.#address = address
+    this.#asked = address
     this.#user = user
     this.#signal = signal
   }
@@ -155,6 +157,10 @@ export class AdminClient {
     throw new ShadowError('CONNECTION_CLOSED', `${this.#name} closed the connection before the verification had ended`)
   }
 
+  get #address (): HostPort {
+    return this.#leader ?? this.#asked
+  }
+
   get #name (): string {
     return formatHostPort(this.#address)
   }
@@ -164,20 +170,39 @@ export class AdminClient {
     return this.#parse(await this.#body(answer, call.method), schema)
   }
 
-  /** Sends a call, and once more to the engine that leads if another one does. */
+  /** Sends a call, and once more to the engine that leads if another one does. Where that one is gone, who was asked first knows who leads by now. */
   async #send (call: Call): Promise<IncomingMessage> {
-    const first = await this.#attempt(call)
+    const first = await this.#attemptWhereKnown(call)
     if (first instanceof IncomingMessage) return first
+    this.#leader = null
     if (first.code !== 'NOT_LEADER') throw new AdminError(first)
     const leader = typeof first.leader === 'string' ? parseLeaderAddress(first.leader) : null
     if (leader === null) throw new AdminError(first)
-    if (isSameAddress(leader, this.#address)) {
+    if (isSameAddress(leader, this.#asked)) {
       throw new AdminError({ ...first, detail: `${first.detail}; that is the address that was asked. If that engine runs on another machine, set admin.advertised in its configuration` })
     }
-    this.#address = leader
-    const second = await this.#attempt(call)
-    if (second instanceof IncomingMessage) return second
-    throw new AdminError(second)
+    this.#leader = leader
+    try {
+      const second = await this.#attempt(call)
+      if (second instanceof IncomingMessage) return second
+      this.#leader = null
+      throw new AdminError(second)
+    } catch (error) {
+      this.#leader = null
+      if (!wasNotSent(error)) throw error
+      throw new AdminError({ ...first, detail: `${first.detail}, which cannot be reached from here. If that engine is gone, another one leads once its session has ended (6 s unless engine.session_timeout is set): try again then` })
+    }
+  }
+
+  async #attemptWhereKnown (call: Call): Promise<IncomingMessage | Problem> {
+    try {
+      return await this.#attempt(call)
+    } catch (error) {
+      const isAsked = this.#leader === null
+      this.#leader = null
+      if (isAsked || !wasNotSent(error)) throw error
+      return await this.#attempt(call)
+    }
   }
 
   /** The answer, or the problem that it tells of. */
@@ -239,6 +264,12 @@ export class AdminClient {
     const [issue] = result.error.issues
     throw new ShadowError('VERSION_UNSUPPORTED', `the answer of ${this.#name} cannot be understood (${issue === undefined ? '' : `${issue.path.join('.')}: `}${issue?.message ?? 'not JSON'}): the kshadow there is of another version, or it is no kshadow`)
   }
+}
+
+/** True for a call that came to nobody. */
+function wasNotSent (error: unknown): boolean {
+  const cause = error instanceof ShadowError && error.code === 'CONNECT_FAILED' ? error.cause : null
+  return cause instanceof Error && 'code' in cause && ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'].includes(String(cause.code))
 }
 
 /** What a call that was not answered may have done. */

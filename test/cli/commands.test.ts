@@ -4,10 +4,12 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
+import { AdminClient } from '../../src/cli/admin-client.ts'
 import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
 import type { GroupStatus } from '../../src/replication/link-service.ts'
-import { link, partition, report, topic } from '../admin/fake-links.ts'
+import { FakeLinks, link, partition, report, topic } from '../admin/fake-links.ts'
+import { startAdmin } from '../admin/start-admin.ts'
 import { keysOf, kshadow } from './kshadow.ts'
 import { runCommand } from './run-command.ts'
 
@@ -524,6 +526,22 @@ test('commands follow to the engine that leads, once', async t => {
   t.match(await standby.run('list'), { code: 1, err: /that is the address that was asked.*admin\.advertised/ })
   standby.links.adminAddress = 'not an address'
   t.match(await standby.run('list'), { code: 1, err: /the links are led elsewhere/ })
+})
+
+test('a leader that is gone is said to be, and who was asked first is asked again', async t => {
+  const standby = await kshadow(t, link('a'))
+  standby.links.leading = false
+  standby.links.adminAddress = '127.0.0.1:1'
+  t.match(await standby.run('list'), { code: 1, err: /led elsewhere, which cannot be reached from here\. If that engine is gone, another one leads once its session has ended .*try again then/ })
+  const { server } = await startAdmin(t, new FakeLinks(link('a')))
+  standby.links.adminAddress = `127.0.0.1:${server.address.port}`
+  const [host = '', port = ''] = standby.address.split(':')
+  const client = new AdminClient({ address: { host, port: Number(port) }, signal: new AbortController().signal, user: null })
+  t.equal((await client.list()).length, 1, 'by the one that leads')
+  await server.stop()
+  await t.rejects(client.list(), /which cannot be reached from here/, 'the one that was asked does not know yet')
+  standby.links.leading = true
+  t.equal((await client.list()).length, 1, 'the one that was asked, which leads now')
 })
 
 test('an admin port where nobody listens is told apart from one that is something else', async t => {
