@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { test, type Test } from 'tap'
+import { parseLinkDocument } from '../../src/config/link-config.ts'
 import { SEALED_PLACEHOLDER } from '../../src/config/secret.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import type { TaskStatus } from '../../src/replication/link-service.ts'
@@ -24,6 +25,7 @@ interface Scene {
   readonly keyFile: (...keys: readonly string[]) => Promise<string>
   /** An engine that leads, with this key file. */
   readonly engine: (secretKeyFile?: string) => Promise<RunningEngine>
+  readonly logger: Logger
   readonly logged: () => string
 }
 
@@ -56,6 +58,7 @@ async function scene (t: Test): Promise<Scene> {
       await until('it leads', () => engine.engine.leadership().leading)
       return engine
     },
+    logger,
     logged: () => lines
   }
 }
@@ -175,6 +178,19 @@ test('without a key file a secret itself is refused, wherever it is given; so is
   await t.rejects(without.engine.update(LINK, document(SECRET), RUN), refused)
   await t.rejects(without.engine.update(LINK, document(SEALED_PLACEHOLDER), RUN), { code: 'CONFIG_INVALID', message: /stands for the secret that the link has here, and it has none/ })
   await t.rejects(without.engine.create({ ...document(SEALED_PLACEHOLDER), name: 'new' }, RUN), { code: 'CONFIG_INVALID', message: /a link that is new has none/ })
+  t.notOk((stateBytes(pair) + logged()).includes(SECRET))
+})
+
+test('a link of the file of run is sealed, too, as soon as the key file can be used', async t => {
+  const { pair, shadow, document, keyFile, logged, logger } = await scene(t)
+  const secretKeyFile = await keyFile('no key')
+  const engine = new RunningEngine(pair.shadow.address, [parseLinkDocument(document(SECRET), 'test')], { shadowRegistry: shadow.url, logger, secretKeyFile })
+  t.teardown(() => engine.stop())
+  await until('it says why there is no link', () => engine.engine.problem !== null)
+  t.match(engine.engine.problem, /^link dr could not be created: secrets\.key_file \S+ cannot be used: line 1: expected a key/)
+  await writeFile(secretKeyFile, FIRST)
+  await until('schemas are copied', () => shadow.contents().length === 1)
+  t.match(stateBytes(pair), /"password":"\$\{sealed:v1:/)
   t.notOk((stateBytes(pair) + logged()).includes(SECRET))
 })
 
