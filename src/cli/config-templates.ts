@@ -99,7 +99,8 @@ security_sync_options:
 #   # Subjects are copied from the source's registry to the one that shadow_cluster.schema_registry of 'kshadow run' names.
 #   shadow_schema_registry_api:
 #     source_url: https://source-registry:8081
-#     # Secrets are looked up on the engine's host: \${env:NAME} or \${file:/PATH}.
+#     # Secrets are looked up on the engine's host: \${env:NAME} or \${file:/PATH}. Or give the secret itself: the engine seals it with the
+#     # key of its secrets.key_file before it stores it, and shows \${sealed} from then on, which stands for it in 'kshadow update'.
 #     auth_options: {basic: {username: kshadow, password: "\${env:REGISTRY_PASSWORD}"}}
 #     tls_settings: {enabled: true, tls_file_settings: {ca_path: /etc/kshadow/ca.pem}}
 #     # How often new subjects and versions are looked for, and how often everything is compared.
@@ -154,6 +155,13 @@ engine:
 #   inter_broker_listener: INTERNAL
 #   # How long a failover waits for a broker that does not have all records, and may yet. It is left out then, and joins when it can.
 #   follower_timeout: 10s
+
+# Secrets that are given to links as they are, and not as \${env:NAME} or \${file:/PATH}, are sealed with the first key of this file before
+# they are stored on the shadow cluster. All engines need the same file, for themselves only:
+#   (umask 077; openssl rand -hex 32 > /etc/kshadow/secret.key)
+# Without it such secrets are refused. To change it: add the new key on a line below in the files of all engines, then move it to the top.
+# secrets:
+#   key_file: /etc/kshadow/secret.key
 
 # The sidecar is the address that clients have instead of the shadow cluster's.
 sidecar:

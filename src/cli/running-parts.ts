@@ -10,6 +10,7 @@ import type { AdminParts } from '../admin/admin-parts.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { RunConfig } from '../config/run-config.ts'
 import { messageOf } from '../errors.ts'
+import { aborted } from '../net/abort.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import { logCrc32cImplementation, type Logger } from '../observability/logger.ts'
 import { Sidecar } from '../proxy/sidecar.ts'
@@ -107,7 +108,7 @@ export class RunningParts implements AdminParts {
 
   /** The admin port comes first: it shows how the others come up. */
   async start (signal: AbortSignal): Promise<void> {
-    const { engine, sidecar, admin, shadowCluster } = this.#config
+    const { engine, secrets, sidecar, admin, shadowCluster } = this.#config
     let config = this.#config
     if (admin.enabled) {
       this.#admin = await AdminServer.start({ config, parts: this, logger: this.#logger.child({ part: 'admin' }) })
@@ -115,7 +116,7 @@ export class RunningParts implements AdminParts {
       if (admin.advertised.port === 0) config = { ...config, admin: { ...admin, advertised: { ...admin.advertised, port: this.#admin.address.port } } }
     }
     signal.throwIfAborted()
-    if (engine.enabled) this.#engine = Engine.start({ config, shadowRegistry: shadowCluster.schemaRegistry, cluster: this.#cluster, state: this.state, logger: this.#logger.child({ part: 'engine' }) })
+    if (engine.enabled) this.#engine = Engine.start({ config, shadowRegistry: shadowCluster.schemaRegistry, secretKeyFile: secrets.keyFile, cluster: this.#cluster, state: this.state, logger: this.#logger.child({ part: 'engine' }) })
     if (sidecar.enabled) {
       this.#sidecar = await Sidecar.start({
         config: sidecar,
@@ -156,11 +157,4 @@ function runningText ({ bootstrap, adminAddress }: RunningParts): string {
 
 function textOf (address: HostPort | null): string | null {
   return address === null ? null : formatHostPort(address)
-}
-
-function aborted (signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -11,8 +11,8 @@ const MAX_TEXT_LENGTH = 1024 * 1024
 /** How often aliases may be expanded, nested ones multiplied: a few lines of YAML could else become gigabytes. */
 const MAX_ALIASES = 100
 
-/** Values of these keys are not repeated in messages. */
-const SECRET_KEY = /password|secret|token|credential|^key$|_key$/i
+/** Values of these keys, and of what is below them, are not repeated in messages. */
+const SECRET_KEY = /password|secret|token|credential|^key$|_key$|^basic$|^auth_options$|^tls_pem_settings$/i
 
 /**
  * Parses YAML and checks it against a schema.
@@ -68,7 +68,9 @@ export function parseValue<T> (value: unknown, source: string, schema: z.ZodType
 function problemsOf (issue: z.core.$ZodIssue, root: unknown, lineAt: (path: Path) => number | null): ConfigProblem[] {
   const path = issue.path.map(step => typeof step === 'symbol' ? String(step) : step)
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => ({ key: keyText([...path, key]), line: lineAt([...path, key]), value: null, expected: 'unknown key' }))
+    // Where a secret may be, an unknown key may be one: "password:hunter2", without a space, is a key.
+    const mayBeSecret = path.some(step => SECRET_KEY.test(String(step)))
+    return issue.keys.map(key => ({ key: keyText([...path, mayBeSecret ? '(a key)' : key]), line: lineAt([...path, key]), value: null, expected: 'unknown key' }))
   }
   return [{ key: keyText(path), line: lineAt(path), value: valueText(path, valueAt(root, path)), expected: issue.message }]
 }

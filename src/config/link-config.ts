@@ -11,6 +11,7 @@ import { notYet } from './link/not-yet.ts'
 import { schemaSync, schemaSyncDocument, SCHEMAS_TOPIC, type SchemaSyncOptions } from './link/schema-sync-options.ts'
 import { NO_SECURITY_SYNC, securitySync, securitySyncDocument, type SecuritySyncOptions } from './link/security-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
+import { withoutSecrets } from './secrets/secret-fields.ts'
 
 export interface LinkConfig {
   readonly name: string
@@ -70,7 +71,12 @@ export function parseLinkDocument (value: unknown, source: string): LinkConfig {
   return parseValue(value, source, linkConfigSchema)
 }
 
-/** The document that `parseLinkDocument` reads back as this link: how links are stored and shown. */
+/** The document as it may be shown to anybody: `${sealed}` stands for every secret. */
+export function shownLinkDocument (link: LinkConfig): Record<string, unknown> {
+  return withoutSecrets(linkDocument(link))
+}
+
+/** The document that `parseLinkDocument` reads back as this link, and how links are stored. */
 export function linkDocument (link: LinkConfig): Record<string, unknown> {
   return {
     name: link.name,

@@ -5,8 +5,9 @@ import { parseYaml } from './document.ts'
 import { bootstrapServers, duration, flag, host, hostPort, integer, listenAddress, port } from './fields.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import { registryEndpoint, type RegistryEndpoint } from './link/registry-endpoint.ts'
-import { linkConfigSchema, type LinkConfig } from './link-config.ts'
+import { linkConfigSchema, linkDocument, type LinkConfig } from './link-config.ts'
 import { countNodeIds, parseNodeIds, type NodeIdRange } from './node-ids.ts'
+import { refusedSecrets } from './secrets/link-secrets.ts'
 
 export interface ShadowClusterConfig {
   readonly bootstrapServers: readonly HostPort[]
@@ -41,6 +42,11 @@ export interface ShadowLeaderConfig {
   readonly followerTimeoutMs: number
 }
 
+export interface SecretsConfig {
+  /** The path of the file with the keys that secrets of links are sealed with: see secrets/secret-keys.ts. Null: links take references only. */
+  readonly keyFile: string | null
+}
+
 export interface SidecarConfig {
   readonly enabled: boolean
   /** The address that the listeners bind. */
@@ -72,6 +78,7 @@ export interface RunConfig {
   readonly engine: EngineConfig
   /** Null: links in append mode replica are not possible. */
   readonly shadowLeader: ShadowLeaderConfig | null
+  readonly secrets: SecretsConfig
   readonly sidecar: SidecarConfig
   readonly admin: AdminConfig
   /** Links to create at the start if the state topic does not have them. */
@@ -146,6 +153,12 @@ const shadowLeader = z.strictObject({
   }
 })
 
+const EXPECTED_PATH = 'expected the whole path of a file, from / on'
+
+const secrets = z.strictObject({
+  key_file: z.string({ error: EXPECTED_PATH }).refine(path => path.startsWith('/'), { error: EXPECTED_PATH }).optional()
+}, { error: 'expected a map with key_file' }).transform((value): SecretsConfig => ({ keyFile: value.key_file ?? null }))
+
 const sidecar = z.strictObject({
   enabled: flag(true),
   listen_host: host.default('127.0.0.1'),
@@ -195,6 +208,7 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   shadow_cluster: shadowCluster,
   engine: z.preprocess(value => value ?? {}, engine),
   shadow_leader: z.preprocess(value => value ?? undefined, shadowLeader.optional()),
+  secrets: z.preprocess(value => value ?? {}, secrets),
   sidecar: z.preprocess(value => value ?? {}, sidecar),
   admin: z.preprocess(value => value ?? {}, admin),
   links: z.preprocess(value => value ?? [], z.array(linkConfigSchema, { error: 'expected a list of links' })),
@@ -204,15 +218,22 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) context.addIssue({ code: 'custom', path: ['links', index, 'name'], message: 'expected a name that no other link has' })
   })
+  run.links.forEach((link, index) => {
+    for (const { key, expected } of refusedSecrets(linkDocument(link), { known: null, canSeal: run.secrets.keyFile !== null })) {
+      context.addIssue({ code: 'custom', path: ['links', index, ...key.split('.')], message: expected })
+    }
+  })
   const refuse = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
   if (!run.engine.enabled && !run.sidecar.enabled) refuse(['sidecar', 'enabled'], 'expected the engine or the sidecar to be enabled: there is nothing to run')
   if (!run.engine.enabled && run.shadow_leader !== undefined) refuse(['shadow_leader'], 'expected none: the engine is what leads, and engine.enabled is false')
+  if (!run.engine.enabled && run.secrets.keyFile !== null) refuse(['secrets', 'key_file'], 'expected none: the engine is what seals and opens secrets, and engine.enabled is false')
   if (!run.engine.enabled && names.length > 0) refuse(['links'], 'expected none: the engine creates links, and engine.enabled is false')
   if (run.admin.enabled && run.sidecar.enabled && sharesPort(run.admin.listen, run.sidecar)) refuse(['admin', 'listen'], 'expected a port that the sidecar does not listen at')
   return {
     shadowCluster: run.shadow_cluster,
     engine: run.engine,
     shadowLeader: run.shadow_leader ?? null,
+    secrets: run.secrets,
     sidecar: run.sidecar,
     admin: run.admin,
     links: run.links,

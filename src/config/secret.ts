@@ -1,6 +1,7 @@
 /**
- * Secrets in configurations: `${env:NAME}` and `${file:PATH}` stand for what the engine's host has there when it is needed. A secret
- * itself is refused: links are records of the state topic, which whoever may read the topic can read.
+ * Secrets in configurations: `${env:NAME}` and `${file:PATH}` stand for what the engine's host has there when it is needed. A link may
+ * also be given a secret itself: links are records of the state topic, which whoever may read the topic can read, and so the engine
+ * seals it first (secrets/link-secrets.ts).
  */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
@@ -26,16 +27,43 @@ export function formatSecretReference (reference: SecretReference): string {
   return reference.kind === 'env' ? `\${env:${reference.name}}` : `\${file:${reference.path}}`
 }
 
-const EXPECTED = `expected ${formatSecretReference({ kind: 'env', name: 'NAME' })} or ${formatSecretReference({ kind: 'file', path: '/PATH' })}, which the engine's host looks up when it needs it`
+/** What is shown in place of a sealed secret. Given back in an update, it stands for the secret that is there. */
+export const SEALED_PLACEHOLDER = '$' + '{sealed}'
 
-/** A secret: only a reference to one. */
-export const secretReference: z.ZodType<string> = z.string({ error: EXPECTED }).refine(text => parseSecretReference(text) !== null, {
-  error: `${EXPECTED}. The secret itself is refused: whoever may read the state topic could read it there`
+const REFERENCE_START = '$' + '{'
+const SEALED_START = `${REFERENCE_START}sealed:`
+const MAX_SECRET_CHARACTERS = 65_536
+
+/** True for what the engine has made of a secret; whether it can be opened is another question. */
+export function isSealed (text: string): boolean {
+  return text.startsWith(SEALED_START)
+}
+
+/** True for a secret itself: it must not be written down as it is. */
+export function isPlainSecret (text: string): boolean {
+  return text !== '' && !text.startsWith(REFERENCE_START)
+}
+
+/** What to write instead of a secret. */
+export const EXPECTED_REFERENCE = `expected ${formatSecretReference({ kind: 'env', name: 'NAME' })} or ${formatSecretReference({ kind: 'file', path: '/PATH' })}, which the engine's host looks up when it needs it`
+
+/** A secret of the file of `kshadow run`: only a reference to one, or nothing at all with `''`. */
+export const secretReference: z.ZodType<string> = z.string({ error: EXPECTED_REFERENCE }).refine(text => text === '' || parseSecretReference(text) !== null, {
+  error: `${EXPECTED_REFERENCE}. The secret itself is refused here`
 })
 
+const EXPECTED_SECRET = `${EXPECTED_REFERENCE}; or the secret itself, which must not begin with "${REFERENCE_START}"`
+
+/** A secret of a link, in whatever form; `''` for none. */
+export const linkSecret: z.ZodType<string> = z.string({ error: EXPECTED_SECRET })
+  .refine(text => !text.startsWith(REFERENCE_START) || text === SEALED_PLACEHOLDER || isSealed(text) || parseSecretReference(text) !== null, { error: EXPECTED_SECRET })
+  .refine(text => text.length <= MAX_SECRET_CHARACTERS, { error: `expected a secret of at most ${MAX_SECRET_CHARACTERS} characters` })
+  // Half a surrogate pair would come back as something else.
+  .refine(text => Buffer.from(text, 'utf8').toString('utf8') === text, { error: 'expected a text of whole characters' })
+
 /** A text that is no secret, or a reference to where it is. */
-export const textOrReference: z.ZodType<string> = z.string({ error: `expected a text, or ${EXPECTED.slice('expected '.length)}` })
-  .refine(text => text !== '' && (!text.startsWith('${') || parseSecretReference(text) !== null), { error: `expected a text, or ${EXPECTED.slice('expected '.length)}` })
+export const textOrReference: z.ZodType<string> = z.string({ error: `expected a text, or ${EXPECTED_REFERENCE.slice('expected '.length)}` })
+  .refine(text => text !== '' && (!text.startsWith('${') || parseSecretReference(text) !== null), { error: `expected a text, or ${EXPECTED_REFERENCE.slice('expected '.length)}` })
 
 /**
  * What a text stands for on this host, now: a secret that was changed counts from the next time on. A line break at the end of a file

@@ -49,6 +49,12 @@ export function onAbort (signal: AbortSignal, callback: () => void): () => void 
   }
 }
 
+/** Resolves when the signal aborts. */
+export function aborted (signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => { onAbort(signal, resolve) })
+}
+
 /**
  * Aborts with `signal`, or after so many milliseconds. `AbortSignal.any` keeps no timeout alive that nobody else holds: once memory
  * is collected, Node 20 never aborts it, and who waits waits for ever.

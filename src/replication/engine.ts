@@ -10,17 +10,19 @@ import { runElection, type Lease } from '../client/group/election.ts'
 import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
-import { abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
+import { aborted, abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
 import type { RunConfig } from '../config/run-config.ts'
+import { LinkSecrets, type SecretOwner } from '../config/secrets/link-secrets.ts'
+import { SCHEMA_API } from '../config/secrets/secret-fields.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AuditRecord, Operator } from '../state/audit-record.ts'
-import { decodeRecord, type LinkRecord, type StateChange, type TopicRecord } from '../state/records.ts'
+import type { LinkRecord, StateChange, TopicRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
@@ -31,6 +33,7 @@ import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
+import { rewriteFenced } from './fenced-records.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
@@ -40,6 +43,7 @@ import { releaseLink } from './link/release-link.ts'
 import { sourceCluster } from './source/source-cluster.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import { leadOfIds, ownerOf, type Link, type Reign } from './reign.ts'
+import { lookAtSecrets, renewSecrets } from './renew-secrets.ts'
 import { isTask, selectionText } from './selection-text.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
@@ -54,6 +58,8 @@ export interface EngineOptions {
   readonly config: Pick<RunConfig, 'engine' | 'shadowLeader' | 'links' | 'admin'> & { readonly sidecar: Pick<RunConfig['sidecar'], 'enabled' | 'nodeIds'> }
   /** Where links that copy schemas by API copy them to; null where there is none. */
   readonly shadowRegistry?: RegistryEndpoint | null
+  /** The path of the key file that secrets of links are sealed with; null where there is none. */
+  readonly secretKeyFile?: string | null
   /** To the shadow cluster; stays the caller's. */
   readonly cluster: Cluster
   readonly state: StateFollower
@@ -65,6 +71,7 @@ export interface EngineOptions {
 
 export class Engine implements LinkService {
   readonly #options: EngineOptions
+  readonly #secrets: LinkSecrets
   readonly #instance = randomUUID()
   readonly #abort = new AbortController()
   readonly #now: () => number
@@ -78,6 +85,7 @@ export class Engine implements LinkService {
 
   private constructor (options: EngineOptions) {
     this.#options = options
+    this.#secrets = new LinkSecrets(options.secretKeyFile ?? null)
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? (() => new Date())
   }
@@ -108,7 +116,8 @@ export class Engine implements LinkService {
         await ensureStateTopic(cluster, signal)
         this.#problem = null
         // It says which nodes are shadow leaders: the election would ask one for the coordinator, and wait long where that one hangs.
-        await state.reached(0, signal)
+        const { links } = await state.reached(0, signal)
+        lookAtSecrets(this.#secrets, [...links.values()], logger).catch(() => {})
         await runElection(cluster, { groupId: ENGINE_GROUP, sessionTimeoutMs: config.engine.sessionTimeoutMs, lead: lease => this.#lead(lease) }, { signal, logger, now: this.#now })
       } catch (error) {
         if (isAborted(signal)) return
@@ -134,14 +143,15 @@ export class Engine implements LinkService {
     })
     const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
     const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, leader: null, eviction: null }
-    for (const record of state.state?.links.values() ?? []) this.#startLink(reign, record)
+    const records = [...state.state?.links.values() ?? []].map(record => renewSecrets(record, { secrets: this.#secrets, write: changes => writer.write(changes), signal, logger }))
+    for (const record of await Promise.all(records)) this.#startLink(reign, record)
     this.#reign = reign
     const forget = state.onFenced(key => this.#mend(reign, key))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     const raising = barrier.run(signal)
     const configured = this.#createConfigured(signal)
     this.#leave(reign)
-    await ended(signal)
+    await aborted(signal)
     forget()
     this.#reign = null
     await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
@@ -165,25 +175,9 @@ export class Engine implements LinkService {
     }
   }
 
-  /** Writes a key again that an engine wrote which had been replaced: see LinkState.fenced. */
   #mend (reign: Reign, key: string): void {
-    const { change } = decodeRecord(key, null)
-    if (change.kind === 'audit') {
-      reign.writer.write([{ ...change, value: this.#options.state.state?.audit.get(change.slot) ?? null }]).catch(() => {})
-      return
-    }
-    // Who leads writes these anew in any case.
-    if (change.kind === 'engine' || change.kind === 'shadow-leader') return
-    const name = change.kind === 'link' ? change.name : change.link
-    // Not while links are created or deleted, or a removal might be written after the creation that it does not know of.
-    this.#change(async () => {
-      const link = reign.links.get(name)?.link
-      if (link === undefined) await reign.writer.write([change])
-      else if (change.kind === 'security') await link.tasks.security.rewrite(change.id)
-      else if (change.kind === 'schema-registry' || change.kind === 'schema-subject') await (link.tasks.schemas?.rewrite(change.kind === 'schema-subject' ? change.subject : null) ?? reign.writer.write([change]))
-      else if (change.kind === 'groups' || change.kind === 'groups-settled') await link.tasks.groups.rewrite(change.kind === 'groups' ? change.shard : null)
-      else await link.rewrite(change.kind === 'topic' ? change.topic : null)
-    }).catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
+    rewriteFenced(key, { reign, state: this.#options.state.state, exclusively: work => this.#change(work) })
+      .catch((error: unknown) => this.#options.logger.warn({ key, err: error }, `the state record ${key} of an engine that was replaced could not be overwritten: ${messageOf(error)}`))
   }
 
   /** Its topics are those that the state has, which must have been read as far as anybody wrote it. */
@@ -212,6 +206,7 @@ export class Engine implements LinkService {
       topics,
       ...recordedParts(state, config.name),
       shadowRegistry,
+      sourceRegistrySecrets: this.#secrets.lookUp(record, SCHEMA_API),
       source,
       connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),
       shadow: cluster,
@@ -343,12 +338,13 @@ export class Engine implements LinkService {
     return await this.#create(parseLinkDocument(document, 'link'), dryRun, by)
   }
 
-  async #create (config: LinkConfig, dryRun: boolean, by: Operator | null): Promise<LinkStatus> {
+  async #create (given: LinkConfig, dryRun: boolean, by: Operator | null): Promise<LinkStatus> {
     return await this.#change(async () => {
       const reign = this.#leading()
-      const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
+      const { refusal, sourceClusterId, appendMode, appendModeReason, owner } = await this.#preflight(reign, given, 'creation')
       if (refusal !== null) throw refusal
-      const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
+      const { config } = owner
+      const record: LinkRecord = { ...owner, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       if (dryRun) return this.#unstarted(reign, record)
       await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
@@ -361,10 +357,15 @@ export class Engine implements LinkService {
     return (await this.#preflight(reign, parseLinkDocument(document, 'link'), 'everything')).lines
   }
 
-  async #preflight (reign: Reign, config: LinkConfig, scope: PreflightScope): Promise<LinkPreflight> {
+  /** `owner` is the link as it would be written down: its secrets are sealed. */
+  async #preflight (reign: Reign, given: LinkConfig, scope: PreflightScope): Promise<LinkPreflight & { readonly owner: SecretOwner }> {
     const { cluster, state, logger, config: { shadowLeader, sidecar } } = this.#options
-    return await this.#withSource(config, async source => await preflightLink(config, {
+    const uid = randomUUID()
+    const config = await this.#secrets.accept({ uid, config: given }, null)
+    const owner = { uid, config }
+    const preflight = await this.#withSource(config, async source => await preflightLink(config, {
       source,
+      sourceRegistrySecrets: this.#secrets.lookUp(owner, SCHEMA_API),
       shadow: cluster,
       isNameTaken: reign.links.has(config.name),
       ownerOf: topic => ownerOf(reign, topic, null),
@@ -378,6 +379,7 @@ export class Engine implements LinkService {
       logger,
       signal: reign.signal
     }))
+    return { ...preflight, owner }
   }
 
   /** With a client of its own, which ends with the work. */
@@ -452,10 +454,11 @@ export class Engine implements LinkService {
   }
 
   async update (name: string, document: unknown, { dryRun, by = null }: { readonly dryRun: boolean, readonly by?: Operator | null }): Promise<LinkUpdate> {
-    const config = parseLinkDocument(document, 'link')
+    const given = parseLinkDocument(document, 'link')
     return await this.#change(async () => {
       const reign = this.#leading()
       const { record } = this.#link(name)
+      const config = await this.#secrets.accept({ uid: record.uid, config: given }, record.config)
       const { changed, reconnects, movesSource } = planUpdate(record, config)
       if (movesSource) await this.#withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
       if (!dryRun && changed.length > 0) {
@@ -522,11 +525,6 @@ export class Engine implements LinkService {
     this.#changing = result.catch(() => {})
     return await result
   }
-}
-
-function ended (signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => { signal.addEventListener('abort', () => resolve(), { once: true }) })
 }
 
 /** What `work` returns or throws, as a promise. */

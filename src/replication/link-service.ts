@@ -184,7 +184,7 @@ export interface LinkStatus {
   readonly appendModeReason: string | null
   readonly sourceClusterId: string | null
   readonly createdAt: string
-  /** The link's YAML document, secrets left out. */
+  /** The link's YAML document; `${sealed}` stands for every secret. */
   readonly configuration: Readonly<Record<string, unknown>>
   readonly tasks: readonly TaskStatus[]
   readonly topics: readonly TopicStatus[]

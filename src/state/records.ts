@@ -21,6 +21,8 @@ import type { QuotaEntity } from '../client/admin/client-quota.ts'
 import type { ScramMechanism } from '../client/admin/scram-credential.ts'
 import { parseValue } from '../config/document.ts'
 import { linkConfigSchema, linkDocument, type LinkConfig } from '../config/link-config.ts'
+import { plainSecretsOf } from '../config/secrets/secret-fields.ts'
+import { ShadowError } from '../errors.ts'
 import { auditSchema, type AuditRecord } from './audit-record.ts'
 import { groupShardSchema, settledRoundSchema, type GroupShardRecord, type SettledRoundRecord } from './group-claims.ts'
 import type { PartitionRollback } from './rollbacks.ts'
@@ -264,11 +266,19 @@ export function keyOf (change: StateChange): string {
   }
 }
 
-/** The value bytes of a change; null where the key is to be removed. */
+/** The value bytes of a change; null where the key is to be removed. @throws {ShadowError} INVARIANT for a link with a secret in clear */
 export function encodeValue (change: StateChange, epoch: number): Buffer | null {
   if (change.value === null) return null
-  const value = change.kind === 'link' ? { ...change.value, config: linkDocument(change.value.config) } : change.value
+  const value = change.kind === 'link' ? { ...change.value, config: storedDocument(change.value.config) } : change.value
   return Buffer.from(JSON.stringify({ v: SCHEMA_VERSION, epoch, value }))
+}
+
+/** @throws {ShadowError} INVARIANT for a secret that was not sealed: whoever may read the topic could read it */
+function storedDocument (config: LinkConfig): Record<string, unknown> {
+  const document = linkDocument(config)
+  const [plain] = plainSecretsOf(document)
+  if (plain !== undefined) throw new ShadowError('INVARIANT', `${plain} of link ${config.name} is a secret that is not sealed, and cannot be written down`)
+  return document
 }
 
 const EPOCH_HEADER = 'epoch'

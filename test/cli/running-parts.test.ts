@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -8,6 +8,8 @@ import { runUntilEnded, type RunningParts } from '../../src/cli/running-parts.ts
 import { SignalError } from '../../src/cli/terminal.ts'
 import { parseRunYaml } from '../../src/config/run-config.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
+import { STATE_TOPIC } from '../../src/state/state-topic.ts'
+import { SchemaRegistry } from '../support/schema-registry.ts'
 import { ShadowPair, until } from '../support/shadow-pair.ts'
 import { runCommand, type Outcome } from './run-command.ts'
 
@@ -19,19 +21,19 @@ interface Running {
   readonly end: () => Promise<unknown>
 }
 
-async function start (t: Test, shadow: HostPort, more = ''): Promise<Running> {
+async function start (t: Test, shadow: HostPort, more = '', { registry, sections = '' }: { readonly registry?: string, readonly sections?: string } = {}): Promise<Running> {
   const config = parseRunYaml(`
-shadow_cluster: {bootstrap_servers: ["${formatHostPort(shadow)}"]}
+shadow_cluster: {bootstrap_servers: ["${formatHostPort(shadow)}"]${registry === undefined ? '' : `, schema_registry: {url: "${registry}"}`}}
 sidecar: {bootstrap_port: 0, node_ids: "1", drain_timeout: 1s${more.includes('no-sidecar') ? ', enabled: false' : ''}}
 engine: {session_timeout: 6s${more.includes('no-engine') ? ', enabled: false' : ''}}
 admin: {listen: "127.0.0.1:0"}
-`, 'test')
+${sections}`, 'test')
   const log: string[] = []
   const ending = new AbortController()
   let onRunning: (parts: RunningParts) => void = () => {}
   const running = new Promise<RunningParts>(resolve => { onRunning = resolve })
   const ended = runUntilEnded(config, {
-    logger: pino({ level: 'info' }, { write: (line: string) => { log.push(line) } }),
+    logger: pino({ level: 'trace' }, { write: (line: string) => { log.push(line) } }),
     signal: ending.signal,
     onRunning,
     onOverdue: () => t.fail('the parts did not end in time')
@@ -84,6 +86,55 @@ test('a link from its creation to its end, by commands alone', async t => {
 
   t.match(await end(), { exitCode: 143 })
   t.match(await run('list'), { code: 1, err: /no kshadow is listening/ })
+})
+
+test('a secret that a link is given is used, and comes out nowhere', async t => {
+  const secret = 'correct-horse-battery-staple'
+  const seen = [secret, Buffer.from(`me:${secret}`).toString('base64'), Buffer.from(secret).toString('hex')]
+  const [source, shadow] = await Promise.all([SchemaRegistry.start({ basic: { username: 'me', password: secret } }), SchemaRegistry.start()])
+  t.teardown(async () => { await Promise.all([source.stop(), shadow.stop()]) })
+  source.add('orders-value', '"string"', { id: 7 })
+  const pair = await ShadowPair.start(t)
+  const directory = t.testdir({ seen: {}, 'link.yaml': '' })
+  const [key, file] = [join(directory, 'secret.key'), join(directory, 'link.yaml')]
+  await writeFile(key, `${Buffer.alloc(32, 'k').toString('hex')}\n`, { mode: 0o600 })
+  const document = { ...pair.linkDocument(), schema_registry_sync_options: { shadow_schema_registry_api: { source_url: source.url, tail_interval: '200ms', max_source_requests_per_second: 1000, auth_options: { basic: { username: 'me', password: secret } } } } }
+  await writeFile(file, JSON.stringify(document))
+  const { admin, log, end } = await start(t, pair.shadow.address, '', { registry: shadow.url, sections: `secrets: {key_file: "${key}"}\n` })
+  const said: string[] = []
+  const run = async (line: string, env: Record<string, string> = {}): Promise<Outcome> => {
+    const outcome = await runCommand([...line.split(' '), '--admin', admin], { env })
+    said.push(outcome.out, outcome.err)
+    return outcome
+  }
+  await until('the engine leads', async () => (await run('list')).code === 0)
+
+  t.match(await run(`check -c ${file}`), { out: /source registry/ })
+  t.match(await run(`create -c ${file} --dry-run`), { code: 0 })
+  t.match(await run(`create -c ${file} --no-confirm`), { code: 0 })
+  t.match(await run(`create -c ${file} --no-confirm`), { code: 1, err: /exists already/ })
+  await until('schemas are copied', () => shadow.find('orders-value', 1)?.id === 7)
+  for (const line of ['describe dr -a', 'describe dr -a --output json', 'status dr', 'status dr --output json', 'list --output json', 'audit', 'audit dr --output json']) t.match(await run(line), { code: 0 }, line)
+  t.match((await run('describe dr -a --output json')).out, /"password": "\$\{sealed\}"/)
+
+  t.match(await run('update dr', { EDITOR: `cp -t ${directory}/seen` }), { code: 0, out: 'No changes detected\n' })
+  const shown = await readFile(join(directory, 'seen', 'dr.yaml'), 'utf8')
+  t.match(shown, /password: \$\{sealed\}\n/)
+  t.match(await run('update dr', { EDITOR: 'sed -i s/200ms/300ms/' }), { code: 0, out: /^Successfully updated/ }, 'what was shown can be given back')
+  source.add('orders-value', '"int"', { id: 8 })
+  await until('the secret is still there', () => shadow.find('orders-value', 2)?.id === 8)
+  const moved = await run('update dr', { EDITOR: `sed -i s,${source.url},${source.url}/moved,` })
+  t.match(moved, { code: 2, err: /password: <redacted>: \$\{sealed\} stands for the secret that the link has here, which was given for another source_url: give it again/ })
+  await rm(join(/what was edited is in (.*)/.exec(moved.err)?.[1] ?? '', '..'), { recursive: true })
+  t.match(await run(`update dr -c ${file}`), { code: 0 })
+  for (const path of ['/v1/links', '/v1/links/dr', '/v1/audit', '/readyz']) said.push(await (await fetch(`http://${admin}${path}`)).text())
+  t.match(await run('delete dr --no-confirm --force'), { code: 0 })
+  await end()
+
+  const state = pair.bytes(pair.shadow, STATE_TOPIC, 0).toString('latin1')
+  t.match(state, /"password":"\$\{sealed:v1:[0-9a-f]{8}:[\w-]+\}"/, 'what is looked at is what it was written to')
+  t.ok(log.some(line => line.includes('link dr was created')) && said.some(text => text.includes('dr')))
+  for (const text of [state, shown, ...log, ...said]) for (const word of seen) t.notOk(text.includes(word), text.slice(0, 300))
 })
 
 test('a process without an engine sends commands to the one that leads', async t => {

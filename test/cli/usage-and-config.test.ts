@@ -79,6 +79,18 @@ test('check knows both kinds of file, and sums them up', async t => {
   t.same(JSON.parse((await runCommand(['config', 'check', run, '--output', 'json'])).out), { file: run, kind: 'run', valid: true, problems: [] })
 })
 
+test('check says what is needed for a secret that is given as it is', async t => {
+  const registry = 'schema_registry_sync_options: {shadow_schema_registry_api: {source_url: "https://r", auth_options: {basic: {username: me, password: hunter2}}}}\n'
+  const link = await file(t, `${LINK}${registry}`)
+  t.match(await runCommand(['config', 'check', link]), { code: 0, out: /\n {2}secrets +schema_registry_sync_options\S+\.password: the engine takes them only with secrets\.key_file in the file of kshadow run\n/ })
+  const run = (more: string): string => `shadow_cluster: {bootstrap_servers: ["b:9092"]}\n${more}links:\n  - {name: a, client_options: {bootstrap_servers: ["a:1"]}, ${registry.trim()}}\n`
+  const without = await runCommand(['config', 'check', await file(t, run(''))])
+  t.match(without, { code: 2, err: /:3: links\[0\]\.schema_registry_sync_options\S+\.password: <redacted>: .*set secrets\.key_file/ })
+  const withKey = await runCommand(['config', 'check', await file(t, run('secrets: {key_file: /etc/kshadow/secret.key}\n'))])
+  t.match(withKey, { code: 0, out: /\n {2}secrets +sealed with the first key of \/etc\/kshadow\/secret\.key\n/ })
+  t.notMatch(JSON.stringify([without, withKey]), /hunter2/)
+})
+
 test('check names key, line, value and what was expected, and no secret', async t => {
   const path = await file(t, 'shadow_cluster:\n  bootstrap_servers: [nonsense]\nsidecar:\n  bootstrap_port: 70000\n  sasl_password: hunter2\nlog_level: loud\n')
   const { code, out, err } = await runCommand(['config', 'check', path])

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
+import { SEALED_PLACEHOLDER } from '../../src/config/secret.ts'
 import { isLoopback, parseRunYaml, RUN_DEFAULTS } from '../../src/config/run-config.ts'
 
 const MINIMAL = 'shadow_cluster: { bootstrap_servers: [shadow-1:9092] }\n'
@@ -20,6 +21,7 @@ test('only the shadow cluster must be named; everything listens at this machine 
     shadowCluster: { bootstrapServers: [{ host: 'shadow-1', port: 9092 }], connectionTimeoutMs: 5000, schemaRegistry: null },
     engine: { enabled: true, maxBufferedBytes: RUN_DEFAULTS.maxBufferedBytes, sessionTimeoutMs: 6000, appendConnections: 1 },
     shadowLeader: null,
+    secrets: { keyFile: null },
     sidecar: {
       enabled: true,
       listenHost: '127.0.0.1',
@@ -34,7 +36,7 @@ test('only the shadow cluster must be named; everything listens at this machine 
     links: [],
     logLevel: 'info'
   })
-  t.strictSame(parseRunYaml(`${MINIMAL}engine:\nsidecar:\nadmin:\nlinks:\n`, 'run.yaml'), parseRunYaml(MINIMAL, 'run.yaml'), 'a key without a value is as good as none')
+  t.strictSame(parseRunYaml(`${MINIMAL}engine:\nsecrets:\nsidecar:\nadmin:\nlinks:\n`, 'run.yaml'), parseRunYaml(MINIMAL, 'run.yaml'), 'a key without a value is as good as none')
 })
 
 test('every key is read', async t => {
@@ -42,6 +44,7 @@ test('every key is read', async t => {
 shadow_cluster: { bootstrap_servers: [shadow-1:9092, shadow-2:9092], connection_timeout_ms: 100 }
 engine: { enabled: true, max_buffered_bytes: 1048576, session_timeout: 1s, append_connections: 16 }
 shadow_leader: { listen: "0.0.0.0:19095", advertised: engine.example:80, broker_ids: 3000, controllers: [c-1:9093], inter_broker_listener: INTERNAL, follower_timeout: "0" }
+secrets: { key_file: /etc/kshadow/secret.key }
 sidecar: { listen_host: 0.0.0.0, advertised_host: proxy.example, bootstrap_port: 0, node_ids: "1-3,100", max_frame_bytes: 1048576, stale_after: 1s, drain_timeout: "0" }
 admin: { listen: "[::]:0", advertised: admin.example:80, allow_remote: true }
 links: [${LINK}]
@@ -57,6 +60,7 @@ log_level: debug
     interBrokerListener: 'INTERNAL',
     followerTimeoutMs: 0
   })
+  t.strictSame(config.secrets, { keyFile: '/etc/kshadow/secret.key' })
   t.strictSame(config.sidecar, {
     enabled: true,
     listenHost: '0.0.0.0',
@@ -85,6 +89,9 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [`${MINIMAL}engine: { session_timeout: 999ms }`, ':2: engine.session_timeout: "999ms": expected a duration such as 30s, from 1s to 5m'],
     [`${MINIMAL}engine: { max_buffered_bytes: 5 }`, ':2: engine.max_buffered_bytes: 5: expected a whole number from 1048576 to 2147483647'],
     [`${MINIMAL}engine: { append_connections: 17 }`, ':2: engine.append_connections: 17: expected a whole number from 1 to 16'],
+    [`${MINIMAL}secrets: { key_file: 0123456789abcdef }`, ':2: secrets.key_file: <redacted>: expected the whole path of a file, from / on'],
+    [`${MINIMAL}secrets: /etc/kshadow/secret.key`, ':2: secrets: <redacted>: expected a map with key_file'],
+    [`${MINIMAL}engine: { enabled: false }\nsecrets: { key_file: /k }`, ':3: secrets.key_file: <redacted>: expected none: the engine is what seals and opens secrets, and engine.enabled is false'],
     [`${MINIMAL}sidecar: { node_ids: 3-1 }`, `:2: sidecar.node_ids: "3-1": ${nodeIds}`],
     [`${MINIMAL}sidecar: { node_ids: 0-1000 }`, ':2: sidecar.node_ids: "0-1000": expected at most 1000 ids: each has a port of its own'],
     [`${MINIMAL}sidecar: { node_ids: [1] }`, ':2: sidecar.node_ids: a list: expected ids and ranges such as "0-15" or "1-3,100"'],
@@ -109,6 +116,24 @@ test('what is wrong is refused with its key, line, value and what was expected',
     ['shadow_cluster: { bootstrap_servers: [a:1], authentication_configuration: { password: hunter2 } }', ':1: shadow_cluster.authentication_configuration: a map: authentication to the shadow cluster is not part of this version; leave the key out']
   ]
   for (const [text, ...lines] of refused) t.strictSame(refusalOf(text), lines.map(line => `run.yaml${line}`), text)
+})
+
+test('links may have secrets themselves where there is a key file, and never a placeholder', async t => {
+  const links = (password: string): string => `links:\n  - name: a\n    client_options: { bootstrap_servers: ["source:9092"] }\n    schema_registry_sync_options:\n      shadow_schema_registry_api:\n        source_url: https://r\n        auth_options:\n          basic:\n            username: me\n            password: ${password}\n`
+  const key = 'run.yaml:11: links[0].schema_registry_sync_options.shadow_schema_registry_api.auth_options.basic.password: <redacted>: expected $'
+  for (const [more, password, expected] of [
+    ['', 'hunter2', 'set secrets.key_file in the file of kshadow run'],
+    ['secrets: { key_file: /k }\n', `"${SEALED_PLACEHOLDER}"`, 'stands for the secret that the link has here, and a link that is new has none: give the secret'],
+    ['secrets: { key_file: /k }\n', `"${SEALED_PLACEHOLDER.slice(0, -1)}:v1:01234567:AAAA}"`, 'What was sealed opens only where it is']
+  ] as const) {
+    const [line = '', ...others] = refusalOf(`${MINIMAL}${more}${links(password)}`)
+    t.ok(line.endsWith(expected), line)
+    t.match(line, /password: <redacted>: /)
+    t.notMatch(line, /hunter2/)
+    t.same(others, [])
+  }
+  t.ok(refusalOf(`${MINIMAL}${links('hunter2')}`)[0]?.startsWith(key))
+  t.same(refusalOf(`${MINIMAL}secrets: { key_file: /k }\n${links('hunter2')}`), [])
 })
 
 test('a port beside the sidecar\'s is the admin port\'s to take', async t => {

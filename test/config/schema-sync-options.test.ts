@@ -59,8 +59,12 @@ test('what is wrong is said, and no secret is repeated', async t => {
     [api({ source_url: 'http://me:hunter2@r' }), /source_url: "http:\/\/<redacted>@r": expected the URL of a schema registry, such as .* without user/],
     [api({ source_url: 'http://r?token=hunter2' }), /<redacted>": expected the URL/],
     [api({ source_url: 'ftp://r' }), /expected the URL/],
-    [api({ auth_options: { basic: { username: 'me', password: 'hunter2' } } }), /password: <redacted>: expected \$\{env:NAME\} or .*The secret itself is refused/],
-    [api({ tls_settings: { tls_pem_settings: { key: 'hunter2', cert: 'x' } } }), /key: <redacted>: /],
+    [api({ auth_options: { basic: { username: 'me', password: `${PASSWORD}hunter2` } } }), /password: <redacted>: expected \$\{env:NAME\} or .*; or the secret itself, which must not begin with/],
+    [api({ auth_options: { basic: { username: 'me', 'password:hunter2': null } } }), /auth_options\.basic\.\(a key\): unknown key/],
+    [api({ auth_options: { basic: 'me:hunter2' } }), /auth_options\.basic: <redacted>: expected username and password/],
+    [api({ auth_options: 'me:hunter2' }), /auth_options: <redacted>: expected basic/],
+    [api({ tls_settings: { tls_pem_settings: { key: `${PASSWORD}hunter2`, cert: 'x' } } }), /key: <redacted>: /],
+    [api({ tls_settings: { tls_pem_settings: 'hunter2' } }), /tls_pem_settings: <redacted>: expected ca, key and cert/],
     [api({ tls_settings: { tls_file_settings: { cert_path: '/c' } } }), /expected a certificate and its key/],
     [api({ tls_settings: { tls_file_settings: { ca_path: 'ca.pem' } } }), /expected the whole path/],
     [api({ destination: { identity: {}, exact: { mappings: [{ source: '.', destination: '.a' }] } } }), /not both/],
@@ -92,4 +96,6 @@ test('the file of run says where schemas are copied to', async t => {
   t.equal(parseRunYaml(run, 'test').shadowCluster.schemaRegistry, null)
   t.same(parseRunYaml(`${run}  schema_registry: {url: "https://r:8081", auth_options: {basic: {username: me, password: "\${file:/secret}"}}}\n`, 'test').shadowCluster.schemaRegistry,
     { url: 'https://r:8081', auth: { username: 'me', password: file('/secret') }, tls: null })
+  const plain = `${run}  schema_registry: {url: "https://r:8081", auth_options: {basic: {username: me, password: hunter2}}, tls_settings: {tls_pem_settings: {cert: x, key: hunter2}}}\n`
+  t.throws(() => parseRunYaml(plain, 'test'), { message: /password: <redacted>: expected .*The secret itself is refused here\n.*key: <redacted>: expected/ })
 })

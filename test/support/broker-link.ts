@@ -71,6 +71,10 @@ export interface BrokerEngineOptions {
   /** The way to sources and to the shadow's controllers. */
   readonly dial?: Dial
   readonly logger?: Logger
+  /** The URL of the schema registry that schemas are copied to. */
+  readonly shadowRegistry?: string
+  /** What the secrets of links are sealed with. */
+  readonly secretKeyFile?: string
 }
 
 /** An engine in this process, as `kshadow run` makes it. */
@@ -91,7 +95,7 @@ export class BrokerEngine {
     return started
   }
 
-  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = silentLogger }: BrokerEngineOptions) {
+  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = silentLogger, shadowRegistry, secretKeyFile }: BrokerEngineOptions) {
     const isUnreal = (nodeId: number): boolean => this.state.state?.shadowLeaders.has(nodeId) === true
     this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, isUnreal, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
     this.state = StateFollower.start(this.cluster, { logger })
@@ -103,6 +107,8 @@ export class BrokerEngine {
         admin: { enabled: false, listen: { host: '127.0.0.1', port: 0 }, advertised: { host: '127.0.0.1', port: 0 }, allowRemote: false },
         links: []
       },
+      shadowRegistry: shadowRegistry === undefined ? null : { url: shadowRegistry, auth: null, tls: null },
+      secretKeyFile: secretKeyFile ?? null,
       cluster: this.cluster,
       state: this.state,
       logger,

@@ -20,7 +20,8 @@ export interface StoredSchema {
 
 export interface RegistryOptions {
   readonly basic?: { readonly username: string, readonly password: string }
-  readonly tls?: { readonly key: string, readonly cert: string }
+  /** With `requestCert`, only clients with a certificate of `ca` are let in. */
+  readonly tls?: { readonly key: string, readonly cert: string, readonly ca?: string, readonly requestCert?: boolean }
 }
 
 /** What a test has the registry do with a request instead of answering it. */

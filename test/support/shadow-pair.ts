@@ -38,6 +38,8 @@ export interface PairOptions {
   readonly link?: Readonly<Record<string, unknown>>
   /** The URL of the schema registry that schemas are copied to. */
   readonly shadowRegistry?: string
+  /** What the secrets of links are sealed with. */
+  readonly secretKeyFile?: string
   readonly maxBufferedBytes?: number
   readonly sessionTimeoutMs?: number
   readonly logger?: Logger
@@ -51,7 +53,7 @@ export class RunningEngine {
   readonly cluster: Cluster
   #stopped: Promise<void> | null = null
 
-  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry, wallClock }: PairOptions) {
+  constructor (shadow: HostPort, links: readonly LinkConfig[], { maxBufferedBytes = 8 * 1024 * 1024, sessionTimeoutMs = 6000, logger = silentLogger, shadowRegistry, secretKeyFile, wallClock }: PairOptions) {
     this.cluster = new Cluster({ bootstrapServers: [shadow], clientId: 'engine', logger, metadataMaxAgeMs: 1000, requestTimeoutMs: 5000 })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
@@ -63,6 +65,7 @@ export class RunningEngine {
         links
       },
       shadowRegistry: shadowRegistry === undefined ? null : { url: shadowRegistry, auth: null, tls: null },
+      secretKeyFile: secretKeyFile ?? null,
       cluster: this.cluster,
       state: this.state,
       logger,

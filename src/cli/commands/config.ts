@@ -2,8 +2,9 @@ import { parse } from 'yaml'
 import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import { ConfigError } from '../../config/config-error.ts'
-import { parseLinkYaml, type LinkConfig } from '../../config/link-config.ts'
+import { linkDocument, parseLinkYaml, type LinkConfig } from '../../config/link-config.ts'
 import { parseRunYaml, type RunConfig } from '../../config/run-config.ts'
+import { plainSecretsOf } from '../../config/secrets/secret-fields.ts'
 import { formatHostPort } from '../../net/host-port.ts'
 import { addLogLevel, addOutput, outputOptions, printJson, type Cli } from '../cli.ts'
 import { readConfigFile } from '../config-file.ts'
@@ -54,7 +55,7 @@ Examples:
     })
 }
 
-const RUN_KEYS: readonly string[] = ['shadow_cluster', 'engine', 'sidecar', 'admin', 'links', 'log_level']
+const RUN_KEYS: readonly string[] = ['shadow_cluster', 'engine', 'secrets', 'sidecar', 'admin', 'links', 'log_level']
 
 /** What a file is meant to be, by its keys; what has none that tell is taken for the file of a link. */
 function kindOf (text: string): Kind {
@@ -68,21 +69,25 @@ function kindOf (text: string): Kind {
   return typeof value === 'object' && value !== null && Object.keys(value).some(key => RUN_KEYS.includes(key)) ? 'run' : 'link'
 }
 
-function runSummary ({ shadowCluster, engine, sidecar, admin, links }: RunConfig): string[][] {
+function runSummary ({ shadowCluster, engine, secrets, sidecar, admin, links }: RunConfig): string[][] {
   return [
     ['shadow cluster', shadowCluster.bootstrapServers.map(formatHostPort).join(', ')],
     ['engine', engine.enabled ? 'on' : 'off'],
+    ['secrets', secrets.keyFile === null ? 'references only; no key_file' : `sealed with the first key of ${secrets.keyFile}`],
     ['sidecar', sidecar.enabled ? `on, clients connect to ${formatHostPort({ host: sidecar.advertisedHost, port: sidecar.bootstrapPort })}` : 'off'],
     ['admin port', admin.enabled ? formatHostPort(admin.listen) : 'off'],
     ['links', links.length === 0 ? 'none; `kshadow create` makes them' : links.map(link => link.name).join(', ')]
   ]
 }
 
-function linkSummary ({ name, clientOptions, topicSync }: LinkConfig): string[][] {
+function linkSummary (link: LinkConfig): string[][] {
+  const { name, clientOptions, topicSync } = link
+  const secrets = plainSecretsOf(linkDocument(link))
   const filters = topicSync.filters.map(filter => `${filter.filterType.toLowerCase()} ${filter.patternType.toLowerCase()} ${filter.name}`)
   return [
     ['name', name],
     ['source', clientOptions.bootstrapServers.map(formatHostPort).join(', ')],
-    ['topics', filters.some(filter => filter.startsWith('include')) ? filters.join(', ') : 'NONE: no filter includes a topic']
+    ['topics', filters.some(filter => filter.startsWith('include')) ? filters.join(', ') : 'NONE: no filter includes a topic'],
+    ...(secrets.length === 0 ? [] : [['secrets', `${secrets.join(', ')}: the engine takes them only with secrets.key_file in the file of kshadow run`]])
   ]
 }

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { formatDuration } from '../duration.ts'
 import { duration, flag, integerOrDefault } from '../fields.ts'
-import { registryAuth, registryAuthDocument, registryTls, registryTlsDocument, registryUrl, type RegistryEndpoint } from './registry-endpoint.ts'
+import { linkRegistryAuth, linkRegistryTls, registryAuthDocument, registryTlsDocument, registryUrl, type RegistryEndpoint } from './registry-endpoint.ts'
 
 /** Where Confluent's, Redpanda's and Karapace's registries keep everything, unless they are told another name. */
 export const SCHEMAS_TOPIC = '_schemas'
@@ -68,8 +68,8 @@ const destination = z.strictObject({
 
 const api = z.strictObject({
   source_url: registryUrl,
-  auth_options: registryAuth,
-  tls_settings: registryTls,
+  auth_options: linkRegistryAuth,
+  tls_settings: linkRegistryTls,
   tail_interval: durationOrDefault(SCHEMA_DEFAULTS.tailIntervalMs),
   full_sync_interval: durationOrDefault(SCHEMA_DEFAULTS.fullIntervalMs),
   max_source_requests_per_second: integerOrDefault(1, SCHEMA_DEFAULTS.maxRequestsPerSecond, 10_000),

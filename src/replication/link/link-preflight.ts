@@ -4,6 +4,7 @@ import type { LinkConfig } from '../../config/link-config.ts'
 import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
 import { nodeIdIndex, nodeIds } from '../../config/node-ids.ts'
 import type { ShadowLeaderConfig, SidecarConfig } from '../../config/run-config.ts'
+import type { SecretLookup } from '../../config/secrets/link-secrets.ts'
 import { ShadowError } from '../../errors.ts'
 import { abortedWithin, throwIfAborted } from '../../net/abort.ts'
 import type { Logger } from '../../observability/logger.ts'
@@ -35,6 +36,8 @@ export interface LinkPreflightOptions {
   readonly ownerOf: (topic: string) => string | null
   /** Where `kshadow run` says that schemas are copied to by API. */
   readonly shadowRegistry: RegistryEndpoint | null
+  /** What opens the secrets of the source's schema registry. */
+  readonly sourceRegistrySecrets: SecretLookup
   /** The links that there are on this shadow cluster. */
   readonly otherLinks: readonly LinkRecord[]
   readonly logger: Logger

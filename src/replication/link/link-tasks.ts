@@ -1,6 +1,7 @@
 /** What a link does besides shadowing topics: its consumer groups, its security and its schemas, each a task of its own. */
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
 import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
+import type { SecretLookup } from '../../config/secrets/link-secrets.ts'
 import type { Logger } from '../../observability/logger.ts'
 import { NO_CLAIMS, type RecordedClaims } from '../../state/group-claims.ts'
 import type { LinkState } from '../../state/link-state.ts'
@@ -21,6 +22,8 @@ export interface TaskParts {
   readonly schemas: { readonly registry: SchemaRegistryRecord | null, readonly subjects: readonly SchemaSubjectRecord[] }
   /** Where schemas are copied to by API; null where `kshadow run` does not say. */
   readonly shadowRegistry: RegistryEndpoint | null
+  /** What opens the secrets of the source's schema registry. */
+  readonly sourceRegistrySecrets: SecretLookup
   /** Another client of the source. */
   readonly connectSource: () => Cluster
   /** False when another engine may lead by now. */

@@ -4,6 +4,7 @@ import type { Cluster, ClusterView } from '../../client/cluster.ts'
 import type { LinkConfig } from '../../config/link-config.ts'
 import type { RegistryEndpoint } from '../../config/link/registry-endpoint.ts'
 import { SCHEMAS_TOPIC, type SchemaApiOptions, type SchemaSyncOptions } from '../../config/link/schema-sync-options.ts'
+import type { SecretLookup } from '../../config/secrets/link-secrets.ts'
 import { isRetriable, ShadowError } from '../../errors.ts'
 import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
@@ -27,6 +28,7 @@ export interface SchemaPreflightOptions {
   readonly sourceView: ClusterView | null
   readonly shadowView: ClusterView | null
   readonly shadowRegistry: RegistryEndpoint | null
+  readonly sourceRegistrySecrets: SecretLookup
   readonly otherLinks: readonly LinkRecord[]
   readonly appendMode: AppendMode
   /** The name of the link that owns a topic of this name; null when none does. */
@@ -60,7 +62,7 @@ function checkTopic ({ sourceView, shadowView, appendMode, ownerOf }: SchemaPref
 }
 
 async function checkRegistries (api: SchemaApiOptions, options: SchemaPreflightOptions): Promise<PreflightFinding[]> {
-  const { config, shadowRegistry, otherLinks, scope, signal } = options
+  const { config, shadowRegistry, sourceRegistrySecrets, otherLinks, scope, signal } = options
   const findings = checkOtherLinks(config, api, otherLinks)
   const name = 'shadow registry'
   if (shadowRegistry === null) {
@@ -70,7 +72,7 @@ async function checkRegistries (api: SchemaApiOptions, options: SchemaPreflightO
     return [...findings, failed(name, new ShadowError('CONFLICT', `source_url is the shadow registry itself (${api.source.url})`), 'give the URL of the source\'s registry in source_url')]
   }
   const clock = { now: () => performance.now(), sleep }
-  const source = new RegistryHttp(api.source, { side: 'source', rate: new RequestRate(api.maxRequestsPerSecond, clock), clock })
+  const source = new RegistryHttp(api.source, { side: 'source', rate: new RequestRate(api.maxRequestsPerSecond, clock), clock, secrets: sourceRegistrySecrets })
   const shadow = new RegistryHttp(shadowRegistry, { side: 'shadow', rate: null, clock })
   try {
     findings.push(...plainPasswords([['source', api.source], ['shadow', shadowRegistry]]))

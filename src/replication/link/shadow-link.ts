@@ -3,7 +3,7 @@
  * and writes there all that must outlive it.
  */
 import type { Cluster, ClusterView } from '../../client/cluster.ts'
-import { linkDocument, shadowsTopic, type LinkConfig } from '../../config/link-config.ts'
+import { shadowsTopic, shownLinkDocument, type LinkConfig } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
 import { sleep } from '../../net/sleep.ts'
@@ -400,7 +400,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       appendModeReason: this.#record.appendModeReason,
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
-      configuration: linkDocument(this.#record.config),
+      configuration: shownLinkDocument(this.#record.config),
       tasks: [this.#topicTask.status, ...this.tasks.statuses],
       topics: [...this.#topics.values()].map(topic => topic.status(FRESH_MS)).sort((a, b) => a.name < b.name ? -1 : 1),
       groups: this.tasks.groups.groups,

@@ -5,8 +5,9 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type AgentOptions } from 'node:https'
-import type { RegistryEndpoint } from '../../../../config/link/registry-endpoint.ts'
+import { REGISTRY_SECRETS, type RegistryEndpoint } from '../../../../config/link/registry-endpoint.ts'
 import { resolveText } from '../../../../config/secret.ts'
+import type { SecretLookup } from '../../../../config/secrets/link-secrets.ts'
 import { isRetriable, messageOf, ShadowError } from '../../../../errors.ts'
 import { abortedWithin, throwIfAborted } from '../../../../net/abort.ts'
 import { backoffMs } from '../../../../net/backoff.ts'
@@ -30,6 +31,8 @@ export interface RegistryHttpOptions {
   readonly side: 'source' | 'shadow'
   readonly rate: RequestRate | null
   readonly clock: RateClock
+  /** Where secrets may be sealed. */
+  readonly secrets?: SecretLookup
   readonly timeoutMs?: number
   readonly maxAnswerBytes?: number
 }
@@ -135,8 +138,12 @@ export class RegistryHttp {
   async #authorization (): Promise<Record<string, string>> {
     const { auth } = this.#endpoint
     if (auth === null) return {}
-    const [username, password] = await Promise.all([resolveText(auth.username), resolveText(auth.password)])
+    const [username, password] = await Promise.all([resolveText(auth.username), this.#secret(auth.password, REGISTRY_SECRETS.password)])
     return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
+  }
+
+  async #secret (text: string, field: string): Promise<string> {
+    return await (this.#options.secrets?.(text, field) ?? resolveText(text))
   }
 
   async #connections (): Promise<HttpAgent | HttpsAgent> {
@@ -144,11 +151,11 @@ export class RegistryHttp {
     const common: AgentOptions = { keepAlive: true, maxSockets: CONNECTIONS }
     if (this.#url.protocol === 'http:') return (this.#agent ??= new HttpAgent(common))
     const { tls } = this.#endpoint
-    const resolved = async (name: 'ca' | 'cert' | 'key'): Promise<Partial<AgentOptions>> => {
+    const resolved = async (name: 'ca' | 'cert' | 'key', look: (text: string) => Promise<string>): Promise<Partial<AgentOptions>> => {
       const text = tls?.[name] ?? null
-      return text === null ? {} : { [name]: await resolveText(text) }
+      return text === null ? {} : { [name]: await look(text) }
     }
-    const [ca, cert, key] = await Promise.all([resolved('ca'), resolved('cert'), resolved('key')])
+    const [ca, cert, key] = await Promise.all([resolved('ca', resolveText), resolved('cert', resolveText), resolved('key', text => this.#secret(text, REGISTRY_SECRETS.key))])
     this.#agent ??= new HttpsAgent({ ...common, ...ca, ...cert, ...key, ...(tls?.setsServerName === false ? { servername: '' } : {}) })
     return this.#agent
   }

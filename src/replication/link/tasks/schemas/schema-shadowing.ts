@@ -1,6 +1,7 @@
 /** The schemas of a link that copies them by API: the task, the two registries it speaks to, and the end of it. */
 import type { RegistryEndpoint } from '../../../../config/link/registry-endpoint.ts'
 import type { SchemaApiOptions } from '../../../../config/link/schema-sync-options.ts'
+import type { SecretLookup } from '../../../../config/secrets/link-secrets.ts'
 import { messageOf, ShadowError } from '../../../../errors.ts'
 import { sleep } from '../../../../net/sleep.ts'
 import type { Logger } from '../../../../observability/logger.ts'
@@ -26,6 +27,7 @@ export interface SchemaShadowingOptions {
   readonly options: () => TaskOptions
   /** Where `kshadow run` says that schemas are copied to; null where it does not. */
   readonly shadowRegistry: RegistryEndpoint | null
+  readonly sourceRegistrySecrets: SecretLookup
   readonly registry: SchemaRegistryRecord | null
   readonly subjects: readonly SchemaSubjectRecord[]
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
@@ -52,7 +54,7 @@ export class SchemaShadowing {
     this.#options = options
     this.#ledger = new SchemaLedger({ link, registry, subjects, write })
     const clock = { now, sleep }
-    const source = new RegistryHttp(api.source, { side: 'source', rate: new RequestRate(api.maxRequestsPerSecond, clock), clock })
+    const source = new RegistryHttp(api.source, { side: 'source', rate: new RequestRate(api.maxRequestsPerSecond, clock), clock, secrets: options.sourceRegistrySecrets })
     // Without a registry to copy to nothing is run: see #run.
     const shadow = new RegistryHttp(shadowRegistry ?? api.source, { side: 'shadow', rate: null, clock })
     this.#https = [source, shadow]

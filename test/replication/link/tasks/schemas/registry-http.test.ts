@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import type { RegistryAuth, RegistryTls } from '../../../../../src/config/link/registry-endpoint.ts'
 import { formatSecretReference } from '../../../../../src/config/secret.ts'
+import type { SecretLookup } from '../../../../../src/config/secrets/link-secrets.ts'
 import { sleep } from '../../../../../src/net/sleep.ts'
 import { RegistryHttp } from '../../../../../src/replication/link/tasks/schemas/registry-http.ts'
 import { RequestRate } from '../../../../../src/replication/link/tasks/schemas/request-rate.ts'
@@ -22,11 +23,11 @@ interface Waits {
   readonly waits: number[]
 }
 
-async function scene (t: Test, { auth = null, tls = null, server = {}, timeoutMs = 10_000 }: { readonly auth?: RegistryAuth | null, readonly tls?: RegistryTls | null, readonly server?: RegistryOptions, readonly timeoutMs?: number } = {}): Promise<Waits> {
+async function scene (t: Test, { auth = null, tls = null, server = {}, timeoutMs = 10_000, secrets }: { readonly auth?: RegistryAuth | null, readonly tls?: RegistryTls | null, readonly server?: RegistryOptions, readonly timeoutMs?: number, readonly secrets?: SecretLookup } = {}): Promise<Waits> {
   const registry = await SchemaRegistry.start(server)
   const waits: number[] = []
   const clock = { now: () => 0, sleep: (ms: number, until: AbortSignal) => { waits.push(ms); return sleep(0, until) } }
-  const http = new RegistryHttp({ url: registry.url, auth, tls }, { side: 'source', rate: null, clock, timeoutMs, maxAnswerBytes: 1000 })
+  const http = new RegistryHttp({ url: registry.url, auth, tls }, { side: 'source', rate: null, clock, timeoutMs, maxAnswerBytes: 1000, ...(secrets === undefined ? {} : { secrets }) })
   t.teardown(async () => {
     http.close()
     await registry.stop()
@@ -118,4 +119,28 @@ test('a rate is kept, with a tenth of a second\'s worth at once', async t => {
   waits.length = 0
   for (let request = 0; request < 4; request++) await rate.take(signal)
   t.same(waits, [34], 'what was not used for a long time is not saved up')
+})
+
+test('a password and a key that are sealed are opened for each use, each as the field that it is', async t => {
+  const cert = readFileSync(CERTIFICATE, 'utf8')
+  const server = { basic: { username: 'me', password: 'hunter2' }, tls: { key: readFileSync(KEY, 'utf8'), cert, ca: cert, requestCert: true } }
+  const asked: string[] = []
+  let opened: Readonly<Record<string, string>> = { 'auth_options.basic.password': 'hunter2', 'tls_settings.tls_pem_settings.key': server.tls.key }
+  const secrets: SecretLookup = async (text, field) => {
+    asked.push(`${field}: ${text}`)
+    return opened[field] ?? ''
+  }
+  const { http, registry } = await scene(t, { server, secrets, auth: { username: 'me', password: 'SEALED-1' }, tls: { ca: cert, cert, key: 'SEALED-2', setsServerName: true, areFiles: false } })
+  t.same(await http.ask(SUBJECTS, signal), [])
+  t.same(asked.sort(), ['auth_options.basic.password: SEALED-1', 'tls_settings.tls_pem_settings.key: SEALED-2'])
+  opened = { ...opened, 'auth_options.basic.password': 'hunter3' }
+  await t.rejects(http.ask(SUBJECTS, signal), { code: 'REGISTRY_ERROR', status: 401 }, 'the next request has what there is then')
+
+  http.close()
+  opened = { ...opened, 'tls_settings.tls_pem_settings.key': 'not-a-key-hunter4' }
+  const requests = registry.requests.length
+  const refusal: unknown = await http.ask(SUBJECTS, signal).catch((error: unknown) => error)
+  t.match(refusal, { code: 'REGISTRY_ERROR' })
+  t.notMatch(JSON.stringify(refusal) + String(refusal), /hunter/)
+  t.equal(registry.requests.length, requests)
 })
