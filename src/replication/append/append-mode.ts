@@ -59,6 +59,8 @@ export interface Opening {
 export interface AppendMode {
   /** The configs that a topic must have while it is a shadow. `supported` are the names that the shadow cluster knows. */
   shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>>
+  /** True where it is known, without asking, that the shadow topic has all of these configs of its own. */
+  hasConfigs (record: TopicRecord, configs: Readonly<Record<string, string>>): boolean
   /**
    * Creates a claimed topic; resolves when it can be copied to.
    * @throws {BrokerError} what the shadow cluster says against it; TOPIC_ALREADY_EXISTS: see `adopt`

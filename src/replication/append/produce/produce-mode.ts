@@ -94,6 +94,10 @@ export class ProduceMode implements AppendMode {
     return shadowingConfigs(record.configs, supported)
   }
 
+  hasConfigs (): boolean {
+    return false
+  }
+
   async create ({ record, configs, replicationFactor }: ShadowCreation): Promise<TopicView> {
     await createTopic(this.#options.shadow, { name: record.topic, partitions: record.partitions, replicationFactor, configs }, { signal: this.#options.signal })
     return await this.#awaitTopic(record.topic, record.partitions)

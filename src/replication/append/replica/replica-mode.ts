@@ -144,6 +144,10 @@ export class ReplicaMode implements AppendMode {
     return replicaShadowingConfigs(record.configs, supported)
   }
 
+  hasConfigs (record: TopicRecord, configs: Readonly<Record<string, string>>): boolean {
+    return this.#guard.has(record, configs)
+  }
+
   async create (creation: ShadowCreation): Promise<CreatedTopic> {
     return await this.#topics.create(creation)
   }

@@ -50,7 +50,13 @@ export class SettingsGuard {
     })
   }
 
-  #drift ({ topic }: ShadowTopic, wanted: Readonly<Record<string, string>>): Map<string, string> {
+  /** True when the metadata shows that the topic has all of these configs set. */
+  has (record: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): boolean {
+    const { image, problem } = this.#options.metadata
+    return problem === null && image?.topicsByName.has(record.topic) === true && this.#drift(record, wanted).size === 0
+  }
+
+  #drift ({ topic }: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): Map<string, string> {
     const { image } = this.#options.metadata
     if (image?.topicsByName.has(topic) !== true) return new Map()
     const actual = image.topicConfig(topic)

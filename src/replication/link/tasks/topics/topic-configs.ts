@@ -36,6 +36,11 @@ export function nameOnShadow (name: string, supported: { has (name: string): boo
   return counterpart !== undefined && supported.has(counterpart) ? counterpart : null
 }
 
+/** What to ask the source for, whichever of two names it has for a config. */
+export function askedNames (options: TopicSyncOptions): string[] {
+  return carriedNames(options).flatMap(name => [name, COUNTERPARTS.get(name)].filter(asked => asked !== undefined))
+}
+
 /**
  * The source's values of what is carried over, by the names that the shadow cluster has for them: effective ones, also where they come
  * from a default of its brokers. `supported` are the names that the shadow cluster knows.

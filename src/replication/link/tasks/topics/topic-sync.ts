@@ -6,7 +6,7 @@
 import { ErrorCodes } from '../../../../../protocol/errors/codes.ts'
 import { alterTopicConfigs } from '../../../../client/admin/alter-topic-configs.ts'
 import { deleteTopic } from '../../../../client/admin/delete-topic.ts'
-import { describeTopicConfigs, type TopicConfigEntry } from '../../../../client/admin/describe-topic-configs.ts'
+import { describeTopicConfigs } from '../../../../client/admin/describe-topic-configs.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../../../client/admin/list-offsets.ts'
 import type { Cluster, ClusterView, TopicView } from '../../../../client/cluster.ts'
 import type { TopicSyncOptions } from '../../../../config/link/topic-sync-options.ts'
@@ -19,8 +19,9 @@ import type { FaultCode } from '../../../../state/topic-state.ts'
 import { STATE_TOPIC } from '../../../../state/state-topic.ts'
 import { isConfigRefusal, settleConfigs } from './settle-configs.ts'
 import { SourceDeletions } from './source-deletions.ts'
+import { describeFollowed, type DescribedConfigs } from './followed-configs.ts'
 import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
-import { carriedConfigs, driftOf } from './topic-configs.ts'
+import { askedNames, carriedConfigs, driftOf } from './topic-configs.ts'
 import type { Adoption, AppendMode, ShadowCreation } from '../../../append/append-mode.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 
@@ -69,9 +70,6 @@ export interface TopicSyncHost {
   checkSource (view: ClusterView): void
 }
 
-/** What one cluster says of a topic's configs. */
-type DescribedConfigs = ReadonlyMap<string, TopicConfigEntry> | BrokerError | undefined
-
 export interface SyncResult {
   readonly selected: number
   /** Selected, and not shadowed because nothing new is. */
@@ -104,8 +102,7 @@ export class TopicSync {
     const problems: string[] = []
     let created = 0
     const claimed = this.#claimed()
-    const names = claimed.map(({ topic }) => topic)
-    const [sourceConfigs, shadowConfigs] = await Promise.all([describeTopicConfigs(source, names, { signal }), describeTopicConfigs(shadow, names, { signal })])
+    const configs = await describeFollowed(claimed, { ...this.#host, options: this.#host.options(), shadowingConfigs: record => this.shadowingConfigs(record) })
     const deletions = await this.#deletions.find(claimed.filter(topic => this.#mayDelete(topic) && isMissing(sourceView, topic.topic)), sourceView)
     await this.#each(claimed, problems, async topic => {
       // One that is being opened is not waited for.
@@ -113,7 +110,7 @@ export class TopicSync {
       await topic.exclusively(async () => {
         if (!topic.isShadowed) return
         if (deletions.has(topic.topic)) await this.#followDeletion(topic, deletions.get(topic.topic) ?? null)
-        else if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, sourceConfigs.get(topic.topic), shadowConfigs.get(topic.topic))
+        else if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, configs.source.get(topic.topic), configs.shadow.get(topic.topic))
       })
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
@@ -121,12 +118,12 @@ export class TopicSync {
     if (isTaking && fresh.length > 0) {
       try {
         const loopOf = await this.#host.loopsIn(sourceView)
-        const [configs, starts] = await Promise.all([
-          describeTopicConfigs(source, fresh.map(({ name }) => name), { signal }),
+        const [described, starts] = await Promise.all([
+          describeTopicConfigs(source, fresh.map(({ name }) => name), { signal, configs: askedNames(this.#host.options()) }),
           decideStartOffsets(source, fresh, this.#host.options().start, { signal })
         ])
         await this.#each(fresh, problems, async topic => {
-          if (await this.#adopt(topic, { configs: configs.get(topic.name), startOffsets: starts.get(topic.name), shadowView, loop: loopOf(topic.name) })) created++
+          if (await this.#adopt(topic, { configs: described.get(topic.name), startOffsets: starts.get(topic.name), shadowView, loop: loopOf(topic.name) })) created++
         })
       } catch (error) {
         throwIfAborted(signal)
