@@ -12,7 +12,7 @@ import { silentLogger } from '../../src/observability/logger.ts'
 import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { StateFollower } from '../../src/state/state-follower.ts'
 import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
-import { JavaReaders, kafkajsReader, kcatReader, platformaticReader, type Reader } from '../support/client-readers.ts'
+import { kafkajsReader, kcatReader, platformaticReader, ProgramReaders, type Reader } from '../support/client-readers.ts'
 import { javaWriter, kafkajsWriter, kcatWriter, platformaticWriter, startKcat, type Writer } from '../support/client-writers.ts'
 import { EngineProcess } from '../support/engine-process.ts'
 import { runJava } from '../support/java-tool.ts'
@@ -134,7 +134,7 @@ function differenceOf (reader: Reader): string | null {
 }
 
 const readers: Reader[] = []
-let javaReaders: JavaReaders | null = null
+let javaReaders: ProgramReaders | null = null
 const JAVA_GROUPS = ['g-classic', 'g-consumer']
 const writers: Writer[] = []
 tap.teardown(async () => { await Promise.all([...readers, ...writers].map(client => client.stop())) })
@@ -178,7 +178,7 @@ test('topics are shadowed by an engine in a process of its own', async () => {
 })
 
 test('consumers of every client read live what the source is written', async t => {
-  const java = javaReaders = await JavaReaders.start(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
+  const java = javaReaders = await ProgramReaders.java(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
   readers.push(...JAVA_GROUPS.map(group => java.reader(group)))
   readers.push(await kcatReader({ name: 'g-kcat', bootstrap, topic: ORDERS }))
   readers.push(await kafkajsReader({ name: 'g-kafkajs', topic: ORDERS }, kafka))
@@ -354,7 +354,7 @@ test(`failover: writers write within ${RECOVERY_MS / 1000} s, readers go on, and
   t.same(recoveries.filter(({ ms }) => ms > RECOVERY_MS), [])
   await Promise.all(writers.map(writer => writer.stop()))
 
-  const resumed = await JavaReaders.start(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
+  const resumed = await ProgramReaders.java(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
   t.teardown(() => resumed.kill())
   const last = await endOffsets(shadowClient, ORDERS)
   const total = last.reduce((sum, end) => sum + end, 0)
