@@ -16,10 +16,11 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 /**
- * `passed` and `failed` count the tests of the file, not their assertions; one that is skipped has failed. So has, at least once, a file
- * that crashes, hangs or has no test. `report` is its output without the lines that say ok.
+ * `passed` and `failed` count the tests of the file, not their assertions. One that is skipped has failed, unless it says `maySkip` for a
+ * reason: then it is named in `skipped`. So has, at least once, a file that crashes, hangs or has no test. `report` is its output without the
+ * lines that say ok.
  */
-export async function runFile (file, { root, timeoutMs, env }) {
+export async function runFile (file, { root, timeoutMs, env, maySkip = null }) {
   const start = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
     cwd: root,
@@ -58,18 +59,21 @@ export async function runFile (file, { root, timeoutMs, env }) {
   parser.end()
   const results = await complete
 
-  const problem = ended.problem ?? problemOf(results, ended, isLate ? timeoutMs : null)
-  const notRun = [...results.skips, ...results.todos].filter(({ ok }) => ok).length
+  const isExpected = ({ ok, skip }) => ok && maySkip !== null && skip === maySkip
+  const skipped = results.skips.filter(isExpected).map(({ name }) => name)
+  const problem = ended.problem ?? problemOf(results, ended, { lateMs: isLate ? timeoutMs : null, skipped: skipped.length })
+  const notRun = [...results.skips, ...results.todos].filter(test => test.ok && !isExpected(test)).length
   const failed = Math.max(results.fail + notRun, problem === null ? 0 : 1)
-  return { passed: results.passes.length, failed, ms: performance.now() - start, report: reportOf(output, problem) }
+  return { passed: results.passes.length, failed, skipped, ms: performance.now() - start, report: reportOf(output, problem) }
 }
 
 /** What is wrong with a whole file; null if nothing is. */
-function problemOf (results, { code, signal }, lateMs) {
+function problemOf (results, { code, signal }, { lateMs, skipped }) {
   if (lateMs !== null) return `ended by force after ${lateMs} ms`
   if (signal !== null) return `ended by ${signal}`
   if (results.bailout !== false) return `bailed out: ${results.bailout}`
-  if (results.skip + results.todo > 0) return `${results.skip + results.todo} tests that are skipped or to do`
+  const notRun = results.skip + results.todo - skipped
+  if (notRun > 0) return `${notRun} tests that are skipped or to do`
   if (results.count === 0) return 'ran no test'
   if (code !== 0) return `exit code ${code}`
   return results.ok ? null : 'its report is not complete'

@@ -1,5 +1,6 @@
 /**
- * `npm test`: makes sure that everything is there, then runs the tests, compiled. Ends with `N passed, N failed`, counted from the results.
+ * `npm test`: makes sure that everything is there, then runs the tests, compiled. Ends with `N passed, N failed`, counted from the results;
+ * where there is no Go, with `, N skipped` behind it: those that need franz-go. They are named, and everything else runs.
  *
  *   npm test                            everything
  *   npm test -- test/net test/cli       these folders and files only
@@ -14,6 +15,7 @@ import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installPackages } from './install-packages.mjs'
+import { buildGo, missingGo } from './build-go.mjs'
 import { buildJava } from './build-java.mjs'
 import { ensureKcat } from './kcat.mjs'
 import { missingTools, resolveKafkaJars, ROOT } from './kafka-jars.mjs'
@@ -32,7 +34,9 @@ const BROKER_TIMEOUT_MS = 300_000
 const MATRIX_TIMEOUT_MS = 600_000
 
 const say = line => console.log(line)
-const total = { passed: 0, failed: 0 }
+const total = { passed: 0, failed: 0, skipped: 0 }
+/** Why the tests with franz-go are skipped; null when they are not. */
+let withoutGo = null
 
 process.exitCode = 1
 try {
@@ -42,7 +46,7 @@ try {
   total.failed++
 }
 if (total.failed === 0 && total.passed > 0) process.exitCode = 0
-say(`\n${total.passed} passed, ${total.failed} failed`)
+say(`\n${counts(total)}`)
 
 async function main () {
   installPackages(say)
@@ -56,6 +60,11 @@ async function main () {
     resolveKafkaJars(say)
     buildJava(say)
     if (files.some(file => /\bkcat\b/.test(readFileSync(join(ROOT, file), 'utf8')))) ensureKcat(say)
+    if (files.some(file => /\bfranz/.test(readFileSync(join(ROOT, file), 'utf8')))) {
+      withoutGo = missingGo()
+      if (withoutGo === null) buildGo(say)
+      else say(`SKIPPED all that needs franz-go. ${withoutGo}`)
+    }
   }
   if (options.lint) check('lint', ['node_modules/eslint/bin/eslint.js', '.'])
   // What is wrong in one file is no reason to run none: the compiler writes them all the same.
@@ -110,11 +119,13 @@ async function run (files, { jobs, timeoutMs, env = {} }) {
       }
       const compiled = join(ROOT, 'dist', file.replace(/\.ts$/, '.js'))
       const result = existsSync(compiled)
-        ? await runFile(compiled, { root: ROOT, timeoutMs: Math.min(timeoutMs, leftMs), env })
-        : { passed: 0, failed: 1, ms: 0, report: 'not compiled' }
+        ? await runFile(compiled, { root: ROOT, timeoutMs: Math.min(timeoutMs, leftMs), env: withoutGo === null ? env : { ...env, KSHADOW_TEST_WITHOUT_GO: withoutGo }, maySkip: withoutGo })
+        : { passed: 0, failed: 1, skipped: [], ms: 0, report: 'not compiled' }
       total.passed += result.passed
       total.failed += result.failed
-      say(`${result.failed === 0 ? 'ok    ' : 'FAILED'} ${file}: ${result.passed} passed, ${result.failed} failed (${seconds(result.ms)})`)
+      total.skipped += result.skipped.length
+      say(`${result.failed === 0 ? 'ok    ' : 'FAILED'} ${file}: ${counts({ ...result, skipped: result.skipped.length })} (${seconds(result.ms)})`)
+      for (const name of result.skipped) say(`SKIPPED ${file}: ${name}. ${withoutGo}`)
       if (result.failed > 0) say(result.report)
     }
   }
@@ -134,6 +145,10 @@ async function withSharedClusters (use) {
   } finally {
     for (const cluster of started) await cluster.value?.stop()
   }
+}
+
+function counts ({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`
 }
 
 function seconds (ms) {

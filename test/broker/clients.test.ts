@@ -6,12 +6,15 @@ import { Consumer, MessagesStreamModes, stringDeserializers } from '@platformati
 import { Kafka, logLevel, type EachMessagePayload } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { messageOf } from '../../src/errors.ts'
+import { listGroups } from '../../src/client/admin/list-groups.ts'
 import { dialTcp, type Dial } from '../../src/net/dial.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster, untilLevel } from '../support/broker-link.ts'
 import { javaWriter, kafkajsWriter, kcatWriter, platformaticWriter, startKcat, type Writer } from '../support/client-writers.ts'
+import { ProgramReaders } from '../support/client-readers.ts'
+import { franzWriter, WITHOUT_FRANZ, type FranzWriter } from '../support/franz.ts'
 import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { sharedClusters, uniqueName } from '../support/shared-clusters.ts'
@@ -22,6 +25,8 @@ tap.setTimeout(280_000)
 /** What the issue promises: writable again within so long after the failover. */
 const RECOVERY_MS = 5000
 const RECORDS = 20
+/** An answer of the sidecar's, on a machine with more to do. */
+const AT_ONCE_MS = 2000
 const LINK = uniqueName('clients')
 const topicOf = (client: string): string => `${LINK}-${client}`
 
@@ -53,7 +58,7 @@ const writerOf = (name: string): { readonly name: string, readonly bootstrap: st
 
 const kafka = new Kafka({ clientId: 'kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 2, initialRetryTime: 50 } })
 
-const NAMES = ['java', 'java-plain', 'kcat', 'kafkajs', 'kafkajs-idempotent', 'platformatic', 'acks0', 'transaction', 'admin', 'later']
+const NAMES = ['java', 'java-plain', 'kcat', 'kafkajs', 'kafkajs-idempotent', 'platformatic', 'franz', 'franz-plain', 'acks0', 'transaction', 'admin', 'later']
 
 test('the topics of the source are shadowed', async t => {
   const producer = new Kafka({ brokers: source.bootstrapServers.map(formatHostPort), logLevel: logLevel.NOTHING }).producer()
@@ -85,6 +90,22 @@ test('every producer is told in its own words that the topic is read-only', asyn
     await eventually(`${writer.name} is refused: ${writer.refusal}`, () => writer.refusal.test(writer.refusals())).catch((error: unknown) => t.fail(`${messageOf(error)}: ${writer.refusals().slice(0, 2000)}`))
     t.equal(writer.acknowledged(), 0, `${writer.name} was never told that a record is written`)
     t.same(await endOffsets(shadowClient, writer.topic), COPIED, `nothing of ${writer.name} is in the shadow`)
+  }
+})
+
+const franzWriters: FranzWriter[] = []
+
+test('franz-go is told so at once, and sends nothing again', { skip: WITHOUT_FRANZ }, async t => {
+  franzWriters.push(await franzWriter(writerOf('franz'), 'idempotent'), await franzWriter(writerOf('franz-plain'), 'plain'))
+  writers.push(...franzWriters)
+  for (const writer of franzWriters) {
+    await eventually(`${writer.name} is refused ten times`, () => writer.waits().length >= 10).catch((error: unknown) => t.fail(`${messageOf(error)}: ${writer.refusals().slice(0, 2000)}`))
+    t.match(writer.refusals(), writer.refusal)
+    t.notMatch(writer.refusals(), /^failed (?!POLICY_VIOLATION )/m)
+    // Its limit for a record is none at all: what it takes for retriable it would send for ever.
+    t.same(writer.waits().filter(ms => ms > AT_ONCE_MS), [], writer.name)
+    t.equal(writer.acknowledged(), 0, `${writer.name} was never told that a record is written`)
+    t.same(await endOffsets(shadowClient, writer.topic), COPIED)
   }
 })
 
@@ -122,6 +143,26 @@ test('every client reads shadow topics, alone and in a group', async t => {
     if (seen.length === RECORDS) break
   }
   t.equal(new Set(seen).size, RECORDS, '@platformatic/kafka')
+})
+
+/** How many connections each of franz-go's producers has, before the failover. */
+let franzConnections: readonly number[] = []
+
+test('franz-go reads shadow topics, alone and in groups of either kind', { skip: WITHOUT_FRANZ }, async t => {
+  const names = ['none', 'classic', 'consumer'].map(protocol => ({ protocol, name: `${LINK}-franz-${protocol}` }))
+  const franz = await ProgramReaders.franz(bootstrap, topicOf('franz'), names.map(({ name, protocol }) => `${name}:${protocol}:read_committed`))
+  t.teardown(() => franz.kill())
+  const readers = names.map(({ name }) => franz.reader(name))
+  await eventually('all have read all', () => readers.every(reader => reader.records().length >= RECORDS)).catch((error: unknown) => t.fail(`${messageOf(error)}: ${readers.map(reader => `${reader.name} ${reader.records().length} ${reader.problems()}`).join('; ')}`))
+  const { groups } = await listGroups(shadowClient, { signal: AbortSignal.timeout(20_000) })
+  for (const { name, protocol } of names) t.equal(groups.get(name)?.type, protocol === 'none' ? undefined : protocol, name)
+  const committed = await franz.end()
+  for (const reader of readers) {
+    t.equal(reader.problems(), '', reader.name)
+    for (const partition of [0, 1]) t.same(reader.records().filter(record => record.partition === partition).map(({ offset }) => offset), Array.from({ length: RECORDS / 2 }, (_, offset) => offset), reader.name)
+    t.same([...committed(reader.name)].sort(), reader.name.endsWith('none') ? [] : [[0, RECORDS / 2], [1, RECORDS / 2]])
+  }
+  franzConnections = franzWriters.map(writer => writer.connections())
 })
 
 async function kafkajsReads (t: Test, topic: string, count: number): Promise<EachMessagePayload[]> {
@@ -167,6 +208,12 @@ test(`every producer goes on by itself within ${RECOVERY_MS / 1000} s after the 
   t.comment(recoveries.map(({ name, ms }) => `${name} ${Math.round(ms)} ms`).join(', '))
   t.same(recoveries.filter(({ ms }) => ms > RECOVERY_MS), [])
   for (const topic of failedOver) t.match(await engine.topic(LINK, topic), { fault: null })
+})
+
+test('franz-go has written on the connections that it had', { skip: WITHOUT_FRANZ }, async t => {
+  t.equal(franzConnections.length, 2)
+  t.same(franzWriters.map(writer => writer.connections()), franzConnections)
+  for (const writer of franzWriters) t.ok(writer.acknowledged() > 0 && writer.isRunning(), writer.name)
 })
 
 test('what was not failed over is still read-only, and what was is read to its end', async t => {

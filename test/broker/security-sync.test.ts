@@ -1,7 +1,9 @@
 /** ACLs, client quotas and SCRAM users between real clusters with Kafka's StandardAuthorizer, and with clusters that have none. */
+import { pbkdf2Sync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import { test, type Test } from 'tap'
 import { ACL_OPERATIONS, ACL_PERMISSIONS, ALL_ACLS, formatAcl, PATTERN_TYPES, RESOURCE_TYPES, type AclBinding } from '../../src/client/admin/acl.ts'
 import { alterClientQuotas } from '../../src/client/admin/alter-client-quotas.ts'
@@ -13,8 +15,11 @@ import { describeAcls } from '../../src/client/admin/describe-acls.ts'
 import { describeClientQuotas } from '../../src/client/admin/describe-client-quotas.ts'
 import { describeScramCredentials } from '../../src/client/admin/describe-scram-credentials.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
+import { messageOf } from '../../src/errors.ts'
+import { formatHostPort } from '../../src/net/host-port.ts'
 import type { TaskStatus } from '../../src/replication/link-service.ts'
-import { BrokerEngine, eventually, linkDocument, testCluster, type BrokerCluster } from '../support/broker-link.ts'
+import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster, untilLevel, type BrokerCluster } from '../support/broker-link.ts'
+import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster, type KafkaClusterOptions } from '../support/kafka-cluster.ts'
 import { acl } from '../support/scripted-security.ts'
 
@@ -85,15 +90,139 @@ async function untilTask (engine: BrokerEngine, link: string, state: string, rea
   }, 30_000).catch((error: unknown) => { throw new Error(`${String(error)}: ${seen}`) })
 }
 
+/** How Java says that somebody may log in, and not read. */
+const NO_RIGHT = /TopicAuthorizationException.*Not authorized to access topics/
+
+interface Login {
+  readonly user: string
+  readonly password: string
+  readonly mechanism: 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+}
+
+const HASHES = { 'SCRAM-SHA-256': { digest: 'sha256', bytes: 32 }, 'SCRAM-SHA-512': { digest: 'sha512', bytes: 64 } } as const
+
+/** What RFC 5802 makes of a password, not by the product's own code. */
+function salted ({ password, mechanism }: Login, salt: string, iterations: number): Buffer {
+  const { digest, bytes } = HASHES[mechanism]
+  return pbkdf2Sync(password, salt, iterations, bytes, digest)
+}
+
+function saslOf ({ user: username, password, mechanism }: Login): SASLOptions {
+  return mechanism === 'SCRAM-SHA-256' ? { mechanism: 'scram-sha-256', username, password } : { mechanism: 'scram-sha-512', username, password }
+}
+
+function kafkaAs ({ kafka }: Side, login: Login): Kafka {
+  return new Kafka({ brokers: kafka.scramServers.map(formatHostPort), sasl: saslOf(login), logLevel: logLevel.NOTHING, retry: { retries: 0 } })
+}
+
+/** True for who is let in, with an answer to a request behind the login; false for who is told that the credentials are wrong. */
+async function logsIn (side: Side, login: Login): Promise<boolean> {
+  const admin = kafkaAs(side, login).admin()
+  try {
+    await admin.connect()
+    await admin.listTopics()
+    return true
+  } catch (error) {
+    if (/^SASL SCRAM SHA\d+ authentication failed: .*invalid credentials/.test(messageOf(error))) return false
+    throw error
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** What the Java consumer, logged in as somebody, reads of a topic, or what it says instead. */
+async function javaReads ({ kafka }: Side, { user, password, mechanism }: Login, topic: string, count: number): Promise<string[]> {
+  const config = [
+    'security.protocol=SASL_PLAINTEXT',
+    `sasl.mechanism=${mechanism}`,
+    `sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="${user}" password="${password}";`
+  ]
+  // A properties file is Latin-1.
+  const text = config.join('\n').replace(/[^\n -~]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  // In no group: that would take rights of its own.
+  const { stdout, stderr } = await runJava('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    '--bootstrap-server', kafka.scramServers.map(formatHostPort).join(), '--command-config', 'login.properties', '--topic', topic, '--partition', '0', '--offset', 'earliest', '--max-messages', String(count), '--timeout-ms', '20000'
+  ], { files: { 'login.properties': `${text}\n` }, mayFail: true })
+  return stdout === '' ? [stderr] : stdout.trim().split('\n')
+}
+
 test('security between real clusters', async t => {
   const [source, shadow, plain] = await Promise.all([
     // Everybody may do everything where no ACL says otherwise: the test can take the engine's rights away.
     begin(t, { version: '4.1', brokers: 1, name: 'security-source', config: { ...AUTHORIZER, 'allow.everyone.if.no.acl.found': 'true' } }),
-    begin(t, { version: '4.3', brokers: 1, name: 'security-shadow', config: { ...AUTHORIZER, 'super.users': 'User:ANONYMOUS' } }),
+    begin(t, { version: '4.3', brokers: 1, name: 'security-shadow', config: { ...AUTHORIZER, 'super.users': 'User:ANONYMOUS' }, scramListener: true }),
     begin(t, { version: '4.3', brokers: 1, name: 'security-plain' })
   ])
   const directory = mkdtempSync(join(tmpdir(), 'kshadow-users-'))
   t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
+  let engine = await BrokerEngine.start(shadow.kafka)
+  t.teardown(() => engine.stop())
+
+  await t.test('who is in the users file logs in to the shadow cluster, and may do there what the source lets them do', async t => {
+    const topic = 'ledger'
+    const values = Array.from({ length: 20 }, (_, number) => `entry ${number}`)
+    await createSourceTopic(source.client, topic, 1)
+    const producer = new Kafka({ brokers: source.kafka.bootstrapServers.map(formatHostPort), logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    await producer.send({ topic, messages: values.map(value => ({ value })) })
+    await producer.disconnect()
+
+    const resident: Login = { user: 'resident', password: 'of the shadow', mechanism: 'SCRAM-SHA-256' }
+    t.same([...await alterScramCredentials(shadow.client, { upsertions: [{ user: resident.user, mechanism: resident.mechanism, iterations: 4096, salt: Buffer.from('salt'), saltedPassword: salted(resident, 'salt', 4096) }] }, { signal })], [])
+    // Neither the name nor the password goes over the wire, or into the hash, as it is written here.
+    const carol: Login = { user: 'carol, o=shadow', password: 'pässwörd №1', mechanism: 'SCRAM-SHA-256' }
+    const dave: Login = { user: 'dave', password: 'a-first-one', mechanism: 'SCRAM-SHA-512' }
+    const file = join(directory, 'logins.json')
+    const byPassword = ({ user: name, mechanism, password }: Login): Record<string, unknown> => ({ name, mechanism, password })
+    const bySalt = (login: Login, salt: string): Record<string, unknown> => ({ name: login.user, mechanism: login.mechanism, iterations: 8192, salt: Buffer.from(salt).toString('base64'), salted_password: salted(login, salt, 8192).toString('base64') })
+    const say = (...users: ReadonlyArray<Record<string, unknown>>): void => { writeFileSync(file, JSON.stringify({ users })) }
+    say(byPassword(carol), bySalt(dave, 'some salt'), byPassword({ ...resident, password: 'of the file' }))
+    await engine.engine.create({
+      ...linkDocument('logins', source.kafka, [topic]),
+      append_mode: 'produce',
+      security_sync_options: { interval: '1s', users_file: file, on_link_deletion: 'delete', acl_filters: [{ resource_filter: {}, access_filter: { principal: `User:${carol.user}` } }] }
+    }, { dryRun: false })
+    await untilTask(engine, 'logins', 'ACTIVE', /users: 2 of 3 kept by the link, 1 are the shadow's own/)
+
+    t.ok(await logsIn(shadow, carol), 'by a password')
+    t.ok(await logsIn(shadow, dave), 'by a salted password')
+    t.ok(await logsIn(shadow, resident), 'the shadow\'s own user, with the shadow\'s password')
+    for (const login of [{ ...carol, password: 'passwörd №1' }, { ...dave, password: carol.password }, { ...dave, mechanism: 'SCRAM-SHA-256' as const }, { ...resident, password: 'of the file' }, { ...dave, user: 'nobody' }]) {
+      t.notOk(await logsIn(shadow, login), JSON.stringify(login))
+    }
+    await untilLevel(source.client, shadow.client, [topic])
+    t.match((await javaReads(shadow, carol, topic, 1))[0], NO_RIGHT, 'a login is no right')
+
+    const [changedCarol, changedDave] = [{ ...carol, password: 'another one' }, { ...dave, password: 'a-second-one' }]
+    say(byPassword(changedCarol), bySalt(changedDave, 'some salt'))
+    await eventually('what the file has now counts', async () => await logsIn(shadow, changedCarol) && await logsIn(shadow, changedDave))
+    t.notOk(await logsIn(shadow, carol), 'the password that was changed')
+    t.notOk(await logsIn(shadow, dave), 'the salted password that was changed')
+    say(byPassword(changedCarol))
+    await eventually('who is gone from the file is not let in any more', async () => !(await logsIn(shadow, changedDave)))
+    t.ok(await logsIn(shadow, resident), 'who is gone from the file, and was never the link\'s')
+
+    // With the first ACL of a topic, the source shuts out whoever has none: the engine, too.
+    await grant(source, acl('User:ANONYMOUS', topic, { operation: ACL_OPERATIONS.ALL }), acl(`User:${carol.user}`, topic))
+    await untilTask(engine, 'logins', 'ACTIVE', /ACLs: 1 of 1 kept by the link/)
+    t.same(await aclsOf(shadow), [formatAcl(acl(`User:${carol.user}`, topic))])
+    await engine.engine.failover('logins', null)
+    await eventually('the link is failed over', async () => (await engine.topic('logins', topic))?.state === 'FAILED_OVER')
+    t.same(await javaReads(shadow, changedCarol, topic, values.length), values, 'who may read on the source reads on the shadow')
+    t.match((await javaReads(shadow, resident, topic, 1))[0], NO_RIGHT, 'nobody else does')
+    const writer = kafkaAs(shadow, changedCarol).producer({ allowAutoTopicCreation: false })
+    await writer.connect()
+    t.match(await writer.send({ topic, messages: [{ value: 'no' }] }).catch((error: unknown) => error), { type: 'TOPIC_AUTHORIZATION_FAILED' })
+    await writer.disconnect()
+    t.same(await endOffsets(shadow.client, topic), [values.length])
+
+    await engine.deleteLink('logins')
+    t.notOk(await logsIn(shadow, changedCarol), 'on_link_deletion: delete')
+    t.ok(await logsIn(shadow, resident))
+    t.same(await aclsOf(shadow), [])
+    await revoke(source, acl(`User:${carol.user}`, topic), acl('User:ANONYMOUS', topic, { operation: ACL_OPERATIONS.ALL }))
+  })
+
   const usersFile = join(directory, 'users.yaml')
   const user = (name: string, iterations: number): string => `{name: ${name}, mechanism: SCRAM-SHA-512, iterations: ${iterations}, password: a-password}`
   writeFileSync(usersFile, `users: [${user('alice', 4096)}, ${user('local', 4096)}]`)
@@ -108,8 +237,6 @@ test('security between real clusters', async t => {
   const local = { mechanism: 'SCRAM-SHA-512', iterations: 8192 } as const
   t.same([...await alterScramCredentials(shadow.client, { upsertions: [{ user: 'local', ...local, salt: Buffer.from('salt'), saltedPassword: Buffer.alloc(64, 1) }] }, { signal })], [])
 
-  let engine = await BrokerEngine.start(shadow.kafka)
-  t.teardown(() => engine.stop())
   const link = securityLink('dr', source.kafka, { users_file: usersFile })
   t.match((await engine.engine.check(link)).slice(-3), [
     { name: 'ACLs', verdict: 'ok', text: 'the source has 4, before filters; the shadow cluster has 2, which are left alone' },

@@ -5,6 +5,7 @@
 import { Kafka, logLevel } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { Cluster } from '../../src/client/cluster.ts'
+import { listGroups } from '../../src/client/admin/list-groups.ts'
 import { messageOf } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
@@ -12,8 +13,9 @@ import { silentLogger } from '../../src/observability/logger.ts'
 import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { StateFollower } from '../../src/state/state-follower.ts'
 import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
-import { JavaReaders, kafkajsReader, kcatReader, platformaticReader, type Reader } from '../support/client-readers.ts'
+import { kafkajsReader, kcatReader, platformaticReader, ProgramReaders, type Reader } from '../support/client-readers.ts'
 import { javaWriter, kafkajsWriter, kcatWriter, platformaticWriter, startKcat, type Writer } from '../support/client-writers.ts'
+import { franzWriter, WITHOUT_FRANZ } from '../support/franz.ts'
 import { EngineProcess } from '../support/engine-process.ts'
 import { runJava } from '../support/java-tool.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
@@ -134,8 +136,9 @@ function differenceOf (reader: Reader): string | null {
 }
 
 const readers: Reader[] = []
-let javaReaders: JavaReaders | null = null
+let javaReaders: ProgramReaders | null = null
 const JAVA_GROUPS = ['g-classic', 'g-consumer']
+const FRANZ_READERS = ['classic', 'consumer', 'none'].map(protocol => ({ name: `g-franz-${protocol}`, protocol }))
 const writers: Writer[] = []
 tap.teardown(async () => { await Promise.all([...readers, ...writers].map(client => client.stop())) })
 
@@ -178,12 +181,24 @@ test('topics are shadowed by an engine in a process of its own', async () => {
 })
 
 test('consumers of every client read live what the source is written', async t => {
-  const java = javaReaders = await JavaReaders.start(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
+  const java = javaReaders = await ProgramReaders.java(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
   readers.push(...JAVA_GROUPS.map(group => java.reader(group)))
   readers.push(await kcatReader({ name: 'g-kcat', bootstrap, topic: ORDERS }))
   readers.push(await kafkajsReader({ name: 'g-kafkajs', topic: ORDERS }, kafka))
   readers.push(await platformaticReader({ name: 'g-platformatic', bootstrap, topic: ORDERS }))
+  if (WITHOUT_FRANZ === false) {
+    const franz = await ProgramReaders.franz(bootstrap, ORDERS, FRANZ_READERS.map(({ name, protocol }) => `${name}:${protocol}:read_committed`))
+    readers.push(...FRANZ_READERS.map(({ name }) => franz.reader(name)))
+  }
   await allRead(t)
+})
+
+test('franz-go is one of them, alone and in groups of either kind', { skip: WITHOUT_FRANZ }, async t => {
+  const { groups } = await listGroups(throughSidecar, { signal: AbortSignal.timeout(20_000) })
+  for (const { name, protocol } of FRANZ_READERS) {
+    t.equal(groups.get(name)?.type, protocol === 'none' ? undefined : protocol, name)
+    t.ok(readers.find(reader => reader.name === name)?.records().length ?? 0, name)
+  }
 })
 
 test('transactions: what is committed and no more is read, up to the one that is open', async t => {
@@ -241,7 +256,8 @@ test('producers of every client are refused at the sidecar, and write to topics 
     await javaWriter({ ...refused('transactional'), topic: PAYMENTS }, [`transactional.id=${LINK}`]),
     await kcatWriter(refused('kcat')),
     await kafkajsWriter(refused('kafkajs'), new Kafka({ ...quiet, brokers: [bootstrap] }), { idempotent: true }),
-    platformaticWriter(refused('platformatic'))
+    platformaticWriter(refused('platformatic')),
+    ...WITHOUT_FRANZ === false ? [await franzWriter(refused('franz'), 'idempotent')] : []
   )
   for (const writer of writers) {
     const pattern = writer.name === 'transactional' ? /^failed .*/m : writer.refusal
@@ -354,7 +370,7 @@ test(`failover: writers write within ${RECOVERY_MS / 1000} s, readers go on, and
   t.same(recoveries.filter(({ ms }) => ms > RECOVERY_MS), [])
   await Promise.all(writers.map(writer => writer.stop()))
 
-  const resumed = await JavaReaders.start(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
+  const resumed = await ProgramReaders.java(bootstrap, ORDERS, JAVA_GROUPS.map((group, index) => `${group}:${index === 0 ? 'classic' : 'consumer'}:read_committed`))
   t.teardown(() => resumed.kill())
   const last = await endOffsets(shadowClient, ORDERS)
   const total = last.reduce((sum, end) => sum + end, 0)

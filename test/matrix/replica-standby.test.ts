@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/observability/logger.ts'
 import { Sidecar } from '../../src/proxy/sidecar.ts'
 import { StateFollower } from '../../src/state/state-follower.ts'
 import { createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
-import { JavaReaders, kafkajsReader, type Reader } from '../support/client-readers.ts'
+import { kafkajsReader, ProgramReaders, type Reader } from '../support/client-readers.ts'
 import { EngineProcess } from '../support/engine-process.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { takePorts } from '../support/port-block.ts'
@@ -87,7 +87,7 @@ async function writeToSource (): Promise<void> {
 
 const readers: Reader[] = []
 tap.teardown(async () => { await Promise.all(readers.map(reader => reader.stop())) })
-let javaReaders: JavaReaders | null = null
+let javaReaders: ProgramReaders | null = null
 
 /** Every record of the source so far, each once, in order, at its offset. */
 function differenceOf (reader: Reader): string | null {
@@ -156,7 +156,7 @@ test('an engine copies while another one stands by', async t => {
   await first.start()
   await eventually('it copies', async () => (await shadowEnds()).every(end => end > 20))
   await second.start()
-  const java = javaReaders = await JavaReaders.start(bootstrap, TOPIC, ['g-classic:classic:read_committed'])
+  const java = javaReaders = await ProgramReaders.java(bootstrap, TOPIC, ['g-classic:classic:read_committed'])
   readers.push(java.reader('g-classic'), await kafkajsReader({ name: 'g-kafkajs', topic: TOPIC }, new Kafka({ clientId: 'reader', brokers: [bootstrap], logLevel: logLevel.NOTHING })))
   await allRead(t)
   await sleep(STANDING_BY_MS)

@@ -2,6 +2,7 @@
 import { Consumer, MessagesStreamModes, stringDeserializers } from '@platformatic/kafka'
 import type { Kafka } from 'kafkajs'
 import { startKcat } from './client-writers.ts'
+import { startFranz } from './franz.ts'
 import { JavaProgram } from './java-tool.ts'
 
 const CLOSE_MS = 20_000
@@ -21,18 +22,38 @@ interface ReaderOptions {
   readonly topic: string
 }
 
-/** Java consumers, each in the group of its name, in one process. */
-export class JavaReaders {
-  readonly #program: JavaProgram
+/** A program that reads, and says `NAME record …`, `NAME assigned …`, `NAME failed …` and `NAME committed …`. */
+interface ReadingProgram {
+  readonly stdout: string
+  readonly isRunning: boolean
+  error (what: string): Error
+  kill (): Promise<void>
+}
+
+/** Consumers in one process, each in the group of its name. */
+export class ProgramReaders {
+  readonly #program: ReadingProgram
+  readonly #end: () => Promise<unknown>
   #isToEnd = false
 
-  private constructor (program: JavaProgram) {
+  private constructor (program: ReadingProgram, end: () => Promise<unknown>) {
     this.#program = program
+    this.#end = end
   }
 
-  /** Each of `groups` is `NAME:PROTOCOL:ISOLATION`. */
-  static async start (bootstrap: string, topic: string, groups: readonly string[]): Promise<JavaReaders> {
-    return new JavaReaders(await JavaProgram.start('kafkashadow.clients.KeepReading', [bootstrap, topic, ...groups]))
+  /** Java's. Each of `groups` is `NAME:PROTOCOL:ISOLATION`. */
+  static async java (bootstrap: string, topic: string, groups: readonly string[]): Promise<ProgramReaders> {
+    const program = await JavaProgram.start('kafkashadow.clients.KeepReading', [bootstrap, topic, ...groups])
+    return new ProgramReaders(program, () => {
+      program.end()
+      return program.finished(CLOSE_MS)
+    })
+  }
+
+  /** franz-go's, of which one with the protocol `none` is in no group. */
+  static async franz (bootstrap: string, topic: string, groups: readonly string[]): Promise<ProgramReaders> {
+    const program = await startFranz(['read', bootstrap, topic, ...groups])
+    return new ProgramReaders(program, () => program.end())
   }
 
   reader (name: string): Reader {
@@ -54,8 +75,7 @@ export class JavaReaders {
   /** Ends all of them in good order. Returns what each has committed, by partition. */
   async end (): Promise<(name: string) => Map<number, number>> {
     this.#isToEnd = true
-    this.#program.end()
-    await this.#program.finished(CLOSE_MS)
+    await this.#end()
     return name => new Map(this.#said(name, 'committed').map(([partition, offset]) => [Number(partition), Number(offset)]))
   }
 
@@ -65,7 +85,7 @@ export class JavaReaders {
 
   #said (name: string, what: string): string[][] {
     const head = `${name} ${what} `
-    return this.#program.stdout.split('\n').filter(line => line.startsWith(head)).map(line => line.slice(head.length).split(' '))
+    return this.#program.stdout.split('\n').slice(0, -1).filter(line => line.startsWith(head)).map(line => line.slice(head.length).split(' '))
   }
 }
 

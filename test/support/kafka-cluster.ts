@@ -42,8 +42,21 @@ export interface KafkaClusterOptions {
    * in cannot come back.
    */
   readonly advertisedHost?: string
+  /**
+   * One more listener for clients on every broker, SASL_PLAINTEXT with SCRAM-SHA-256 and SCRAM-SHA-512. All else stays PLAINTEXT: brokers among
+   * themselves, controllers, and who manages the users.
+   */
+  readonly scramListener?: boolean
   /** Replaces the options that make Java start fast: -Xmx and whatever a bench needs to run fast instead. */
   readonly javaOptions?: readonly string[]
+}
+
+/** Of the listener SCRAM. The login module wants to be named for each mechanism; the users are those of the cluster's metadata. */
+const SCRAM_CONFIG = {
+  'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_PLAINTEXT',
+  'listener.name.scram.sasl.enabled.mechanisms': 'SCRAM-SHA-256,SCRAM-SHA-512',
+  'listener.name.scram.scram-sha-256.sasl.jaas.config': 'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+  'listener.name.scram.scram-sha-512.sasl.jaas.config': 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
 }
 
 /** Small and quick, but for what decides over the bytes of a log: there every default is Kafka's own. */
@@ -77,6 +90,8 @@ export class KafkaCluster {
   readonly controllers: readonly KafkaNode[]
   /** Where the brokers' clients connect to, in the order of the brokers. */
   readonly bootstrapServers: readonly HostPort[]
+  /** Where clients that log in connect to; empty without `scramListener`. */
+  readonly scramServers: readonly HostPort[]
   /** Where the controllers listen. */
   readonly controllerServers: readonly HostPort[]
   readonly #workspace: Workspace
@@ -84,10 +99,10 @@ export class KafkaCluster {
 
   /** Returns when every broker knows all of them. @throws {Error} with the end of a node's output when it does not start */
   static async start (options: KafkaClusterOptions): Promise<KafkaCluster> {
-    const { brokers, controllers = brokers === 1 ? 0 : 1 } = options
+    const { brokers, controllers = brokers === 1 ? 0 : 1, scramListener = false } = options
     if (brokers < 1) throw new RangeError('a cluster has at least one broker')
     const workspace = Workspace.create(`${options.name}-${options.version}`)
-    const ports = await takePorts(brokers + Math.max(controllers, 1))
+    const ports = await takePorts(brokers * (scramListener ? 2 : 1) + Math.max(controllers, 1))
     const cluster = new KafkaCluster(options, controllers, workspace, ports)
     try {
       const nodes = [...cluster.controllers, ...cluster.brokers].filter((node, index, all) => all.indexOf(node) === index)
@@ -110,7 +125,9 @@ export class KafkaCluster {
     this.#ports = ports
     const addresses = ports.ports.map(port => ({ host: ports.host, port }))
     this.bootstrapServers = addresses.slice(0, options.brokers)
-    this.controllerServers = addresses.slice(options.brokers)
+    const logins = options.scramListener === true ? options.brokers : 0
+    this.scramServers = addresses.slice(options.brokers, options.brokers + logins)
+    this.controllerServers = addresses.slice(options.brokers + logins)
     const controllerIds = controllers === 0 ? [1] : this.controllerServers.map((_, index) => FIRST_CONTROLLER_ID + index)
     const voters = this.controllerServers.map((address, index) => `${controllerIds[index]}@${formatHostPort(address)}`).join(',')
     const node = (id: number, roles: readonly string[], listeners: readonly string[]): KafkaNode => this.#node(id, options, {
@@ -122,7 +139,7 @@ export class KafkaCluster {
     const controllerListener = (index: number): string => `CONTROLLER://${format(this.controllerServers[index])}`
     this.brokers = this.bootstrapServers.map((address, index) => {
       const combined = controllers === 0 && index === 0
-      return node(index + 1, combined ? ['broker', 'controller'] : ['broker'], [`PLAINTEXT://${formatHostPort(address)}`, ...(combined ? [controllerListener(0)] : [])])
+      return node(index + 1, combined ? ['broker', 'controller'] : ['broker'], [`PLAINTEXT://${formatHostPort(address)}`, ...this.scramServers.slice(index, index + 1).map(server => `SCRAM://${formatHostPort(server)}`), ...(combined ? [controllerListener(0)] : [])])
     })
     this.controllers = controllers === 0
       ? this.brokers.slice(0, 1)
@@ -167,6 +184,7 @@ export class KafkaCluster {
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
       'inter.broker.listener.name': 'PLAINTEXT',
       ...config(options.brokers),
+      ...(options.scramListener === true ? SCRAM_CONFIG : {}),
       ...properties,
       ...options.config
     }
@@ -225,8 +243,7 @@ function newClusterId (): string {
 }
 
 function advertised (listeners: readonly string[], host: string | undefined): string {
-  const plain = listeners.filter(listener => listener.startsWith('PLAINTEXT:')).join(',')
-  return host === undefined ? plain : plain.replace(/\/\/.*:/, `//${host}:`)
+  return listeners.filter(listener => !listener.startsWith('CONTROLLER:')).map(listener => host === undefined ? listener : listener.replace(/\/\/.*:/, `//${host}:`)).join(',')
 }
 
 function format (address: HostPort | undefined): string {

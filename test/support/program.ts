@@ -2,8 +2,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { Workspace } from './workspace.ts'
 
+const TAIL_CHARACTERS = 4000
+
 /** kcat and the like: one line in, one line out. */
 export class Program {
+  readonly #command: string
   readonly #workspace: Workspace
   readonly #process: ChildProcess
   /** What was written before the end may not have been read at the end. */
@@ -16,14 +19,15 @@ export class Program {
   static async start (command: string, args: readonly string[]): Promise<Program> {
     const workspace = Workspace.create('program')
     try {
-      return new Program(workspace, await workspace.spawn(command, args, { stdio: 'pipe' }))
+      return new Program(command, workspace, await workspace.spawn(command, args, { stdio: 'pipe' }))
     } catch (error) {
       await workspace.remove()
       throw error
     }
   }
 
-  private constructor (workspace: Workspace, child: ChildProcess) {
+  private constructor (command: string, workspace: Workspace, child: ChildProcess) {
+    this.#command = command
     this.#workspace = workspace
     this.#process = child
     // A character may come in two pieces.
@@ -46,6 +50,10 @@ export class Program {
     this.#process.stdin?.end()
     await this.#closed
     return this.#process.exitCode
+  }
+
+  error (what: string): Error {
+    return new Error(`${this.#command} ${what}\n${this.output.slice(-TAIL_CHARACTERS)}`)
   }
 
   async kill (): Promise<void> {
