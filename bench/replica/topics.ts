@@ -9,7 +9,8 @@ import { kilobyteBatch } from '../sample-batches.ts'
 const TOPICS_PER_REQUEST = 200
 const PARTITIONS_PER_REQUEST = 200
 const TIMEOUT_MS = 30_000
-const READY_MS = 60_000
+/** A broker makes about a hundred partitions a second. */
+const READY_MS = 300_000
 /** Up to here topics have names. */
 const NAMES_VERSION = 12
 

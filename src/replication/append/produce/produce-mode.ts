@@ -73,7 +73,7 @@ export class ProduceMode implements AppendMode {
     this.#options = options
     this.#budget = new ByteBudget(options.maxBufferedBytes)
     const obstacle = (): string | null => host.obstacle()
-    const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync(), now: options.now })
     this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend: options.mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
     this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#logStarts = new LogStartFollower(shadow)

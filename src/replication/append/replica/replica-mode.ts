@@ -93,7 +93,7 @@ export class ReplicaMode implements AppendMode {
     this.#options = options
     this.#budget = new ByteBudget(options.maxBufferedBytes)
     const obstacle = (): string | null => host.obstacle()
-    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync(), now: options.now })
     this.#bounds = new SourceBoundsLookup({ source, signal, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
     this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })
