@@ -80,7 +80,7 @@ test('level partitions are asked for in a session: what is left out of an answer
   const { clientOptions } = parseLinkDocument({ name: 'x', client_options: { bootstrap_servers: ['h:1'] } }, 'link')
   // Time passes, so that all are looked at after every answer.
   let nowMs = 0
-  const fetcher = new Fetcher({ source: cluster, client: clientOptions, budget: new ByteBudget(1e8), memory: new FrameMemory(0), signal: abort.signal, obstacle: () => null, onTopicIdUnknown: () => {}, now: () => nowMs += 3000 })
+  const fetcher = new Fetcher({ source: cluster, client: clientOptions, budget: new ByteBudget(1e8), memory: new FrameMemory(0), signal: abort.signal, obstacle: () => null, onTopicIdUnknown: () => {}, now: () => (nowMs += 3000) })
   for (const target of targets) fetcher.wake(target)
   await fourth
   t.same(asked.slice(0, 4), [
