@@ -10,7 +10,7 @@ import { kilobyteBatch } from '../sample-batches.ts'
 import { PAIR_CONDITION, withClusterPair, type ClusterPair } from './cluster-pair.ts'
 import { failoverLine, measureFailover, type FailoverTimes } from './failover.ts'
 import { isLevel, shadowAll, type ShadowProcess, type TimesToLevel } from './shadow-process.ts'
-import { createFilled, fill, manyTopics } from './topics.ts'
+import { createFilled, fill, manyTopics, produce } from './topics.ts'
 
 const PARTITIONS_PER_TOPIC = 5
 /** Each shadows as many topics as another; of `produce`, which nobody is to use for so many, fewer. */
@@ -19,6 +19,9 @@ const WARM_TOPICS = 50
 
 const LEVEL_MS = 300_000
 const IDLE_SECONDS = 30
+/** Records that come one by one, each to another partition. */
+const TRICKLE_SECONDS = 15
+const TRICKLE_PAUSE_MS = 10
 /** What a broker still does after a change of so many partitions. */
 const SETTLE_MS = 5000
 
@@ -26,7 +29,7 @@ const SETTLE_MS = 5000
 const MOST_LEVEL_SECONDS = 180
 const MOST_FAILOVER_SECONDS = 60
 const MOST_RESIDENT_MB = 600
-const MOST_IDLE_KB_PER_TOPIC = 0.05
+const MOST_IDLE_KB_PER_1000_PARTITIONS = 10
 
 interface Stage {
   readonly seconds: number
@@ -41,6 +44,8 @@ interface Measured {
   readonly creation: Stage
   readonly idle: Load
   readonly idleBrokers: readonly Load[]
+  readonly trickle: Load
+  readonly trickled: number
   readonly residentMb: number
   /** From the kill of the engine on. */
   readonly leadsMs: number
@@ -76,6 +81,8 @@ async function measure (pair: ClusterPair, mode: AppendMode, count: number, { si
   if (idle === undefined) throw new Error('no process was measured')
   const residentMb = residentBytes(engine.process.pid) / 1e6
   progress(`idle: ${number(idle.kilobytesPerSecond)} kB/s, ${number(idle.cpuPercent)} % CPU, ${number(residentMb)} MB; brokers and controller ${idleBrokers.map(({ cpuPercent }) => number(cpuPercent)).join(', ')} %`)
+  const { load: trickle, records: trickled } = await trickling(pair, engine, many.topics.names, signal)
+  progress(`${number(trickled / TRICKLE_SECONDS)} records/s: ${number(trickle.kilobytesPerSecond)} kB/s, ${number(trickle.cpuPercent)} % CPU`)
   const firstPeakMb = peakMb(engine)
   const killedMs = performance.now()
   await Promise.all([engine.restart(shadow, signal), fill(sourceClient, many.topics, kilobyteBatch(1, 3), signal)])
@@ -86,7 +93,32 @@ async function measure (pair: ClusterPair, mode: AppendMode, count: number, { si
   await sleep(SETTLE_MS, signal)
   const [failingOver, failover] = await staged(pair, engine, () => measureFailover(engine, many.link, many.topics, watch, { isWhole: true }))
   progress(`${failoverLine(failover)}; ${stageLine(failingOver)}; peak ${number(peakMb(engine))} MB; ${engine.process.lastLine('"longest"')}`)
-  return { mode, topics: count, level, creation, idle, idleBrokers, residentMb, leadsMs, levelAgainMs, failover, failingOver, peakMb: Math.max(firstPeakMb, peakMb(engine)) }
+  return { mode, topics: count, level, creation, idle, idleBrokers, trickle, trickled, residentMb, leadsMs, levelAgainMs, failover, failingOver, peakMb: Math.max(firstPeakMb, peakMb(engine)) }
+}
+
+/** What the engine does while single records come to the first partitions of topics, one after the other. */
+async function trickling ({ sourceClient }: ClusterPair, engine: ShadowProcess, names: readonly string[], signal: AbortSignal): Promise<{ readonly load: Load, readonly records: number }> {
+  const batch = kilobyteBatch(1, 4)
+  const [nodeId = -1] = (await sourceClient.view({ signal })).brokers.keys()
+  let records = 0
+  let isOver = false
+  const write = async (): Promise<void> => {
+    for (let index = 0; !isOver; index = (index + 1) % names.length) {
+      await produce(sourceClient, nodeId, [{ name: names[index] ?? '', partition: 0 }], batch, { signal, timeoutMs: LEVEL_MS })
+      records++
+      await sleep(TRICKLE_PAUSE_MS, signal)
+    }
+  }
+  const measure = async (): Promise<Load | undefined> => {
+    try {
+      return (await loads([engine.process.pid], TRICKLE_SECONDS, signal))[0]
+    } finally {
+      isOver = true
+    }
+  }
+  const [load] = await Promise.all([measure(), write()])
+  if (load === undefined) throw new Error('no process was measured')
+  return { load, records }
 }
 
 /** What `work` returns, and what it cost. */
@@ -119,7 +151,7 @@ function residentBytes (pid: number): number {
 }
 
 function report (measured: readonly Measured[]): PartReport {
-  const seconds = (ms: number): string => `${number(ms / 1000)} s`
+  const seconds = (ms: number): string => Number.isNaN(ms) ? 'real brokers lead from the start' : `${number(ms / 1000)} s`
   const rows = (label: string, of: (one: Measured) => string): readonly string[] => [label, ...measured.map(of)]
   const table: Table = {
     columns: ['', ...measured.map(({ mode, topics }) => `\`${mode}\`, ${number(topics)} topics, ${number(topics * PARTITIONS_PER_TOPIC)} partitions`)],
@@ -129,6 +161,7 @@ function report (measured: readonly Measured[]): PartReport {
       rows('CPU for that: engine; shadow brokers and controller', ({ creation }) => `${number(creation.cpuSeconds)} s; ${number(creation.shadowCpuSeconds)} s`),
       rows('Idle: engine', ({ idle }) => `${number(idle.kilobytesPerSecond)} kB/s, ${number(idle.cpuPercent)} % of a core`),
       rows('Idle: each shadow broker, and the controller', ({ idleBrokers }) => idleBrokers.map(({ cpuPercent }) => `${number(cpuPercent)} %`).join(', ')),
+      rows('Single records, each to another partition: engine', ({ trickle, trickled }) => `${number(trickle.cpuPercent)} % of a core for ${number(trickled / TRICKLE_SECONDS)} records/s`),
       rows('Engine killed, until another leads', ({ leadsMs }) => seconds(leadsMs)),
       rows('… until it has copied a new record of every partition', ({ levelAgainMs }) => seconds(levelAgainMs)),
       rows('Failover of all, until half of the leaders are real brokers', ({ failover }) => seconds(failover.halfMovedMs)),
@@ -153,7 +186,7 @@ function report (measured: readonly Measured[]): PartReport {
       atMost(`${mode}, ${number(topics)} topics: until all is level`, level.levelMs / 1000, MOST_LEVEL_SECONDS, ' s'),
       atMost(`${mode}, ${number(topics)} topics: failover, until the last partition is writable`, failover.lastWritableMs / 1000, MOST_FAILOVER_SECONDS, ' s'),
       atMost(`${mode}, ${number(topics)} topics: peak memory of the engine`, peakMb, MOST_RESIDENT_MB, ' MB'),
-      atMost(`${mode}: idle, for each topic`, idle.kilobytesPerSecond / topics, MOST_IDLE_KB_PER_TOPIC, ' kB/s')
+      atMost(`${mode}: idle, for 1,000 partitions`, idle.kilobytesPerSecond / (topics * PARTITIONS_PER_TOPIC) * 1000, MOST_IDLE_KB_PER_1000_PARTITIONS, ' kB/s')
     ])
   }
 }
