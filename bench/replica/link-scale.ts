@@ -101,9 +101,9 @@ async function trickling ({ sourceClient }: ClusterPair, engine: ShadowProcess, 
   const batch = kilobyteBatch(1, 4)
   const [nodeId = -1] = (await sourceClient.view({ signal })).brokers.keys()
   let records = 0
-  let isOver = false
+  const over = new AbortController()
   const write = async (): Promise<void> => {
-    for (let index = 0; !isOver; index = (index + 1) % names.length) {
+    for (let index = 0; !over.signal.aborted; index = (index + 1) % names.length) {
       await produce(sourceClient, nodeId, [{ name: names[index] ?? '', partition: 0 }], batch, { signal, timeoutMs: LEVEL_MS })
       records++
       await sleep(TRICKLE_PAUSE_MS, signal)
@@ -113,7 +113,7 @@ async function trickling ({ sourceClient }: ClusterPair, engine: ShadowProcess, 
     try {
       return (await loads([engine.process.pid], TRICKLE_SECONDS, signal))[0]
     } finally {
-      isOver = true
+      over.abort()
     }
   }
   const [load] = await Promise.all([measure(), write()])
