@@ -12,18 +12,21 @@ import { measureCrc } from './protocol/crc.ts'
 import { measureReplication } from './replication/replication.ts'
 import { partMarkdown, isMet, targetsMarkdown, type PartReport, type Target } from './report.ts'
 import { measureSidecar } from './proxy/sidecar.ts'
+import { measureLinkScale } from './replica/link-scale.ts'
 import { measureReplica } from './replica/replica.ts'
 import { measureReplicaScale } from './replica/scale.ts'
 
-const USAGE = 'usage: npm run bench -- [codec] [crc] [replication] [sidecar] [replica] [replica-scale] [--gb GIGABYTES]'
+const USAGE = 'usage: npm run bench -- [codec] [crc] [replication] [sidecar] [replica] [replica-scale] [link-scale] [--gb GIGABYTES] [--topics NUMBER]'
 const RESULTS_FILE = join(PROJECT_ROOT, 'bench', 'results.md')
 
 /** All of it, whatever hangs. What still runs then is ended by the folders it lives in (test/support/workspace.ts). */
-const DEADLINE_MS = 20 * 60_000
+const DEADLINE_MS = 30 * 60_000
 
 export interface BenchOptions {
   /** How much the replication part copies. */
   readonly bytes: number
+  /** How many topics the link-scale part shadows. */
+  readonly topics: number
   readonly signal: AbortSignal
   /** Says what is going on. */
   readonly progress: (line: string) => void
@@ -35,7 +38,8 @@ const PARTS: Readonly<Record<string, (options: BenchOptions) => Promise<PartRepo
   replication: measureReplication,
   sidecar: measureSidecar,
   replica: measureReplica,
-  'replica-scale': measureReplicaScale
+  'replica-scale': measureReplicaScale,
+  'link-scale': measureLinkScale
 }
 
 interface Outcome {
@@ -69,7 +73,7 @@ async function main (): Promise<number> {
     progress('started')
     const load = loadLine()
     try {
-      const report = await part({ bytes: asked.bytes, signal: abort.signal, progress })
+      const report = await part({ bytes: asked.bytes, topics: asked.topics, signal: abort.signal, progress })
       outcomes.push({ name, markdown: partMarkdown({ ...report, conditions: [...report.conditions, load] }), targets: report.targets, failure: null })
     } catch (error) {
       const reason = error instanceof Error ? error.stack ?? error.message : String(error)
@@ -83,14 +87,16 @@ async function main (): Promise<number> {
 }
 
 /** The command line; null, and the reason told, when it makes no sense. */
-function readArguments (): { readonly parts: readonly string[], readonly bytes: number } | null {
+function readArguments (): { readonly parts: readonly string[], readonly bytes: number, readonly topics: number } | null {
   try {
-    const { values, positionals } = parseArgs({ allowPositionals: true, options: { gb: { type: 'string', default: '2' } } })
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: { gb: { type: 'string', default: '2' }, topics: { type: 'string', default: '2000' } } })
     const bytes = Number(values.gb) * 1e9
     if (!(bytes >= 1e7 && bytes <= 1e11)) throw new RangeError(`--gb ${values.gb}: expected a number from 0.01 to 100`)
+    const topics = Number(values.topics)
+    if (!(Number.isInteger(topics) && topics >= 1 && topics <= 5000)) throw new RangeError(`--topics ${values.topics}: expected a whole number from 1 to 5,000`)
     const unknown = positionals.filter(name => !(name in PARTS))
     if (unknown.length > 0) throw new RangeError(`no such part: ${unknown.join(', ')}`)
-    return { parts: Object.keys(PARTS).filter(name => positionals.length === 0 || positionals.includes(name)), bytes }
+    return { parts: Object.keys(PARTS).filter(name => positionals.length === 0 || positionals.includes(name)), bytes, topics }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`)
     return null

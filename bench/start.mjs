@@ -2,8 +2,9 @@
  * `npm run bench`: sets up what is missing, then measures. What comes after `--` goes to run.ts:
  *
  *   npm run bench                            everything
- *   npm run bench -- codec crc               these parts only: codec, crc, replication, sidecar, replica, replica-scale
+ *   npm run bench -- codec crc               these parts only: codec, crc, replication, sidecar, replica, replica-scale, link-scale
  *   npm run bench -- replication --gb 0.25   copies less than 2 GB
+ *   npm run bench -- link-scale --topics 200 shadows fewer than 2,000 topics
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { installPackages } from '../scripts/install-packages.mjs'

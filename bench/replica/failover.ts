@@ -4,6 +4,7 @@ import type { MetadataFollower } from '../../src/kraft/metadata/metadata-followe
 import { sleep } from '../../src/net/sleep.ts'
 import type { StateFollower } from '../../src/state/state-follower.ts'
 import { kilobyteBatch } from '../sample-batches.ts'
+import { number } from '../report.ts'
 import type { ShadowProcess } from './shadow-process.ts'
 import { produce, type ManyTopics } from './topics.ts'
 
@@ -11,12 +12,18 @@ export interface FailoverTimes {
   readonly partitions: number
   /** From the order on, in ms: until leadership of the last partition had moved to a real broker. */
   readonly movedMs: number
+  /** Until that of half of them had. */
+  readonly halfMovedMs: number
   /** Until the first and the last topic were recorded as failed over. */
   readonly firstOpenMs: number
   readonly lastOpenMs: number
   /** Until a record was acknowledged by all replicas of the first and the last partition, after its topic was open. */
   readonly firstWritableMs: number
   readonly lastWritableMs: number
+}
+
+export function failoverLine ({ movedMs, halfMovedMs, firstOpenMs, lastOpenMs, firstWritableMs, lastWritableMs }: FailoverTimes): string {
+  return `moved ${number(movedMs)} ms (half of it ${number(halfMovedMs)}), open ${number(firstOpenMs)} to ${number(lastOpenMs)} ms, writable ${number(firstWritableMs)} to ${number(lastWritableMs)} ms`
 }
 
 export interface FailoverWatch {
@@ -26,12 +33,13 @@ export interface FailoverWatch {
   readonly signal: AbortSignal
 }
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 180_000
 /** A partition that is not writable yet must not keep the others of its request waiting. */
 const WRITE_TIMEOUT_MS = 50
 const POLL_MS = 5
+const ROWS_PER_REQUEST = 500
 
-export async function measureFailover (engine: ShadowProcess, link: string, { names, partitions }: ManyTopics, { shadow, metadata, state, signal }: FailoverWatch): Promise<FailoverTimes> {
+export async function measureFailover (engine: ShadowProcess, link: string, { names, partitions }: ManyTopics, { shadow, metadata, state, signal }: FailoverWatch, { isWhole = names.length > 1 }: { readonly isWhole?: boolean } = {}): Promise<FailoverTimes> {
   const batch = kilobyteBatch(1, 2)
   const total = names.length * partitions
   const real = new Set((await shadow.refresh({ signal })).brokers.keys())
@@ -40,7 +48,7 @@ export async function measureFailover (engine: ShadowProcess, link: string, { na
   const ofLink = new Set(names)
   const openMs: number[] = []
   const writableMs: number[] = []
-  let movedMs = NaN
+  let [movedMs, halfMovedMs] = [NaN, NaN]
   const startMs = performance.now()
   const sinceMs = (): number => performance.now() - startMs
   const forgets = [
@@ -50,7 +58,9 @@ export async function measureFailover (engine: ShadowProcess, link: string, { na
           const entry = metadata.image?.partition(topicId, index)
           if (entry === null || entry === undefined || !real.has(entry.leader)) continue
           const name = metadata.image?.topics.get(topicId)?.name ?? ''
-          if (unmoved.delete(`${name}/${index}`) && unmoved.size === 0) movedMs = sinceMs()
+          if (!unmoved.delete(`${name}/${index}`)) continue
+          if (unmoved.size === Math.floor(total / 2)) halfMovedMs = sinceMs()
+          if (unmoved.size === 0) movedMs = sinceMs()
         }
       }
     }),
@@ -63,18 +73,27 @@ export async function measureFailover (engine: ShadowProcess, link: string, { na
   const write = async (nodeId: number): Promise<void> => {
     while (writableMs.length < total && sinceMs() < PATIENCE_MS) {
       const image = metadata.image
-      const rows = [...unwritten.values()].filter(({ name, partition }) => image?.topicsByName.get(name)?.partitions.get(partition)?.leader === nodeId)
+      const rows: Array<{ readonly name: string, readonly partition: number }> = []
+      for (const row of unwritten.values()) {
+        if (image?.topicsByName.get(row.name)?.partitions.get(row.partition)?.leader !== nodeId) continue
+        if (rows.push(row) === ROWS_PER_REQUEST) break
+      }
       if (rows.length === 0) {
         await sleep(POLL_MS, signal)
         continue
       }
       for (const [key, errorCode] of await produce(shadow, nodeId, rows, batch, { signal, timeoutMs: WRITE_TIMEOUT_MS })) {
-        if (errorCode === 0 && unwritten.delete(key)) writableMs.push(sinceMs())
+        const row = unwritten.get(key)
+        if (row === undefined) continue
+        unwritten.delete(key)
+        if (errorCode === 0) writableMs.push(sinceMs())
+        // Those that take no write yet are tried again after all others.
+        else unwritten.set(key, row)
       }
     }
   }
   try {
-    await Promise.all([engine.admin.failover(link, names.length === 1 ? names[0] ?? null : null), ...[...real].map(write)])
+    await Promise.all([engine.admin.failover(link, isWhole ? null : names[0] ?? null), ...[...real].map(write)])
   } finally {
     for (const forget of forgets) forget()
   }
@@ -82,6 +101,7 @@ export async function measureFailover (engine: ShadowProcess, link: string, { na
   return {
     partitions: total,
     movedMs,
+    halfMovedMs: total === 1 ? movedMs : halfMovedMs,
     firstOpenMs: Math.min(...openMs),
     lastOpenMs: Math.max(...openMs),
     firstWritableMs: Math.min(...writableMs),

@@ -1,31 +1,20 @@
 /** Many partitions in append mode replica: how long their creation and their failover take, and what they cost while nothing happens. */
-import { readFileSync } from 'node:fs'
-import { Controllers } from '../../src/kraft/controllers.ts'
-import { knownControllers } from '../../src/kraft/locate-controllers.ts'
-import { MetadataFollower } from '../../src/kraft/metadata/metadata-follower.ts'
 import { sleep } from '../../src/net/sleep.ts'
-import { silentLogger } from '../../src/observability/logger.ts'
-import { StateFollower } from '../../src/state/state-follower.ts'
 import type { KafkaCluster } from '../../test/support/kafka-cluster.ts'
-import { kafkaRelease } from '../kafka-release.ts'
-import { benchClient, startBrokers } from '../brokers.ts'
+import { loads, type Load } from '../process-load.ts'
 import { processUsage } from '../process-usage.ts'
 import { atMost, number, type PartReport } from '../report.ts'
 import type { BenchOptions } from '../run.ts'
-import { measureFailover, type FailoverTimes, type FailoverWatch } from './failover.ts'
-import { isLevel, ShadowProcess } from './shadow-process.ts'
+import { PAIR_CONDITION, SHADOW_BROKERS, withClusterPair } from './cluster-pair.ts'
+import { failoverLine, measureFailover, type FailoverTimes, type FailoverWatch } from './failover.ts'
+import { shadowAll, type ShadowProcess } from './shadow-process.ts'
 import { createFilled, manyTopics, type ManyTopics } from './topics.ts'
-
-const SOURCE_VERSION = '4.1'
-const SHADOW_VERSION = '4.3'
-const BROKERS = 2
 
 /** In issue 4. */
 const MOST_MOVED_SECONDS = 0.5
 const MOST_WRITABLE_SECONDS = 4
 const MOST_SINGLE_SECONDS = 0.3
 
-const LEVEL_MS = 120_000
 /** As often as topics are compared with their sources: once in that time. */
 const IDLE_SECONDS = 30
 /** What a broker still does after a change of so many partitions. */
@@ -56,67 +45,29 @@ interface Shadowed {
   readonly failover: FailoverTimes
 }
 
-interface Load {
-  readonly cpuPercent: number
-  readonly kilobytesPerSecond: number
-}
-
 export async function measureReplicaScale ({ signal, progress }: BenchOptions): Promise<PartReport> {
-  const started = await Promise.allSettled([startBrokers('bench-source', SOURCE_VERSION, 1), startBrokers('bench-shadow', SHADOW_VERSION, BROKERS)])
-  const stops: Array<() => Promise<unknown>> = started.flatMap(cluster => cluster.status === 'fulfilled' ? [async () => { await cluster.value.stop() }] : [])
-  try {
-    const [source, shadow] = started.map(cluster => {
-      if (cluster.status === 'rejected') throw cluster.reason
-      return cluster.value
-    })
-    if (source === undefined || shadow === undefined) throw new Error('a cluster is missing')
-    const [sourceClient, shadowClient] = [benchClient(source), benchClient(shadow)]
-    const controllers = new Controllers({ locate: knownControllers(shadow.controllerServers), clientId: 'bench', logger: silentLogger, now: () => performance.now() })
-    const metadata = MetadataFollower.start(controllers, { logger: silentLogger })
-    stops.unshift(async () => { await sourceClient.close() }, async () => { await shadowClient.close() }, async () => {
-      await metadata.stop()
-      await controllers.close()
-    })
-    progress(`a source of one broker and a shadow of ${BROKERS} are up`)
+  return await withClusterPair(signal, async ({ source, sourceClient, shadow, shadowClient, metadata, startEngine }) => {
+    progress(`a source of one broker and a shadow of ${SHADOW_BROKERS} are up`)
     for (const { topics } of [...CASES, IDLE]) await createFilled(sourceClient, topics, signal)
     progress('the topics are in the source')
-    const engine = await ShadowProcess.start(shadow, signal)
-    stops.unshift(async () => { await engine.kill() })
-    const state = StateFollower.start(shadowClient, { logger: silentLogger })
-    stops.unshift(async () => { await state.stop() })
+    const { engine, state } = await startEngine()
     const watch: FailoverWatch = { shadow: shadowClient, metadata, state, signal }
     const shadowed: Shadowed[] = []
     for (const one of CASES) {
       const result = await shadowAndFailOver(engine, source, one, watch)
       shadowed.push(result)
       const { failover } = result
-      progress(`${one.name}: created ${number(result.createdMs / 1000)} s, level ${number(result.levelMs / 1000)} s; moved ${number(failover.movedMs)} ms, open ${number(failover.firstOpenMs)} to ${number(failover.lastOpenMs)} ms, writable ${number(failover.firstWritableMs)} to ${number(failover.lastWritableMs)} ms`)
+      progress(`${one.name}: created ${number(result.createdMs / 1000)} s, level ${number(result.levelMs / 1000)} s; ${failoverLine(failover)}`)
       await sleep(SETTLE_MS, signal)
     }
     const idle = await measureIdle(engine, source, shadow, watch, progress)
     return report(shadowed, idle)
-  } finally {
-    for (const stop of stops) await stop().catch(() => {})
-  }
+  })
 }
 
 async function shadowAndFailOver (engine: ShadowProcess, source: KafkaCluster, { name, link, topics, isCounted }: Case, watch: FailoverWatch): Promise<Shadowed> {
-  const { createdMs, levelMs } = await shadowAll(engine, source, link, topics, watch)
+  const { createdMs, levelMs } = await shadowAll(engine, source, { link, topics }, watch)
   return { name, isCounted, createdMs, levelMs, failover: await measureFailover(engine, link, topics, watch) }
-}
-
-async function shadowAll (engine: ShadowProcess, source: KafkaCluster, link: string, { names, partitions }: ManyTopics, { state, signal }: FailoverWatch): Promise<{ readonly createdMs: number, readonly levelMs: number }> {
-  const startMs = performance.now()
-  const uncreated = new Set(names)
-  let createdMs = NaN
-  const forget = state.onChange(change => {
-    if (change.kind === 'topic' && change.value?.created === true && uncreated.delete(change.topic) && uncreated.size === 0) createdMs = performance.now() - startMs
-  })
-  await engine.link(link, source, names[0]?.replace(/\d+$/, '') ?? '')
-  await engine.until(link, 'everything is shadowed', isLevel(names.length * partitions), { signal, timeoutMs: LEVEL_MS })
-  const levelMs = performance.now() - startMs
-  forget()
-  return { createdMs, levelMs }
 }
 
 interface Idle {
@@ -131,32 +82,14 @@ interface Idle {
 
 async function measureIdle (engine: ShadowProcess, source: KafkaCluster, shadow: KafkaCluster, watch: FailoverWatch, progress: (line: string) => void): Promise<Idle> {
   const pids = [engine.process.pid, ...shadow.brokers.map(({ pid }) => pid ?? 0)]
-  const [, ...brokersBefore] = await loads(pids, watch.signal)
-  const { createdMs, levelMs } = await shadowAll(engine, source, IDLE.link, IDLE.topics, watch)
+  const [, ...brokersBefore] = await loads(pids, IDLE_SECONDS, watch.signal)
+  const { createdMs, levelMs } = await shadowAll(engine, source, IDLE, watch)
   await sleep(SETTLE_MS, watch.signal)
-  const [own, ...brokers] = await loads(pids, watch.signal)
+  const [own, ...brokers] = await loads(pids, IDLE_SECONDS, watch.signal)
   if (own === undefined) throw new Error('no process was measured')
   const partitions = IDLE.topics.names.length * IDLE.topics.partitions
   progress(`${partitions} partitions: created ${number(createdMs / 1000)} s, level ${number(levelMs / 1000)} s; idle: engine ${number(own.kilobytesPerSecond)} kB/s, ${number(own.cpuPercent)} % CPU; brokers ${brokers.map(({ cpuPercent }) => number(cpuPercent)).join(', ')} %`)
   return { partitions, createdMs, levelMs, engine: own, brokers, brokersBefore, residentMb: processUsage(engine.process.pid).peakBytes / 1e6 }
-}
-
-/** What processes do in some seconds in which nothing happens. */
-async function loads (pids: readonly number[], signal: AbortSignal): Promise<Load[]> {
-  const before = pids.map(pid => ({ cpuSeconds: processUsage(pid).cpuSeconds, bytes: transferredBytes(pid) }))
-  const startMs = performance.now()
-  await sleep(IDLE_SECONDS * 1000, signal)
-  const seconds = (performance.now() - startMs) / 1000
-  return pids.map((pid, index) => ({
-    cpuPercent: (processUsage(pid).cpuSeconds - (before[index]?.cpuSeconds ?? NaN)) / seconds * 100,
-    kilobytesPerSecond: (transferredBytes(pid) - (before[index]?.bytes ?? NaN)) / seconds / 1000
-  }))
-}
-
-/** Read and written, by sockets and files alike. */
-function transferredBytes (pid: number): number {
-  const io = readFileSync(`/proc/${pid}/io`, 'utf8')
-  return Number(/^rchar: (\d+)$/m.exec(io)?.[1]) + Number(/^wchar: (\d+)$/m.exec(io)?.[1])
 }
 
 function report (shadowed: readonly Shadowed[], idle: Idle): PartReport {
@@ -171,7 +104,7 @@ function report (shadowed: readonly Shadowed[], idle: Idle): PartReport {
   return {
     title: 'Append mode replica: many partitions',
     conditions: [
-      `Apache Kafka ${kafkaRelease(SOURCE_VERSION)} (source, one broker) and ${kafkaRelease(SHADOW_VERSION)} (shadow, ${BROKERS} brokers and a controller), heap and JVM options of Kafka's own scripts, all on the disk of this one machine; \`kshadow run\`, default settings, a process of its own`,
+      PAIR_CONDITION,
       'Every partition holds one record. The brokers are warm: 100 other topics were failed over before, and the cases follow each other in the order of the table',
       '"Moved": the last partition is led by a real broker in the metadata log. "Open": the topic is recorded as failed over, which is when a sidecar lets writes through. "Writable": a record sent from then on is acknowledged with acks=all by the partition\'s brokers, tried again every 50 ms; all from the order to fail over on',
       `Idle: ${number(idle.partitions)} partitions, both brokers following, no record written; over ${IDLE_SECONDS} s. kB/s is all that the engine reads and writes (/proc/PID/io), what it asks source and controller included, and one comparison of all topics and their configs with the source, which comes every 30 s`

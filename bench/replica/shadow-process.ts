@@ -4,38 +4,30 @@ import { AdminClient } from '../../src/cli/admin-client.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
 import type { LinkStatus } from '../../src/replication/link-service.ts'
+import type { AppendMode } from '../../src/state/records.ts'
+import type { StateFollower } from '../../src/state/state-follower.ts'
 import type { KafkaCluster } from '../../test/support/kafka-cluster.ts'
 import { takePorts, type PortBlock } from '../../test/support/port-block.ts'
 import { CopierProcess, MAIN } from '../replication/copiers.ts'
+import type { ManyTopics } from './topics.ts'
 
 const READY_MS = 60_000
 const POLL_MS = 200
+/** The status of ten thousand partitions is megabytes. */
+const POLL_MS_PER_PARTITION = 0.1
+const LEVEL_MS = 300_000
 
 export class ShadowProcess {
-  readonly process: CopierProcess
+  #process: CopierProcess
   readonly admin: AdminClient
   readonly #ports: PortBlock
 
   /** Everything is as it is when nobody configures it. Returns when it leads the links. */
   static async start (shadow: KafkaCluster, signal: AbortSignal): Promise<ShadowProcess> {
     const ports = await takePorts(2)
-    const [leader, admin] = ports.ports.map(port => formatHostPort({ host: ports.host, port }))
-    const child = await CopierProcess.start('kafka-shadow', {
-      name: 'run.yaml',
-      content: stringify({
-        shadow_cluster: { bootstrap_servers: shadow.bootstrapServers.map(formatHostPort) },
-        shadow_leader: { listen: leader },
-        sidecar: { enabled: false },
-        admin: { listen: admin }
-      })
-    }, [process.execPath, ...process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [], MAIN, 'run', '-c', 'run.yaml'])
-    const started = new ShadowProcess(child, new AdminClient({ address: { host: ports.host, port: ports.ports[1] ?? 0 }, signal, user: null }), ports)
+    const started = new ShadowProcess(await spawn(shadow, ports), new AdminClient({ address: { host: ports.host, port: ports.ports[1] ?? 0 }, signal, user: null }), ports)
     try {
-      const deadlineMs = performance.now() + READY_MS
-      while (!await started.#leads()) {
-        if (child.pid > 0 && performance.now() > deadlineMs) throw child.error('does not lead the links')
-        await sleep(POLL_MS, signal)
-      }
+      await started.#whenLeading(signal)
     } catch (error) {
       await started.kill()
       throw error
@@ -44,25 +36,45 @@ export class ShadowProcess {
   }
 
   private constructor (child: CopierProcess, admin: AdminClient, ports: PortBlock) {
-    this.process = child
+    this.#process = child
     this.admin = admin
     this.#ports = ports
   }
 
+  get process (): CopierProcess {
+    return this.#process
+  }
+
+  /** SIGKILL, and another process at the same addresses. Returns when it leads the links. */
+  async restart (shadow: KafkaCluster, signal: AbortSignal): Promise<void> {
+    await this.#process.kill()
+    this.#process = await spawn(shadow, this.#ports)
+    await this.#whenLeading(signal)
+  }
+
+  async #whenLeading (signal: AbortSignal): Promise<void> {
+    const deadlineMs = performance.now() + READY_MS
+    while (!await this.#leads()) {
+      if (this.#process.pid > 0 && performance.now() > deadlineMs) throw this.#process.error('does not lead the links')
+      await sleep(POLL_MS, signal)
+    }
+  }
+
   async #leads (): Promise<boolean> {
     try {
-      await this.admin.list()
+      // It costs nothing, however many topics there are.
+      await this.admin.audit(null)
       return true
     } catch {
       return false
     }
   }
 
-  /** Creates a link that shadows the topics that begin with `prefix`, in append mode replica. */
-  async link (name: string, source: KafkaCluster, prefix: string, options: { readonly excludeDefault?: boolean } = {}): Promise<void> {
+  /** Creates a link that shadows the topics that begin with `prefix`. Default: in append mode replica. */
+  async link (name: string, source: KafkaCluster, prefix: string, options: { readonly excludeDefault?: boolean, readonly appendMode?: AppendMode } = {}): Promise<void> {
     await this.admin.create({
       name,
-      append_mode: 'replica',
+      append_mode: options.appendMode ?? 'replica',
       client_options: { bootstrap_servers: source.bootstrapServers.map((address: HostPort) => formatHostPort(address)) },
       topic_metadata_sync_options: {
         exclude_default: options.excludeDefault ?? false,
@@ -80,7 +92,8 @@ export class ShadowProcess {
       if (isSo(status)) return tookMs
       const problem = status.topics.find(topic => topic.problem !== null)?.problem ?? status.tasks[0]?.reason ?? ''
       if (this.process.pid > 0 && tookMs > options.timeoutMs) throw this.process.error(`is not there after ${options.timeoutMs / 1000} s: ${what} (${problem})`)
-      await sleep(POLL_MS, options.signal)
+      const partitions = status.topics.reduce((sum, topic) => sum + topic.partitions.length, 0)
+      await sleep(Math.max(POLL_MS, POLL_MS_PER_PARTITION * partitions), options.signal)
     }
   }
 
@@ -90,10 +103,45 @@ export class ShadowProcess {
   }
 }
 
-/** True when so many partitions of a link are shadowed, and end where their sources do. */
-export function isLevel (partitions: number): (status: LinkStatus) => boolean {
+export interface TimesToLevel {
+  /** From the order to create the link on, until every topic was recorded as created. */
+  readonly createdMs: number
+  /** Until the status said of every partition that the shadow has all that the source has. */
+  readonly levelMs: number
+}
+
+/** Shadows topics whose partitions hold records each. */
+export async function shadowAll (engine: ShadowProcess, source: KafkaCluster, { link, topics: { names, partitions }, appendMode }: { readonly link: string, readonly topics: ManyTopics, readonly appendMode?: AppendMode }, { state, signal }: { readonly state: StateFollower, readonly signal: AbortSignal }): Promise<TimesToLevel> {
+  const startMs = performance.now()
+  const uncreated = new Set(names)
+  let createdMs = NaN
+  const forget = state.onChange(change => {
+    if (change.kind === 'topic' && change.value?.created === true && uncreated.delete(change.topic) && uncreated.size === 0) createdMs = performance.now() - startMs
+  })
+  await engine.link(link, source, names[0]?.replace(/\d+$/, '') ?? '', appendMode === undefined ? {} : { appendMode })
+  await engine.until(link, 'everything is shadowed', isLevel(names.length * partitions), { signal, timeoutMs: LEVEL_MS })
+  const levelMs = performance.now() - startMs
+  forget()
+  return { createdMs, levelMs }
+}
+
+/** True when so many partitions of a link are shadowed, end where their sources do, and hold so many records at least. */
+export function isLevel (partitions: number, records = 1): (status: LinkStatus) => boolean {
   return ({ topics }) => {
     const all = topics.flatMap(topic => topic.partitions)
-    return all.length === partitions && all.every(({ lagRecords, shadowEndOffset }) => lagRecords === 0 && shadowEndOffset !== null && shadowEndOffset > 0)
+    return all.length === partitions && all.every(({ lagRecords, shadowEndOffset }) => lagRecords === 0 && shadowEndOffset !== null && shadowEndOffset >= records)
   }
+}
+
+async function spawn (shadow: KafkaCluster, { host, ports }: PortBlock): Promise<CopierProcess> {
+  const [leader, admin] = ports.map(port => formatHostPort({ host, port }))
+  return await CopierProcess.start('kafka-shadow', {
+    name: 'run.yaml',
+    content: stringify({
+      shadow_cluster: { bootstrap_servers: shadow.bootstrapServers.map(formatHostPort) },
+      shadow_leader: { listen: leader },
+      sidecar: { enabled: false },
+      admin: { listen: admin }
+    })
+  }, [process.execPath, ...process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [], MAIN, 'run', '-c', 'run.yaml'])
 }

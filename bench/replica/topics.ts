@@ -9,7 +9,8 @@ import { kilobyteBatch } from '../sample-batches.ts'
 const TOPICS_PER_REQUEST = 200
 const PARTITIONS_PER_REQUEST = 200
 const TIMEOUT_MS = 30_000
-const READY_MS = 60_000
+/** A broker makes about a hundred partitions a second. */
+const READY_MS = 300_000
 /** Up to here topics have names. */
 const NAMES_VERSION = 12
 
@@ -32,7 +33,11 @@ export async function createFilled (cluster: Cluster, { names, partitions }: Man
     }, 'controller', { signal, purpose: 'admin', timeoutMs: TIMEOUT_MS })
     for (const { name, errorCode } of body.topics) if (errorCode !== 0) throw new BrokerError(errorCode, `CreateTopics ${name}`)
   }
-  const batch = kilobyteBatch(1, 1)
+  await fill(cluster, { names, partitions }, kilobyteBatch(1, 1), signal)
+}
+
+/** Appends a batch to each partition, as soon as it has its leader. */
+export async function fill (cluster: Cluster, { names, partitions }: ManyTopics, batch: Buffer, signal: AbortSignal): Promise<void> {
   let rows = names.flatMap(name => Array.from({ length: partitions }, (_, partition) => ({ name, partition })))
   await retry(async () => {
     const [nodeId = -1] = (await cluster.refresh({ signal })).brokers.keys()

@@ -61,6 +61,11 @@ export class CopierProcess {
     return new Error(`${this.#name} ${what}; its output ends with\n${this.#output}`)
   }
 
+  /** The last of its output's lines with this in it, as far as they are kept; empty where there is none. */
+  lastLine (part: string): string {
+    return this.#output.split('\n').findLast(line => line.includes(part)) ?? ''
+  }
+
   /** SIGKILL; returns when it is gone, and its folder with it. */
   async kill (): Promise<void> {
     await this.#workspace.remove()

@@ -101,8 +101,6 @@ export interface AppendMode {
   replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null
   /** How many topics are created, grown and compared with their sources at a time. */
   readonly concurrentTopics: number
-  /** How many topics are failed over at a time. */
-  readonly concurrentFailovers: number
   /** How much fetched data is held at the moment. */
   readonly bufferedBytes: number
 }

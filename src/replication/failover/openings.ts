@@ -1,6 +1,6 @@
-/** What opens the topics of a link, in the background: their failovers and promotions, a few at a time. */
+/** What opens the topics of a link, in the background: their failovers and promotions, all at once. What many ask for goes out together. */
 import { messageOf } from '../../errors.ts'
-import { isAborted, orAborted, throwIfAborted } from '../../net/abort.ts'
+import { isAborted, throwIfAborted } from '../../net/abort.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { Opening } from '../append/append-mode.ts'
 import { isWritable } from '../../state/topic-state.ts'
@@ -10,8 +10,6 @@ import type { SourceEnds } from './source-ends.ts'
 
 export interface OpeningsOptions {
   readonly sourceEnds: SourceEnds
-  /** How many topics are opened at a time. */
-  readonly concurrency: number
   /** Ends when the engine no longer leads, and when the link is deleted. */
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -33,12 +31,9 @@ interface Running {
 export class Openings {
   readonly #options: OpeningsOptions
   readonly #running = new Map<ShadowTopic, Running>()
-  #slots: number
-  readonly #queue: Array<() => void> = []
 
   constructor (options: OpeningsOptions) {
     this.#options = options
-    this.#slots = options.concurrency
   }
 
   /** Begins to open a topic that is PROMOTING or FAILING_OVER, if that has not begun. */
@@ -78,38 +73,14 @@ export class Openings {
 
   async #open (topic: ShadowTopic, promotionSignal: AbortSignal): Promise<void> {
     const { sourceEnds, signal, wakeSync, beforeOpening } = this.#options
-    const open = (opening: Opening): Promise<void> => this.#inSlot(opening.signal, () => topic.exclusively(() => this.#options.failOver(topic, opening)))
+    const open = (opening: Opening): Promise<void> => topic.exclusively(async () => {
+      throwIfAborted(opening.signal)
+      await this.#options.failOver(topic, opening)
+    })
     const isDecided = topic.record.state === 'PROMOTING' && topic.record.handingOver
     if (isDecided) await open({ signal, mayOpen: () => Promise.resolve(true) })
     if (topic.record.state === 'PROMOTING' && !isDecided) await promote(topic, { sourceEnds, signal: AbortSignal.any([signal, promotionSignal]), open, beforeOpening, wakeSync })
     if (topic.record.state === 'FAILING_OVER') await open({ signal, mayOpen: () => Promise.resolve(true) })
-  }
-
-  async #inSlot (signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    while (this.#slots === 0) await this.#slotFreed(signal)
-    this.#slots--
-    try {
-      throwIfAborted(signal)
-      await work()
-    } finally {
-      this.#slots++
-      this.#queue.shift()?.()
-    }
-  }
-
-  async #slotFreed (signal: AbortSignal): Promise<void> {
-    let wake: () => void = () => {}
-    const freed = new Promise<void>(resolve => { wake = resolve })
-    this.#queue.push(wake)
-    try {
-      await orAborted(freed, signal)
-    } catch (error) {
-      const place = this.#queue.indexOf(wake)
-      // Woken already: the slot is for the next one.
-      if (place === -1) this.#queue.shift()?.()
-      else this.#queue.splice(place, 1)
-      throw error
-    }
   }
 
   /** Resolves when all that has begun has ended. */

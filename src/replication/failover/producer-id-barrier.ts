@@ -82,16 +82,6 @@ export class ProducerIdBarrier {
   }
 
   /**
-   * Makes sure that no live broker hands out an id that these partitions know. What they know is asked of them: this engine may
-   * not have copied it all.
-   * @throws {KafkaError} when that is not certain; the partitions must then not be opened
-   */
-  async ensure (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<void> {
-    this.note(await this.#highestKnownTo(partitions, signal))
-    await this.ensureNoted(signal)
-  }
-
-  /**
    * Makes sure that no live broker hands out an id that was noted.
    * @throws {KafkaError} when that is not certain
    */
@@ -117,7 +107,7 @@ export class ProducerIdBarrier {
     return highest
   }
 
-  /** As `ensure`, without asking for more than what these partitions know: for the start of an engine. */
+  /** Notes the ids that these partitions know: for the start of an engine. @throws {ShadowError} BROKER_ERROR (retriable) */
   async learn (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, signal: AbortSignal): Promise<void> {
     this.note(await this.#highestKnownTo(partitions, signal))
   }

@@ -82,7 +82,6 @@ export class ShadowLink implements TopicHost, AppendHost {
     this.#sourceLinks = new SourceLinks(source, { logger, signal })
     this.#openings = new Openings({
       sourceEnds,
-      concurrency: this.#mode.concurrentFailovers,
       signal,
       logger,
       failOver: (topic, opening) => this.#mode.failOver(topic, opening),

@@ -3,7 +3,7 @@
  * that nobody waits for those who wait for data:
  *
  *   catch-up   partitions that are known to be behind: no waiting, large answers
- *   tail       partitions that are level: a long poll that any of them ends, in a session (KIP-227)
+ *   tail       partitions that are level: a long poll that any of them ends, in a session (KIP-227); those with nothing new are standing
  *   slow       partitions whose appends are slow: small answers, because a batch that waits keeps its whole answer in memory
  */
 import { ErrorCodes, errorName, meansStaleMetadata } from '../../../protocol/errors/codes.ts'
@@ -22,6 +22,7 @@ import type { FetchTarget } from './fetch-target.ts'
 import { Lanes, type Lane } from './lane.ts'
 import { knownLeader } from './leader.ts'
 import { SourceSession, type FetchedRow } from './source-session.ts'
+import { Standing } from './standing.ts'
 
 type LaneKind = 'catch-up' | 'tail' | 'slow'
 
@@ -49,6 +50,7 @@ export interface FetcherOptions {
   readonly obstacle: () => string | null
   /** The source does not know the topic's id any more. */
   readonly onTopicIdUnknown: (target: FetchTarget) => void
+  readonly now: () => number
 }
 
 /** The session is over, or was another broker's: all is told again. */
@@ -59,6 +61,14 @@ interface Request {
   /** What each target was asked for: it may move on before the answer comes. */
   readonly offsets: readonly number[]
   readonly maxBytes: number
+  /** False when those that are standing are wanted as well. */
+  readonly isWhole: boolean
+}
+
+/** What belongs to the connection to one broker on which level partitions are waited for. */
+interface Tail {
+  readonly session: SourceSession
+  readonly standing: Standing
 }
 
 export class Fetcher {
@@ -66,7 +76,7 @@ export class Fetcher {
   readonly #lanes = new Lanes<LaneKind, FetchTarget>(lane => this.#begin(lane))
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #attempts = new WeakMap<FetchTarget, number>()
-  readonly #sessions = new WeakMap<Lane<LaneKind, FetchTarget>, SourceSession>()
+  readonly #tails = new Map<Lane<LaneKind, FetchTarget>, Tail>()
   #isRefreshing = false
 
   constructor (options: FetcherOptions) {
@@ -79,6 +89,7 @@ export class Fetcher {
 
   /** Puts a partition into the next request, if it wants to be in one. */
   wake (target: FetchTarget): void {
+    if (target.fetching) for (const { standing } of this.#tails.values()) standing.wake(target)
     if (this.#options.signal.aborted || !target.wantsFetch(2 * this.#options.client.fetchPartitionMaxBytes)) return
     const leader = knownLeader(this.#options.source, target.topic, target.partition)
     if (leader === null) {
@@ -96,19 +107,23 @@ export class Fetcher {
     if (budget.isShort) {
       // Nobody is asked to give up memory for those who have changed their mind.
       for (const target of lane.waiting) if (!target.wantsFetch(Infinity)) lane.waiting.delete(target)
-      if (lane.waiting.size === 0) return null
+      if (!lane.hasWork) return null
       budget.whenFreed(() => lane.schedule())
       return null
     }
     const request = this.#take(lane)
-    if (request.targets.length === 0) return null
+    if (request.targets.length === 0 && request.isWhole) return null
     budget.take(request.maxBytes)
-    return this.#send(lane, request).catch((error: unknown) => this.#failed(request, messageOf(error)))
+    return this.#send(lane, request).catch((error: unknown) => this.#failed(lane, request, messageOf(error)))
   }
 
   #take (lane: Lane<LaneKind, FetchTarget>): Request {
     const { budget, client } = this.#options
+    const tail = this.#tailOf(lane)
+    const isWhole = tail === null || !tail.session.isKept || tail.standing.isDue || tail.standing.size === 0
+    if (tail !== null) this.#release(isWhole ? tail.standing.takeAll() : tail.standing.takeWoken())
     const targets: FetchTarget[] = []
+    const displaced: FetchTarget[] = []
     const partitions = new Set<string>()
     for (const target of lane.waiting) {
       // A request names a partition once: another position in it waits for the next request.
@@ -120,20 +135,30 @@ export class Fetcher {
       partitions.add(key)
       target.fetching = true
       targets.push(target)
+      const other = tail?.standing.take(target.topic, '', target.partition) ?? null
+      if (other !== null) displaced.push(other.target)
     }
+    this.#release(displaced)
     const most = lane.kind === 'catch-up' ? client.fetchMaxBytes : Math.min(client.fetchMaxBytes, SMALL_ANSWER_BYTES)
-    return { targets, offsets: targets.map(target => target.nextOffset), maxBytes: Math.min(most, budget.freeBytes) }
+    return { targets, offsets: targets.map(target => target.nextOffset), maxBytes: Math.min(most, budget.freeBytes), isWhole }
+  }
+
+  /** Has targets that were standing go where they belong by now. */
+  #release (targets: readonly FetchTarget[]): void {
+    for (const target of targets) target.fetching = false
+    for (const target of targets) this.wake(target)
   }
 
   async #send (lane: Lane<LaneKind, FetchTarget>, request: Request): Promise<void> {
     const { source, client, signal, budget, obstacle } = this.#options
-    const session = lane.kind === 'tail' ? this.#sessionOf(lane) : null
+    const tail = this.#tailOf(lane)
+    const session = tail?.session ?? null
     const isIncremental = session?.isKept === true
     let answer
     try {
       const reason = obstacle()
       if (reason !== null) {
-        this.#failed(request, reason)
+        this.#failed(lane, request, reason)
         return
       }
       answer = await source.request(Fetch, version => this.#body(request, lane, version, session), lane.nodeId, {
@@ -156,26 +181,31 @@ export class Fetcher {
     const { errorCode } = answer.body
     if (reason !== null || errorCode !== ErrorCodes.NONE) session?.lost()
     if (reason !== null) {
-      this.#failed(request, reason)
+      this.#failed(lane, request, reason)
       return
     }
     if (isIncremental && SESSION_ERRORS.includes(errorCode)) {
-      for (const target of request.targets) target.fetching = false
-      for (const target of request.targets) this.wake(target)
+      this.#release(request.targets)
       return
     }
     if (errorCode !== ErrorCodes.NONE) {
-      this.#failed(request, `the source answered a fetch with ${errorName(errorCode)}`)
+      this.#failed(lane, request, `the source answered a fetch with ${errorName(errorCode)}`)
       return
     }
     session?.answered(answer.body)
-    this.#dispatch(request, answer.body, session)
+    this.#dispatch(request, answer.body, tail)
   }
 
-  #sessionOf (lane: Lane<LaneKind, FetchTarget>): SourceSession {
-    let session = this.#sessions.get(lane)
-    if (session === undefined) this.#sessions.set(lane, session = new SourceSession())
-    return session
+  /** Null for a lane that has no session. */
+  #tailOf (lane: Lane<LaneKind, FetchTarget>): Tail | null {
+    if (lane.kind !== 'tail') return null
+    let tail = this.#tails.get(lane)
+    if (tail === undefined) {
+      const session = new SourceSession()
+      this.#tails.set(lane, tail = { session, standing: new Standing(session, this.#options.now) })
+      lane.standing = tail.standing
+    }
+    return tail
   }
 
   #body (request: Request, lane: Lane<LaneKind, FetchTarget>, version: number, session: SourceSession | null): RequestInput<typeof Fetch> {
@@ -203,11 +233,13 @@ export class Fetcher {
       minBytes: lane.kind === 'catch-up' ? 1 : client.fetchMinBytes,
       maxBytes: request.maxBytes,
       isolationLevel: 0,
-      ...(session === null ? { topics } : session.ask(topics))
+      ...(session === null ? { topics } : session.ask(topics, { andKept: !request.isWhole }))
     }
   }
 
-  #dispatch (request: Request, body: ResponseOf<typeof Fetch>, session: SourceSession | null): void {
+  #dispatch (request: Request, body: ResponseOf<typeof Fetch>, tail: Tail | null): void {
+    const session = tail?.session ?? null
+    const asked = request.targets.map((target, index) => ({ target, offset: request.offsets[index] ?? 0 }))
     const rows = new Map<string, FetchedRow>()
     let totalBytes = 0
     let inFrame: Buffer | null = null
@@ -216,6 +248,8 @@ export class Fetcher {
         inFrame ??= row.records
         rows.set(`${topic === '' ? topicId : topic}/${row.partitionIndex}`, row)
         totalBytes += row.records?.length ?? 0
+        const standing = tail?.standing.take(topic, topicId, row.partitionIndex) ?? null
+        if (standing !== null) asked.push(standing)
       }
     }
     // All records of an answer lie in the one frame that it came in.
@@ -223,14 +257,13 @@ export class Fetcher {
     const held = new HeldBytes(this.#options.budget, totalBytes, () => { if (frame !== null) this.#options.memory.give(frame) })
     const withData: FetchTarget[] = []
     const delayed = new Set<FetchTarget>()
-    request.targets.forEach((target, index) => {
+    for (const { target, offset: from } of asked) {
       target.fetching = false
       const topicId = target.sourceTopicId ?? ZERO_UUID
       const told = rows.get(`${target.topic}/${target.partition}`) ?? rows.get(`${topicId}/${target.partition}`)
       if (told !== undefined) session?.note(target.topic, topicId, told)
       const row = told ?? session?.lastOf(target.topic, topicId, target.partition) ?? undefined
       if (row !== undefined && row.errorCode === ErrorCodes.NONE) {
-        const from = request.offsets[index] ?? 0
         const before = target.nextOffset
         this.#took(target, from, row, held)
         if (target.nextOffset !== before) withData.push(target)
@@ -238,16 +271,27 @@ export class Fetcher {
         else if (before === from && (row.records?.length ?? 0) > 0) delayed.add(target)
         if (!delayed.has(target)) this.#attempts.delete(target)
       } else {
-        this.#rowFailed(target, request.offsets[index] ?? 0, row)
+        this.#rowFailed(target, from, row)
         delayed.add(target)
       }
-    })
+    }
     held.release()
     // Those who got nothing come first in the next request: only its first partition with data is sure to get a whole batch.
     const gotData = new Set(withData)
-    for (const target of request.targets) if (!gotData.has(target) && !delayed.has(target)) this.#wakeOrWait(target, totalBytes)
+    for (const { target, offset } of asked) {
+      if (gotData.has(target) || delayed.has(target)) continue
+      if (tail?.session.isKept === true && this.#mayStand(target, offset)) {
+        target.fetching = true
+        tail.standing.add({ target, offset })
+      } else this.#wakeOrWait(target, totalBytes)
+    }
     for (const target of withData) this.wake(target)
     for (const target of delayed) this.#later(target)
+  }
+
+  /** True for one that wants just what it was asked for. */
+  #mayStand (target: FetchTarget, offset: number): boolean {
+    return target.nextOffset === offset && !target.isBehind && !target.isSlow && target.wantsFetch(2 * this.#options.client.fetchPartitionMaxBytes)
   }
 
   /** A partition that is behind and got nothing, in an answer with room for it, would be asked for over and over again at once. */
@@ -302,9 +346,9 @@ export class Fetcher {
     if (meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH) this.#refresh()
   }
 
-  #failed (request: Request, problem: string): void {
+  #failed (lane: Lane<LaneKind, FetchTarget>, request: Request, problem: string): void {
     if (!this.#options.signal.aborted) this.#refresh()
-    for (const target of request.targets) {
+    for (const target of [...request.targets, ...this.#tailOf(lane)?.standing.takeAll() ?? []]) {
       target.fetching = false
       target.noteProblem(problem)
       this.#later(target)

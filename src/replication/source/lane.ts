@@ -9,11 +9,13 @@ export class Lane<Kind, Member> {
   readonly kind: Kind
   /** First come, first served. */
   readonly waiting = new Set<Member>()
+  /** Those that are part of every request without waiting for it, for whoever has such. */
+  standing: { readonly size: number } | null = null
   readonly #begin: (lane: Lane<Kind, Member>) => Promise<void> | null
   #isBusy = false
   #isScheduled = false
 
-  /** `begin` takes from `waiting` and sends; null when there is nothing to send now, and then it calls `schedule` in its time. */
+  /** `begin` takes from `waiting` and sends, for those that are standing as well; null when there is nothing to send now, and then it calls `schedule` in its time. */
   constructor (nodeId: number, kind: Kind, begin: (lane: Lane<Kind, Member>) => Promise<void> | null) {
     this.nodeId = nodeId
     this.kind = kind
@@ -23,6 +25,10 @@ export class Lane<Kind, Member> {
   add (member: Member): void {
     this.waiting.add(member)
     this.schedule()
+  }
+
+  get hasWork (): boolean {
+    return this.waiting.size > 0 || (this.standing?.size ?? 0) > 0
   }
 
   schedule (): void {
@@ -35,7 +41,7 @@ export class Lane<Kind, Member> {
   }
 
   #pump (): void {
-    if (this.#isBusy || this.waiting.size === 0) return
+    if (this.#isBusy || !this.hasWork) return
     const work = this.#begin(this)
     if (work === null) return
     this.#isBusy = true

@@ -33,22 +33,29 @@ export class SourceSession {
   #id = 0
   #epoch = INITIAL_EPOCH
   readonly #partitions = new Map<string, Remembered>()
+  /** Those that a request has to name, or they are no longer wanted. */
+  #loose = new Set<string>()
 
   /** True when the broker keeps a session, as far as is known: what its next answer leaves out has nothing new. */
   get isKept (): boolean {
     return this.#epoch !== INITIAL_EPOCH
   }
 
-  /** What to send when these partitions are wanted, and no others. */
-  ask (topics: readonly WantedTopic[]): SessionFields {
+  /**
+   * What to send when these partitions are wanted, and no others; with `andKept`, which takes a session that is kept, besides those that
+   * `keep` was called for.
+   */
+  ask (topics: readonly WantedTopic[], { andKept = false }: { readonly andKept?: boolean } = {}): SessionFields {
     const isWhole = !this.isKept
-    const unwanted = new Set(this.#partitions.keys())
+    const unwanted = andKept ? this.#loose : new Set(this.#partitions.keys())
+    this.#loose = new Set()
     const told: WantedTopic[] = []
     for (const { topic = '', topicId = '', partitions } of topics) {
       const changed: WantedPartition[] = []
       for (const wanted of partitions) {
         const key = keyOf(topic, topicId, wanted.partition)
         unwanted.delete(key)
+        this.#loose.add(key)
         const known = this.#partitions.get(key)
         if (known === undefined) this.#partitions.set(key, { topic, topicId, wanted, last: null })
         else if (!isWhole && isSame(known.wanted, wanted)) continue
@@ -68,6 +75,16 @@ export class SourceSession {
       else ofTopic.partitions.push(partition)
     }
     return { sessionId: this.#id, sessionEpoch: this.#epoch, topics: told, forgottenTopicsData: isWhole ? [] : [...forgotten.values()] }
+  }
+
+  /** A partition that was asked for stays as it is in the requests to come, without being named in them. */
+  keep (topic: string, topicId: string, partition: number): void {
+    this.#loose.delete(keyOf(topic, topicId, partition))
+  }
+
+  /** Takes `keep` back: what the next request does not name is no longer wanted. */
+  unkeep (topic: string, topicId: string, partition: number): void {
+    this.#loose.add(keyOf(topic, topicId, partition))
   }
 
   /** Takes a good answer. */
@@ -97,6 +114,7 @@ export class SourceSession {
   lost (): void {
     this.#epoch = INITIAL_EPOCH
     this.#partitions.clear()
+    this.#loose.clear()
   }
 
   #end (): void {

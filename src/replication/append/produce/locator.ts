@@ -8,7 +8,7 @@
  */
 import { errorName, ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
-import { fetchBatches } from '../../../client/admin/fetch-batches.ts'
+import { BatchReader } from '../../../client/admin/batch-reader.ts'
 import { CONSUMER_REPLICA_ID, DEBUGGING_REPLICA_ID, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type ListedOffset } from '../../../client/admin/list-offsets.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf } from '../../../errors.ts'
@@ -23,7 +23,8 @@ const SETTLE_MS = 1000
 /** A broker that was just lost has a pause of its own before it is dialled again. */
 const MAX_BACKOFF_MS = 2000
 const PARTITIONS_PER_ROUND = 500
-const CONCURRENT_TAILS = 16
+/** Enough for the reads to fill their requests. */
+const CONCURRENT_TAILS = 500
 /** Enough for most batches; a broker answers with a whole one in any case. */
 const TAIL_BYTES = 64 * 1024
 
@@ -59,9 +60,15 @@ export class Locator {
   /** When the end of the shadow was first answered after an append of unknown outcome. */
   readonly #answeredAtMs = new WeakMap<AmbiguousAppend, number>()
   #timer: NodeJS.Timeout | null = null
+  /** By the clock; Infinity when there is no timer. */
+  #armedForMs = Infinity
+  readonly #source: BatchReader
+  readonly #shadow: BatchReader
 
   constructor (options: LocatorOptions) {
     this.#options = options
+    this.#source = new BatchReader(options.source, options)
+    this.#shadow = new BatchReader(options.shadow, options)
     options.signal.addEventListener('abort', () => {
       this.#due.clear()
       if (this.#timer !== null) clearTimeout(this.#timer)
@@ -76,24 +83,28 @@ export class Locator {
 
   #at (copy: PartitionCopy, delayMs: number): void {
     if (this.#options.signal.aborted) return
-    this.#due.set(copy, this.#options.now() + delayMs)
-    this.#arm()
+    const atMs = this.#options.now() + delayMs
+    this.#due.set(copy, atMs)
+    if (atMs < this.#armedForMs) this.#arm(atMs)
   }
 
-  #arm (): void {
+  #arm (atMs: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
-    if (this.#due.size === 0) return
-    let earliest = Infinity
-    for (const at of this.#due.values()) earliest = Math.min(earliest, at)
-    this.#timer = setTimeout(() => this.#round(), Math.max(0, earliest - this.#options.now()))
+    this.#armedForMs = atMs
+    this.#timer = setTimeout(() => this.#round(), Math.max(0, atMs - this.#options.now()))
   }
 
   #round (): void {
     const now = this.#options.now()
+    this.#timer = null
+    this.#armedForMs = Infinity
+    let nextMs = Infinity
     const copies: PartitionCopy[] = []
     for (const [copy, at] of this.#due) {
-      if (at > now) continue
+      if (at > now) {
+        nextMs = Math.min(nextMs, at)
+        continue
+      }
       this.#due.delete(copy)
       if (copy.activity === 'stopped') continue
       copy.lookingUp()
@@ -105,7 +116,7 @@ export class Locator {
         for (const copy of part) if (copy.activity === 'locating') copy.lookupFailed(messageOf(error))
       })
     }
-    this.#arm()
+    if (nextMs < this.#armedForMs) this.#arm(nextMs)
   }
 
   async #locate (copies: readonly PartitionCopy[]): Promise<void> {
@@ -189,8 +200,8 @@ export class Locator {
   async #compareTails (copy: PartitionCopy, end: number, bounds: Bounds, sourceHighWatermark: number): Promise<Outcome> {
     const { source, shadow } = this.#options
     const [mine, theirs] = await Promise.all([
-      this.#batchAt(shadow, copy, copy.owner.shadowTopicId, end - 1),
-      this.#batchAt(source, copy, copy.owner.sourceTopicId, end - 1)
+      this.#batchAt(shadow, this.#shadow, copy, copy.owner.shadowTopicId, end - 1),
+      this.#batchAt(source, this.#source, copy, copy.owner.sourceTopicId, end - 1)
     ])
     if (typeof mine === 'string') return { kind: 'failed', problem: `the last batch of the shadow cannot be read: ${mine}` }
     if (typeof theirs === 'string') return { kind: 'failed', problem: `the source's batch at offset ${end - 1} cannot be read: ${theirs}` }
@@ -208,10 +219,10 @@ export class Locator {
   }
 
   /** The batch that holds an offset, or why there is none. */
-  async #batchAt (cluster: Cluster, { topic, partition }: PartitionCopy, topicId: string | null, offset: number): Promise<RecordBatch | string> {
+  async #batchAt (cluster: Cluster, reader: BatchReader, { topic, partition }: PartitionCopy, topicId: string | null, offset: number): Promise<RecordBatch | string> {
     const leader = knownLeader(cluster, topic, partition)
     if (leader === null) return 'the partition has no leader'
-    const answer = await fetchBatches(cluster, { topic, topicId, partition, offset, maxBytes: TAIL_BYTES, leader }, { signal: this.#options.signal })
+    const answer = await reader.read({ topic, topicId, partition, offset, maxBytes: TAIL_BYTES, leader })
     if (answer.errorCode !== ErrorCodes.NONE) return errorName(answer.errorCode)
     return answer.batches.find(batch => batch.lastOffset >= offset) ?? 'it holds no batch there'
   }

@@ -9,15 +9,15 @@
  * In a failover the source is not asked for anything: it may be gone.
  */
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
-import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
+import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { BrokerError, ShadowError } from '../../../errors.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import { openedState, type TopicFault } from '../../../state/topic-state.ts'
+import type { FailoverQuestions } from '../../failover/failover-questions.ts'
 import { FailoverSteps } from '../../failover/failover-steps.ts'
-import { readLogEnds } from '../../failover/log-ends.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
@@ -32,6 +32,7 @@ const SETTLE_MS = 1000
 export interface FailoverOptions extends Opening {
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
+  readonly questions: FailoverQuestions
   readonly logger: Logger
   readonly now: () => number
   /** Ends when the engine no longer leads, and for nothing else. */
@@ -45,7 +46,7 @@ export interface FailoverOptions extends Opening {
  * @throws {ShadowError} ABORTED
  */
 export async function failOverProduced (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
-  const { shadow, barrier, logger, signal } = options
+  const { questions, logger } = options
   const steps = new FailoverSteps(topic, options)
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
@@ -54,7 +55,7 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
     const endOffsets = await steps.run('endOffsets', () => settledEnds(copies, partitions, options))
     // After the ends: a batch that landed late has an id, too.
-    await steps.run('producerIds', () => barrier.ensure(partitions, signal))
+    await steps.run('producerIds', () => ensureProducerIds(partitions, options))
     const foreign = foreignWrite(copies, endOffsets)
     if (foreign !== null) topic.fault(foreign)
     // Of a promotion, that is the end.
@@ -65,7 +66,7 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
     }
     topic.stop()
     const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
-      alter: (name, changes) => alterTopicConfigs(shadow, name, changes, { signal }),
+      alter: (name, changes) => questions.alterConfigs(name, changes),
       shadowing: await options.shadowingConfigs(topic)
     }))
     // Whether it was written must be known before anything else may become of the topic.
@@ -113,7 +114,7 @@ function foreignWrite (copies: readonly PartitionCopy[], endOffsets: readonly nu
  * copied before this one, a broker that stood still may carry one out as it wakes: the ends count that are read a while after it
  * first answered.
  */
-async function settledEnds (copies: readonly PartitionCopy[], partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, options: FailoverOptions): Promise<number[]> {
+async function settledEnds (copies: readonly PartitionCopy[], partitions: readonly PartitionRow[], options: FailoverOptions): Promise<number[]> {
   const ends = await readEnds(partitions, options)
   if (copies.length === partitions.length && copies.every(({ ambiguous }) => ambiguous === null)) return ends
   await sleep(SETTLE_MS, options.signal)
@@ -121,9 +122,13 @@ async function settledEnds (copies: readonly PartitionCopy[], partitions: Readon
 }
 
 /** Where the partitions end, once all their replicas have all of it. */
-async function readEnds (partitions: ReadonlyArray<{ readonly topic: string, readonly partition: number }>, { shadow, signal }: FailoverOptions): Promise<number[]> {
-  return (await readLogEnds(shadow, partitions, { signal })).map(end => {
-    if (typeof end === 'string') throw new ShadowError('BROKER_ERROR', end, { retriable: true })
-    return end
-  })
+async function readEnds (partitions: readonly PartitionRow[], { questions }: FailoverOptions): Promise<number[]> {
+  return await Promise.all(partitions.map(row => questions.logEnd(row)))
+}
+
+/** Makes sure that no live broker hands out an id that these partitions know. What they know is asked of them: this engine may not have copied it all. */
+async function ensureProducerIds (partitions: readonly PartitionRow[], { questions, barrier }: FailoverOptions): Promise<void> {
+  const states = await Promise.all(partitions.map(row => questions.producersOf(row)))
+  for (const { producers } of states) for (const { producerId } of producers) barrier.note(producerId)
+  await questions.ensureBarrier()
 }

@@ -5,9 +5,12 @@
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
 import { createPartitions } from '../../../client/admin/create-partitions.ts'
-import { createTopic } from '../../../client/admin/create-topic.ts'
+import { createTopics } from '../../../client/admin/create-topic.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../../client/admin/list-offsets.ts'
+import { TopicCreations } from '../../../client/admin/topic-creations.ts'
 import type { Cluster, TopicView } from '../../../client/cluster.ts'
+import { partitionOf } from '../../../client/cluster-view.ts'
+import { Coalesced } from '../../../client/coalesced.ts'
 import { retry } from '../../../client/retry.ts'
 import type { LinkClientOptions } from '../../../config/link/client-options.ts'
 import { BrokerError, messageOf, ShadowError } from '../../../errors.ts'
@@ -15,6 +18,7 @@ import type { FrameMemory } from '../../../net/frame-memory.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
+import { FailoverQuestions } from '../../failover/failover-questions.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
@@ -30,8 +34,8 @@ import { PartitionCopy } from './partition-copy.ts'
 import { failOverProduced } from './produce-failover.ts'
 import { ProducedTopic, type CopyWork } from './produced-topic.ts'
 
-/** After that the next run of the sync goes on from there. */
-const AWAIT_TOPIC = { deadlineMs: 10_000, baseMs: 50, maxMs: 1000 }
+/** After that the next run of the sync goes on from there. A broker makes about a hundred partitions a second, and shows none of a request before it has made them. */
+const AWAIT_TOPIC = { deadlineMs: 30_000, baseMs: 50, maxMs: 1000 }
 const QUIESCE_TIMEOUT_MS = 3000
 const QUIESCE_POLL_MS = 5
 
@@ -52,13 +56,11 @@ export interface ProduceModeOptions {
   readonly host: AppendHost
 }
 
-/** Each asks the brokers for several things. */
-const CONCURRENT_FAILOVERS = 32
-const CONCURRENT_TOPICS = 8
+/** Enough for creations to fill their requests. */
+const CONCURRENT_TOPICS = 200
 
 export class ProduceMode implements AppendMode {
   readonly concurrentTopics = CONCURRENT_TOPICS
-  readonly concurrentFailovers = CONCURRENT_FAILOVERS
   readonly #options: ProduceModeOptions
   readonly #topics = new WeakMap<ShadowTopic, ProducedTopic>()
   readonly #budget: ByteBudget
@@ -67,13 +69,23 @@ export class ProduceMode implements AppendMode {
   readonly #logStarts: LogStartFollower
   readonly #work: CopyWork
   readonly #raising = new Set<string>()
+  readonly #creations: TopicCreations
+  readonly #questions: FailoverQuestions
+  /** One look at the cluster is for all who wait for topics. */
+  readonly #shown: Coalesced<Pick<TopicRecord, 'topic' | 'partitions'>, TopicView | ShadowError>
 
   constructor (options: ProduceModeOptions) {
     const { source, shadow, client, memory, signal, now, host } = options
     this.#options = options
+    this.#creations = new TopicCreations(topics => createTopics(shadow, topics, { signal }))
+    this.#questions = new FailoverQuestions({ shadow, barrier: options.barrier, signal })
+    this.#shown = new Coalesced(async wanted => {
+      const { topics } = await shadow.refresh({ signal })
+      return wanted.map(({ topic, partitions }) => shownWithLeaders(topics.get(topic), topic, partitions))
+    }, { most: Infinity })
     this.#budget = new ByteBudget(options.maxBufferedBytes)
     const obstacle = (): string | null => host.obstacle()
-    const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync(), now: options.now })
     this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend: options.mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
     this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#logStarts = new LogStartFollower(shadow)
@@ -99,7 +111,7 @@ export class ProduceMode implements AppendMode {
   }
 
   async create ({ record, configs, replicationFactor }: ShadowCreation): Promise<TopicView> {
-    await createTopic(this.#options.shadow, { name: record.topic, partitions: record.partitions, replicationFactor, configs }, { signal: this.#options.signal })
+    await this.#creations.create({ name: record.topic, partitions: record.partitions, replicationFactor, configs })
     return await this.#awaitTopic(record.topic, record.partitions)
   }
 
@@ -134,13 +146,11 @@ export class ProduceMode implements AppendMode {
 
   /** The topic once all of its partitions have leaders: metadata takes a moment to get to all brokers. */
   async #awaitTopic (name: string, partitions: number): Promise<TopicView> {
-    const { shadow, signal } = this.#options
     return await retry(async () => {
-      const topic = (await shadow.refresh({ signal })).topics.get(name)
-      for (let partition = 0; partition < partitions; partition++) await shadow.leaderOf(name, partition, { signal })
-      if (topic === undefined) throw new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${name}`)
-      return topic
-    }, { signal, ...AWAIT_TOPIC })
+      const shown = await this.#shown.request({ topic: name, partitions })
+      if (shown instanceof ShadowError) throw shown
+      return shown
+    }, { signal: this.#options.signal, ...AWAIT_TOPIC })
   }
 
   begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow {
@@ -196,7 +206,7 @@ export class ProduceMode implements AppendMode {
   async failOver (topic: ShadowTopic, opening: Opening): Promise<void> {
     const { shadow, barrier, logger, now, signal, host } = this.#options
     const copies = this.#topics.get(topic)?.copies ?? []
-    await failOverProduced(topic, copies, { shadow, barrier, logger, now, signal: opening.signal, leadership: signal, mayOpen: ends => opening.mayOpen(ends), shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })
+    await failOverProduced(topic, copies, { shadow, barrier, questions: this.#questions, logger, now, signal: opening.signal, leadership: signal, mayOpen: ends => opening.mayOpen(ends), shadowingConfigs: ({ record }) => host.shadowingConfigs(record) })
   }
 
   /** Makes a shadow topic take batches of this size: the source took them before its own limit was lowered. */
@@ -208,4 +218,14 @@ export class ProduceMode implements AppendMode {
       .catch((error: unknown) => copy.noteProblem(`max.message.bytes of the shadow topic could not be raised: ${messageOf(error)}`))
       .finally(() => this.#raising.delete(copy.topic))
   }
+}
+
+function shownWithLeaders (topic: TopicView | undefined, name: string, partitions: number): TopicView | ShadowError {
+  if (topic === undefined || topic.errorCode !== ErrorCodes.NONE) return new BrokerError(topic?.errorCode ?? ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${name}`)
+  for (let partition = 0; partition < partitions; partition++) {
+    const found = partitionOf(topic, partition)
+    if (found === null) return new BrokerError(ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, `Metadata ${name}-${partition}`)
+    if (found.leaderId < 0) return new BrokerError(ErrorCodes.LEADER_NOT_AVAILABLE, `Metadata ${name}-${partition}`)
+  }
+  return topic
 }

@@ -10,8 +10,9 @@
  */
 import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
+import { BatchReader } from '../../../client/admin/batch-reader.ts'
 import { endOfEpoch } from '../../../client/admin/end-of-epoch.ts'
-import { fetchBatches, type BatchRequest } from '../../../client/admin/fetch-batches.ts'
+import type { BatchRequest } from '../../../client/admin/fetch-batches.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf } from '../../../errors.ts'
 import { backoffMs } from '../../../net/backoff.ts'
@@ -23,7 +24,8 @@ import { compareCleaned } from './compare-cleaned.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import { strangerOf } from './source-bounds.ts'
 
-const CONCURRENT_CHECKS = 32
+/** After a restart every follower of every partition is compared: enough for the reads to fill their requests. */
+const CONCURRENT_CHECKS = 500
 /** Enough for most batches; a broker answers with a whole one in any case. */
 const TAIL_BYTES = 64 * 1024
 /** Where more than the end of a log is compared. */
@@ -50,11 +52,15 @@ type Verdict =
 
 export class FollowerCheck {
   readonly #options: FollowerCheckOptions
+  readonly #source: BatchReader
+  readonly #shadow: BatchReader
   readonly #waiting: Check[] = []
   #running = 0
 
   constructor (options: FollowerCheckOptions) {
     this.#options = options
+    this.#source = new BatchReader(options.source, options)
+    this.#shadow = new BatchReader(options.shadow, options)
   }
 
   start (partition: ReplicaPartition, brokerId: number, fetchOffset: number): void {
@@ -185,7 +191,7 @@ export class FollowerCheck {
 
   async #readAt (partition: ReplicaPartition, cluster: Cluster, request: BatchRequest): Promise<LogPiece> {
     const { signal, source } = this.#options
-    const answer = await fetchBatches(cluster, request, { signal })
+    const answer = await (cluster === source ? this.#source : this.#shadow).read(request)
     if (answer.errorCode !== ErrorCodes.NONE) {
       // The source may have deleted it since it was asked for its bounds.
       if (answer.errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE && cluster === source) partition.served?.missing(request.offset, `the source does not have offset ${request.offset}`)

@@ -153,7 +153,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
       return false
     })
     for (const end of ends) this.#readers.push(this.#newReader(end))
-    for (const reader of this.#readers) if (!reader.fetching) this.#owner.wake(reader)
+    for (const reader of this.#readers) this.#owner.wake(reader)
     this.#isTending = false
   }
 

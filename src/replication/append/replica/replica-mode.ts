@@ -17,6 +17,7 @@ import type { FrameMemory } from '../../../net/frame-memory.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
 import { isWritable } from '../../../state/topic-state.ts'
+import { FailoverQuestions } from '../../failover/failover-questions.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
@@ -24,7 +25,6 @@ import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
 import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import { discardTopic } from '../discard-topic.ts'
-import { FailoverQuestions } from './failover-questions.ts'
 import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
@@ -69,8 +69,6 @@ export interface ReplicaModeOptions {
 }
 
 export class ReplicaMode implements AppendMode {
-  /** What is asked for many at once goes out together. */
-  readonly concurrentFailovers = Infinity
   readonly concurrentTopics = CONCURRENT_TOPICS
   readonly #options: ReplicaModeOptions
   readonly #budget: ByteBudget
@@ -93,7 +91,7 @@ export class ReplicaMode implements AppendMode {
     this.#options = options
     this.#budget = new ByteBudget(options.maxBufferedBytes)
     const obstacle = (): string | null => host.obstacle()
-    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync() })
+    this.#fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync(), now: options.now })
     this.#bounds = new SourceBoundsLookup({ source, signal, retryBackoffMs: client.retryBackoffMs, obstacle })
     this.#check = new FollowerCheck({ source, shadow, signal, obstacle })
     this.#topics = new ReplicaTopics({ leader, cluster: shadow, signal })

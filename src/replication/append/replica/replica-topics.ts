@@ -5,10 +5,9 @@
  */
 import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
 import { createPartitions } from '../../../client/admin/create-partitions.ts'
-import { createTopics, type NewTopic } from '../../../client/admin/create-topic.ts'
+import { createTopics } from '../../../client/admin/create-topic.ts'
+import { TopicCreations } from '../../../client/admin/topic-creations.ts'
 import type { Cluster } from '../../../client/cluster.ts'
-import { Coalesced } from '../../../client/coalesced.ts'
-import type { BrokerError } from '../../../errors.ts'
 import type { MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
 import type { TopicRecord } from '../../../state/records.ts'
 import type { Adoption, CreatedTopic, ShadowCreation } from '../append-mode.ts'
@@ -20,8 +19,6 @@ const READY_MS = 10_000
 const SHOWN_MS = 10_000
 /** Where the shadow cluster's own default is to count, which no request tells for all brokers. */
 const DEFAULT_REPLICAS = 3
-/** Of records: the controller writes at most 10,000 for one request, and answers nobody else meanwhile. */
-const MOST_RECORDS = 5000
 
 export interface ReplicaTopicsOptions {
   readonly leader: ShadowLeader
@@ -31,15 +28,12 @@ export interface ReplicaTopicsOptions {
 
 export class ReplicaTopics {
   readonly #options: ReplicaTopicsOptions
-  readonly #creations: Coalesced<NewTopic, { readonly refusal: BrokerError | null }>
+  readonly #creations: TopicCreations
 
   constructor (options: ReplicaTopicsOptions) {
     const { leader, cluster, signal } = options
     this.#options = options
-    this.#creations = new Coalesced(async topics => {
-      const refusals = await leader.uncordoned(() => createTopics(cluster, topics, { signal }))
-      return refusals.map(refusal => ({ refusal }))
-    }, { most: MOST_RECORDS, weigh: ({ partitions, configs }) => 1 + partitions + Object.keys(configs).length })
+    this.#creations = new TopicCreations(topics => leader.uncordoned(() => createTopics(cluster, topics, { signal })))
   }
 
   /** @throws {BrokerError} what the shadow cluster says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
@@ -47,8 +41,7 @@ export class ReplicaTopics {
     const { leader, signal } = this.#options
     await whenReady(leader, signal, READY_MS, async () => {
       const { brokerId } = leader.assertReady()
-      const { refusal } = await this.#creations.request({ name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) })
-      if (refusal !== null) throw refusal
+      await this.#creations.create({ name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) })
     })
     return await this.#moved(topic, partitions, replicationFactor)
   }

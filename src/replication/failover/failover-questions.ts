@@ -1,23 +1,24 @@
 /**
- * What the failover of a topic asks of the shadow cluster once its partitions are handed over. What many topics ask at once goes
- * out together; each answer is still for one partition or topic.
+ * What the failover of a topic asks of the shadow cluster. What many topics ask at once goes out together; each answer is still for
+ * one partition or topic.
  *
- * Leaders come from the metadata log, which every broker applies in its own time: one that does not know yet that it leads a
+ * Where leaders come from the metadata log, every broker applies it in its own time: one that does not know yet that it leads a
  * partition is asked again for that partition, and only for that.
  */
-import { ErrorCodes, errorName, meansStaleMetadata } from '../../../../protocol/errors/codes.ts'
-import { abortTransactions, type OpenTransaction } from '../../../client/admin/abort-transactions.ts'
-import { alterConfigsOfTopics, type TopicConfigChanges } from '../../../client/admin/alter-topic-configs.ts'
-import type { LeaderLookup, PartitionRow } from '../../../client/admin/ask-leaders.ts'
-import { describeProducers, type PartitionProducers } from '../../../client/admin/describe-producers.ts'
-import { endOfEpoch, type EpochEnd, type EpochRow } from '../../../client/admin/end-of-epoch.ts'
-import type { RowOutcome } from '../../../client/admin/error-row.ts'
-import type { Cluster } from '../../../client/cluster.ts'
-import { Coalesced } from '../../../client/coalesced.ts'
-import { ShadowError, type BrokerError } from '../../../errors.ts'
-import { backoffMs } from '../../../net/backoff.ts'
-import { sleep } from '../../../net/sleep.ts'
-import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
+import { ErrorCodes, errorName, meansStaleMetadata } from '../../../protocol/errors/codes.ts'
+import { abortTransactions, type OpenTransaction } from '../../client/admin/abort-transactions.ts'
+import { alterConfigsOfTopics, type TopicConfigChanges } from '../../client/admin/alter-topic-configs.ts'
+import type { LeaderLookup, PartitionRow } from '../../client/admin/ask-leaders.ts'
+import { describeProducers, type PartitionProducers } from '../../client/admin/describe-producers.ts'
+import { endOfEpoch, type EpochEnd, type EpochRow } from '../../client/admin/end-of-epoch.ts'
+import type { RowOutcome } from '../../client/admin/error-row.ts'
+import type { Cluster } from '../../client/cluster.ts'
+import { Coalesced } from '../../client/coalesced.ts'
+import { ShadowError, type BrokerError } from '../../errors.ts'
+import { backoffMs } from '../../net/backoff.ts'
+import { sleep } from '../../net/sleep.ts'
+import { readLogEnds } from './log-ends.ts'
+import type { ProducerIdBarrier } from './producer-id-barrier.ts'
 
 /** Of partitions. An answer must not keep those waiting who have theirs already. */
 const MOST_PARTITIONS = 500
@@ -30,8 +31,8 @@ const MOST_ATTEMPTS = 100
 export interface FailoverQuestionsOptions {
   readonly shadow: Cluster
   readonly barrier: ProducerIdBarrier
-  /** As the metadata log has it. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while that is not known */
-  readonly leaderOf: LeaderLookup
+  /** As the metadata log has it; default: as the cluster's metadata does. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while that is not known */
+  readonly leaderOf?: LeaderLookup
   readonly signal: AbortSignal
 }
 
@@ -42,14 +43,16 @@ export class FailoverQuestions {
   readonly #ends: Coalesced<EpochRow, EpochEnd>
   readonly #configs: Coalesced<TopicConfigChanges, { readonly refusal: BrokerError | null }>
   readonly #barrier: Coalesced<null, true>
+  readonly #logEnds: Coalesced<PartitionRow, number | string>
 
   constructor ({ shadow, barrier, leaderOf, signal }: FailoverQuestionsOptions) {
-    const options = { signal, leaderOf }
+    const options = { signal, ...(leaderOf === undefined ? {} : { leaderOf }) }
     this.#signal = signal
     this.#producers = new Coalesced(rows => describeProducers(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#aborts = new Coalesced(rows => abortTransactions(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#ends = new Coalesced(rows => endOfEpoch(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#configs = new Coalesced(async rows => (await alterConfigsOfTopics(shadow, rows, { signal })).map(refusal => ({ refusal })), { most: MOST_CONFIGS, weigh: ({ changes }) => changes.size })
+    this.#logEnds = new Coalesced(rows => readLogEnds(shadow, rows, { signal }), { most: MOST_PARTITIONS })
     this.#barrier = new Coalesced(async waiting => {
       await barrier.ensureNoted(signal)
       return waiting.map(() => true)
@@ -74,6 +77,13 @@ export class FailoverQuestions {
   /** Where the copy of a partition ends, of which `leaderEpoch` is the last that was served: see `endOfEpoch`. @throws {ShadowError} BROKER_ERROR (retriable) */
   async endOfCopy (row: EpochRow): Promise<EpochEnd> {
     return await this.#answered(this.#ends, row, 'the end of the copy cannot be read')
+  }
+
+  /** See `readLogEnds`. @throws {ShadowError} BROKER_ERROR (retriable) */
+  async logEnd (row: PartitionRow): Promise<number> {
+    const end = await this.#logEnds.request(row)
+    if (typeof end === 'string') throw new ShadowError('BROKER_ERROR', end, { retriable: true })
+    return end
   }
 
   /** @throws {BrokerError} what the cluster has against it */
