@@ -176,7 +176,7 @@ function report (measured: readonly Measured[]): PartReport {
     title: 'A link of thousands of topics',
     conditions: [
       PAIR_CONDITION,
-      `Every topic has ${PARTITIONS_PER_TOPIC} partitions, and every partition holds one record. The brokers are warm: ${WARM_TOPICS} other topics were failed over before`,
+      `Every topic has ${PARTITIONS_PER_TOPIC} partitions, and every partition holds one record and has one replica, on either side. The brokers are warm: ${WARM_TOPICS} other topics were failed over before`,
       '"Level": the status has lag 0 for every partition, with all of its replicas. "Killed": SIGKILL, another process at the same addresses at once; the source is written to meanwhile, one record for every partition',
       'Failover: "leaders are real brokers" as the metadata log says; a record for every partition is sent once its topic is recorded as failed over, and tried again until all replicas have it',
       `Idle: no record is written; over ${IDLE_SECONDS} s. kB/s is all that the engine reads and writes (/proc/PID/io)`

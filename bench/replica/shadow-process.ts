@@ -111,14 +111,14 @@ export interface TimesToLevel {
 }
 
 /** Shadows topics whose partitions hold records each. */
-export async function shadowAll (engine: ShadowProcess, source: KafkaCluster, { link, topics: { names, partitions }, appendMode }: { readonly link: string, readonly topics: ManyTopics, readonly appendMode?: AppendMode }, { state, signal }: { readonly state: StateFollower, readonly signal: AbortSignal }): Promise<TimesToLevel> {
+export async function shadowAll (engine: ShadowProcess, source: KafkaCluster, { link, topics: { names, partitions }, ...options }: { readonly link: string, readonly topics: ManyTopics, readonly appendMode?: AppendMode, readonly excludeDefault?: boolean }, { state, signal }: { readonly state: StateFollower, readonly signal: AbortSignal }): Promise<TimesToLevel> {
   const startMs = performance.now()
   const uncreated = new Set(names)
   let createdMs = NaN
   const forget = state.onChange(change => {
     if (change.kind === 'topic' && change.value?.created === true && uncreated.delete(change.topic) && uncreated.size === 0) createdMs = performance.now() - startMs
   })
-  await engine.link(link, source, names[0]?.replace(/\d+$/, '') ?? '', appendMode === undefined ? {} : { appendMode })
+  await engine.link(link, source, names[0]?.replace(/\d+$/, '') ?? '', options)
   await engine.until(link, 'everything is shadowed', isLevel(names.length * partitions), { signal, timeoutMs: LEVEL_MS })
   const levelMs = performance.now() - startMs
   forget()

@@ -59,7 +59,7 @@ export async function fill (cluster: Cluster, { names, partitions }: ManyTopics,
 }
 
 /** Appends a batch to each of some partitions of one broker, with acks=all; returns the error codes, by `topic/partition`. */
-export async function produce (cluster: Cluster, nodeId: number, rows: ReadonlyArray<{ readonly name: string, readonly partition: number }>, batch: Buffer, { signal, timeoutMs }: { readonly signal: AbortSignal, readonly timeoutMs: number }): Promise<Map<string, number>> {
+export async function produce (cluster: Cluster, nodeId: number, rows: ReadonlyArray<{ readonly name: string, readonly partition: number }>, batch: Buffer, { signal, timeoutMs, lane = 0 }: { readonly signal: AbortSignal, readonly timeoutMs: number, readonly lane?: number }): Promise<Map<string, number>> {
   const topics = new Map<string, number[]>()
   for (const { name, partition } of rows) {
     const known = topics.get(name)
@@ -70,6 +70,6 @@ export async function produce (cluster: Cluster, nodeId: number, rows: ReadonlyA
     acks: -1,
     timeoutMs,
     topicData: [...topics].map(([name, partitions]) => ({ name, partitionData: partitions.map(index => ({ index, records: batch })) }))
-  }, nodeId, { signal, purpose: 'produce', timeoutMs: TIMEOUT_MS, maxVersion: NAMES_VERSION })
+  }, nodeId, { signal, purpose: 'produce', lane, timeoutMs: TIMEOUT_MS, maxVersion: NAMES_VERSION })
   return new Map(body.responses.flatMap(({ name, partitionResponses }) => partitionResponses.map(({ index, errorCode }) => [`${name}/${index}`, errorCode] as const)))
 }

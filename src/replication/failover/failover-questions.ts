@@ -38,6 +38,8 @@ export interface FailoverQuestionsOptions {
 
 export class FailoverQuestions {
   readonly #signal: AbortSignal
+  /** Partitions whose leaders were asked before they knew that they lead: the more there are, the less often each is asked for. */
+  #early = 0
   readonly #producers: Coalesced<PartitionRow, PartitionProducers>
   readonly #aborts: Coalesced<OpenTransaction, PartitionRow & RowOutcome>
   readonly #ends: Coalesced<EpochRow, EpochEnd>
@@ -99,7 +101,12 @@ export class FailoverQuestions {
       if (errorCode === ErrorCodes.NONE) return answer
       const isEarly = meansStaleMetadata(errorCode) || errorCode === ErrorCodes.UNKNOWN_LEADER_EPOCH
       if (!isEarly || failures >= MOST_ATTEMPTS) throw new ShadowError('BROKER_ERROR', `${row.topic}-${row.partition}: ${problem}: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
-      await sleep(backoffMs(failures, ASK_AGAIN), this.#signal)
+      this.#early++
+      try {
+        await sleep(backoffMs(failures, ASK_AGAIN) * Math.max(1, this.#early / MOST_PARTITIONS), this.#signal)
+      } finally {
+        this.#early--
+      }
     }
   }
 }
