@@ -10,7 +10,7 @@ import { runElection, type Lease } from '../client/group/election.ts'
 import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
-import { abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
+import { abortedWithin, isAborted, onAbort, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
@@ -31,7 +31,7 @@ import { ReplicaMode } from './append/replica/replica-mode.ts'
 import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
-import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
@@ -349,7 +349,8 @@ export class Engine implements LinkService {
       const { refusal, sourceClusterId, appendMode, appendModeReason } = await this.#preflight(reign, config, 'creation')
       if (refusal !== null) throw refusal
       const record: LinkRecord = { uid: randomUUID(), config, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
-      if (dryRun) return this.#unstarted(reign, record)
+      // The status of one that is not there.
+      if (dryRun) return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
       await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
@@ -391,11 +392,6 @@ export class Engine implements LinkService {
     }
   }
 
-  /** The status of a link that is not there: what a dry run shows. */
-  #unstarted (reign: Reign, record: LinkRecord): LinkStatus {
-    return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
-  }
-
   async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
     return await this.#order(name, { action: 'failover', topics, by }, ({ orders }) => orders.failover(topics))
   }
@@ -420,15 +416,19 @@ export class Engine implements LinkService {
     return await this.#order(name, { action: 'topic retry', topics: topic, by }, ({ repairs }) => repairs.retry(topic))
   }
 
-  async restoreTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
-    return await this.#order(name, { action: 'topic restore', topics: topic, by }, ({ repairs }) => repairs.restoreFromScratch(topic))
+  async restoreTopic (name: string, topic: string, restoration: Restoration, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic restore', topics: topic, how: ` from ${restoration.from}`, by }, ({ repairs }) => repairs.restore(topic, restoration))
   }
 
-  async #order (name: string, { topics, ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
+  async planRestore (name: string, topic: string): Promise<RestorePlan> {
+    return await (await this.#readyLink(name)).repairs.planRestore(topic)
+  }
+
+  async #order (name: string, { topics, how = '', ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection, readonly how?: string }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
     const { audit } = this.#leading()
     const link = await this.#readyLink(name)
     const count = isTask(topics) ? null : typeof topics === 'string' ? 1 : link.orders.chosen(topics).length
-    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => this.#give(link, give))
+    await audit.during({ ...order, link: name, topics: count, detail: `${selectionText(topics)}${how}` }, () => this.#give(link, give))
     return this.#link(name).status()
   }
 
@@ -525,8 +525,7 @@ export class Engine implements LinkService {
 }
 
 function ended (signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => { signal.addEventListener('abort', () => resolve(), { once: true }) })
+  return new Promise(resolve => { if (signal.aborted) resolve(); else onAbort(signal, resolve) })
 }
 
 /** What `work` returns or throws, as a promise. */
