@@ -4,12 +4,12 @@ import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
 import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
-import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster } from '../support/broker-link.ts'
+import { createSourceTopic, endOffsets, eventually, testCluster, type BrokerEngine } from '../support/broker-link.ts'
 import { compareSegments } from '../support/compare-segments.ts'
 import { FaultRelay, type Tripwire } from '../support/fault-relay.ts'
 import { Random } from '../support/random.ts'
 import { replicaScene } from '../support/replica-scene.ts'
-import { replicaEnds, rewrite, untilEnds, untilFaulted, untilVerified, writeTo } from '../support/rewritten-source.ts'
+import { replicaEnds, replicatedLink, rewrite, untilEnds, untilFaulted, untilVerified, writeTo } from '../support/rewritten-source.ts'
 
 tap.setTimeout(280_000)
 
@@ -25,8 +25,8 @@ const DEATHS: ReadonlyArray<readonly [place: string, tripwire: Tripwire]> = [
   ['while it is compared', after(OffsetForLeaderEpoch.key)],
   ['before the roll-back is recorded', before(Produce.key, 1)],
   ['when the roll-back is recorded', after(Produce.key, 1)],
-  ['while replicas throw away', before(OffsetForLeaderEpoch.key, 2)],
-  ['while it is compared again', before(ListOffsets.key, 4)],
+  ['before it is compared again', before(ListOffsets.key, 6)],
+  ['while it is compared again', before(OffsetForLeaderEpoch.key, 5)],
   ['before ACTIVE is recorded', before(Produce.key, 2)],
   ['when ACTIVE is recorded', after(Produce.key, 2)]
 ]
@@ -41,7 +41,7 @@ for (const version of ['3.9', '4.3'] as const) {
     const topics = ['orders', 'opened', ...deaths]
     for (const topic of topics) writeTo(source, topic, { count: 100 })
     writeTo(source, 'orders', { partition: 1, count: 50 })
-    await first.engine.create(linkDocument('dr', sourceCluster, topics), RUN)
+    await first.engine.create(replicatedLink(sourceCluster, topics), RUN)
     for (const topic of topics) await untilEnds(client, topic, 100)
     await untilEnds(client, 'orders', 50, 1)
 
@@ -59,7 +59,9 @@ for (const version of ['3.9', '4.3'] as const) {
       t.match((await order).topics.find(({ name }) => name === 'orders'), { state: 'ACTIVE', fault: null, rollbacks: [{ partition: 0, fromOffset: 100, toOffset: 60, times: 1, discarded: 40 }] })
       await untilVerified(first, 'orders', 75)
       t.same(compareSegments(shadow.partitionDir(1, 'orders', 0), shadow.partitionDir(2, 'orders', 0)), { batches: 75, bytes: compareSegments(shadow.partitionDir(2, 'orders', 0), shadow.partitionDir(1, 'orders', 0)).bytes, startOffset: 0, endOffset: 75, difference: null })
-      t.match((await first.engine.audit('dr')).at(-1), { action: 'topic restore', detail: 'orders from common-prefix' })
+      t.strictSame((await first.engine.audit('dr')).filter(({ action }) => action === 'topic restore').map(({ detail, problem }) => [detail, problem === null]), [
+        ['orders from common-prefix', false], ['orders from common-prefix', true], ['orders from scratch', false]
+      ])
       await t.rejects(first.engine.restoreTopic('dr', 'orders', PREFIX), { code: 'CONFLICT', message: /is ACTIVE, and only one that is FAULTED/ })
     })
 

@@ -2,15 +2,22 @@
 import type { Cluster } from '../../src/client/cluster.ts'
 import { replicaBounds } from '../../src/client/admin/replica-bounds.ts'
 import type { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
-import { eventually, type BrokerEngine } from './broker-link.ts'
+import { eventually, linkDocument, type BrokerCluster, type BrokerEngine } from './broker-link.ts'
 import { oneBatch } from './shadow-pair.ts'
 
 const BROKERS = [1, 2]
 const WAIT_MS = 10_000
 
-/** Appends single records, which say what they are by `text`. */
+/** A link whose topics have as many replicas as the shadow cluster gives by itself: the source is of one broker. */
+export function replicatedLink (source: BrokerCluster, topics: readonly string[]): Record<string, unknown> {
+  const document = linkDocument('dr', source, topics)
+  return { ...document, topic_metadata_sync_options: { ...Object(document['topic_metadata_sync_options']) as object, exclude_default: true } }
+}
+
+/** Appends single records, which say what they are by `text` and their offset: the same at the same place. */
 export function writeTo (source: EmbeddedBroker, topic: string, { partition = 0, count, text = 'first' }: { readonly partition?: number, readonly count: number, readonly text?: string }): void {
-  for (let index = 0; index < count; index++) source.log(topic, partition).append(oneBatch({ records: [{ timestamp: 1 + index, value: Buffer.from(`${text} ${index}`) }] }))
+  const log = source.log(topic, partition)
+  for (let index = 0; index < count; index++) log.append(oneBatch({ records: [{ timestamp: 1 + log.logEndOffset, value: Buffer.from(`${text} ${log.logEndOffset}`) }] }))
 }
 
 /** The records from `at` on are gone, another leader epoch has begun, and so many others are written in it. */

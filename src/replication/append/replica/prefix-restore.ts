@@ -48,7 +48,16 @@ const POLL_MS = 20
  * @throws {ShadowError} CONFLICT where it cannot be done, in words; CLUSTER_UNAVAILABLE, BROKER_ERROR where somebody does not answer
  */
 export async function planRollback (topic: ShadowTopic, source: TopicView, { isOtherTopic }: { readonly isOtherTopic: boolean }, host: PrefixRestoreHost): Promise<readonly PlannedRollback[]> {
-  await refuseCompacted(topic, host)
+  try {
+    return await planAll(topic, { sourceTopicId: source.topicId, isOtherTopic }, host)
+  } catch (error) {
+    if (!(error instanceof ShadowError) || !error.retriable || host.signal.aborted) throw error
+    throw new ShadowError(error.code, `topic ${topic.topic} stays FAULTED, because it cannot be compared with its source at the moment: ${error.message}`, { cause: error, retriable: true })
+  }
+}
+
+async function planAll (topic: ShadowTopic, source: Omit<SourceLog, 'bounds'>, host: PrefixRestoreHost): Promise<readonly PlannedRollback[]> {
+  await patiently(host, () => refuseCompacted(topic, host))
   const bounds = await patiently(host, () => sourceBounds(topic, host))
   const waiting = host.partitionsOf(topic).map(partition => ({ partition, bounds: bounds[partition.partition] }))
   const planned: PlannedRollback[] = []
@@ -56,7 +65,7 @@ export async function planRollback (topic: ShadowTopic, source: TopicView, { isO
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { partition, bounds } = next
       if (bounds === undefined) throw new ShadowError('INVARIANT', `${topic.topic}-${partition.partition} was not asked for`)
-      planned.push(await planPartition(partition, { bounds, sourceTopicId: source.topicId, isOtherTopic }, host))
+      planned.push(await planPartition(partition, { ...source, bounds }, host))
     }
   }
   try {
@@ -167,10 +176,7 @@ async function compareReplica (partition: ReplicaPartition, replica: Replica, { 
   if (endOffset <= startOffset) throw refused(`the source's log starts at offset ${startOffset}, and that of broker ${brokerId} ends at ${endOffset}: there is nothing to compare`)
   if (logStartOffset > startOffset) throw refused(`the log of broker ${brokerId} starts at offset ${logStartOffset}, and the source's at ${startOffset}: what is in between would be missing`)
   const log = { topic, partition: partition.partition, brokerId, endOffset, shadowTopicId: record.shadowTopicId, sourceTopicId, logStartOffset: startOffset, isOtherTopic }
-  const prefix = await persist(() => searchCommonPrefix({ ...host, persist }, log)).catch((error: unknown) => {
-    if (!(error instanceof ShadowError) || !error.retriable) throw error
-    throw new ShadowError(error.code, `${name} cannot be compared with the source at the moment, and nothing was changed: ${error.message}`, { cause: error, retriable: true })
-  })
+  const prefix = await persist(() => searchCommonPrefix({ ...host, persist }, log))
   if (prefix.kind === 'unknown') throw refused(`of broker ${brokerId} and the source: ${prefix.reason}`)
   return { ...replica, commonEnd: prefix.end, difference: prefix.difference }
 }

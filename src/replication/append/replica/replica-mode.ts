@@ -135,6 +135,7 @@ export class ReplicaMode implements AppendMode {
       raiseLeaderEpoch: (partition, above) => this.#raiseLeaderEpoch(partition, above),
       renew: async topic => {
         await this.renew(topic)
+        topic.forgetCopies()
         await this.learn([topic])
       }
     }
