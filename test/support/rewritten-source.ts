@@ -7,6 +7,8 @@ import { oneBatch } from './shadow-pair.ts'
 
 const BROKERS = [1, 2]
 const WAIT_MS = 10_000
+/** In the year 2100: the source's retention has nothing to delete. */
+const TIMESTAMP = 4_102_444_800_000
 
 /** A link whose topics have as many replicas as the shadow cluster gives by itself: the source is of one broker. */
 export function replicatedLink (source: BrokerCluster, topics: readonly string[]): Record<string, unknown> {
@@ -17,7 +19,7 @@ export function replicatedLink (source: BrokerCluster, topics: readonly string[]
 /** Appends single records, which say what they are by `text` and their offset: the same at the same place. */
 export function writeTo (source: EmbeddedBroker, topic: string, { partition = 0, count, text = 'first' }: { readonly partition?: number, readonly count: number, readonly text?: string }): void {
   const log = source.log(topic, partition)
-  for (let index = 0; index < count; index++) log.append(oneBatch({ records: [{ timestamp: 1 + log.logEndOffset, value: Buffer.from(`${text} ${log.logEndOffset}`) }] }))
+  for (let index = 0; index < count; index++) log.append(oneBatch({ records: [{ timestamp: TIMESTAMP + log.logEndOffset, value: Buffer.from(`${text} ${log.logEndOffset}`) }] }))
 }
 
 /** The records from `at` on are gone, another leader epoch has begun, and so many others are written in it. */
