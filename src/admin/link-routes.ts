@@ -48,8 +48,15 @@ const pauseBody = z.strictObject({ ...selectionFields, task: z.string({ error: '
   .refine(atMostOne, expectedOne('one of topic, filters and task'))
 
 const retryBody = z.strictObject({}, { error: 'expected {}' })
-// Said in words: it deletes a topic.
-const restoreBody = z.strictObject({ from: z.literal('scratch', { error: 'expected scratch' }) }, { error: 'expected {"from": "scratch"}' })
+// Said in words: it throws records away.
+const expectedRestoration = { error: 'expected {"from": "common-prefix"} or {"from": "scratch"}' }
+const restoreBody = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('scratch') }, expectedRestoration),
+  z.strictObject({
+    from: z.literal('common-prefix'),
+    keep: z.array(z.int({ error: 'expected an offset' }).min(0, { error: 'expected an offset' }), { error: 'expected a list of offsets, one for each partition' }).nullable().default(null)
+  }, expectedRestoration)
+], expectedRestoration)
 
 export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions): void {
   app.get('/v1/links', async request => {
@@ -114,9 +121,15 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
 
   app.post('/v1/links/:link/topics/:topic/restore', async request => {
     query(request, noParameters)
-    parseValue(request.body, 'request', restoreBody)
+    const restoration = parseValue(request.body, 'request', restoreBody)
     const { link, topic } = topicOf(request)
-    return await options.links().restoreTopic(link, topic, operatorOf(request))
+    return await options.links().restoreTopic(link, topic, restoration, operatorOf(request))
+  })
+
+  app.get('/v1/links/:link/topics/:topic/common-prefix', async request => {
+    query(request, noParameters)
+    const { link, topic } = topicOf(request)
+    return await options.links().planRestore(link, topic)
   })
 
   app.delete('/v1/links/:link', async (request, reply) => {

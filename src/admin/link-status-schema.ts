@@ -1,6 +1,6 @@
 /** What the admin port says of a link, for those who read it: the same shape as LinkStatus, checked. */
 import { z } from 'zod'
-import type { GroupStatus, LinkStatus, LinkUpdate, MirrorCounts, PartitionStatus, PreflightLine, SchemaRegistryStatus, SchemaSyncSummary, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
+import type { GroupStatus, LinkStatus, LinkUpdate, MirrorCounts, PartitionStatus, PreflightLine, RestorePlan, SchemaRegistryStatus, SchemaSyncSummary, SecurityStatus, TopicStatus, VerifyTopicReport } from '../replication/link-service.ts'
 import type { PartitionRollback } from '../state/rollbacks.ts'
 import { FAULT_CODES, TOPIC_STATES } from '../state/topic-state.ts'
 
@@ -147,4 +147,10 @@ export const preflightLineSchema: z.ZodType<PreflightLine> = z.object({
   verdict: z.enum(['ok', 'warning', 'failed']),
   text: z.string(),
   advice: z.string().nullable()
+})
+
+export const restorePlanSchema: z.ZodType<RestorePlan> = z.object({
+  topic: z.string(),
+  isOtherTopic: z.boolean(),
+  partitions: z.array(z.object({ partition: z.number(), fromOffset: z.number(), toOffset: z.number(), difference: z.string().nullable() }))
 })

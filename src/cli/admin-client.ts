@@ -1,7 +1,7 @@
 /** The admin port of a running kshadow, as the commands use it. */
 import { IncomingMessage, request as httpRequest } from 'node:http'
 import { z } from 'zod'
-import { linkStatusSchema, linkUpdateSchema, preflightLineSchema } from '../admin/link-status-schema.ts'
+import { linkStatusSchema, linkUpdateSchema, preflightLineSchema, restorePlanSchema } from '../admin/link-status-schema.ts'
 import { USER_HEADER } from '../admin/operator.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
@@ -9,7 +9,7 @@ import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
 import { filtersDocument } from '../config/link/name-filter.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
-import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection } from '../replication/link-service.ts'
+import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection } from '../replication/link-service.ts'
 import { auditSchema, type AuditRecord } from '../state/audit-record.ts'
 import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
 import { packageVersion } from './version.ts'
@@ -49,7 +49,7 @@ const CREATE_TIMEOUT_MS = 45_000
 const DELETE_TIMEOUT_MS = 120_000
 const ORDER_TIMEOUT_MS = 60_000
 /** All of a topic may have to be read first. */
-const RETRY_TIMEOUT_MS = 3_600_000
+const COMPARE_TIMEOUT_MS = 3_600_000
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const MAX_LINE_LENGTH = 1024 * 1024
 
@@ -117,11 +117,16 @@ export class AdminClient {
   }
 
   async retryTopic (link: string, topic: string): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: RETRY_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: COMPARE_TIMEOUT_MS }, linkStatusSchema)
   }
 
-  async restoreTopic (link: string, topic: string): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: { from: 'scratch' }, timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
+  async restoreTopic (link: string, topic: string, restoration: Restoration): Promise<LinkStatus> {
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: restoration, timeoutMs: restoration.from === 'scratch' ? ORDER_TIMEOUT_MS : COMPARE_TIMEOUT_MS }, linkStatusSchema)
+  }
+
+  /** What a restoration from the common prefix would throw away. */
+  async planRestore (link: string, topic: string): Promise<RestorePlan> {
+    return await this.#json({ method: 'GET', path: `${pathOfTopic(link, topic)}/common-prefix`, timeoutMs: COMPARE_TIMEOUT_MS }, restorePlanSchema)
   }
 
   async #order (link: string, order: string, what: PauseSelection): Promise<LinkStatus> {

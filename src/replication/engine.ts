@@ -34,7 +34,7 @@ import { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
 import { rewriteFenced } from './fenced-records.ts'
-import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, TopicSelection, VerifyTopicReport } from './link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
@@ -345,7 +345,8 @@ export class Engine implements LinkService {
       if (refusal !== null) throw refusal
       const { config } = owner
       const record: LinkRecord = { ...owner, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
-      if (dryRun) return this.#unstarted(reign, record)
+      // The status of one that is not there.
+      if (dryRun) return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
       await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
@@ -393,11 +394,6 @@ export class Engine implements LinkService {
     }
   }
 
-  /** The status of a link that is not there: what a dry run shows. */
-  #unstarted (reign: Reign, record: LinkRecord): LinkStatus {
-    return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
-  }
-
   async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
     return await this.#order(name, { action: 'failover', topics, by }, ({ orders }) => orders.failover(topics))
   }
@@ -422,15 +418,19 @@ export class Engine implements LinkService {
     return await this.#order(name, { action: 'topic retry', topics: topic, by }, ({ repairs }) => repairs.retry(topic))
   }
 
-  async restoreTopic (name: string, topic: string, by: Operator | null = null): Promise<LinkStatus> {
-    return await this.#order(name, { action: 'topic restore', topics: topic, by }, ({ repairs }) => repairs.restoreFromScratch(topic))
+  async restoreTopic (name: string, topic: string, restoration: Restoration, by: Operator | null = null): Promise<LinkStatus> {
+    return await this.#order(name, { action: 'topic restore', topics: topic, how: ` from ${restoration.from}`, by }, ({ repairs }) => repairs.restore(topic, restoration))
   }
 
-  async #order (name: string, { topics, ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
+  async planRestore (name: string, topic: string): Promise<RestorePlan> {
+    return await (await this.#readyLink(name)).repairs.planRestore(topic)
+  }
+
+  async #order (name: string, { topics, how = '', ...order }: Pick<AuditOrder, 'action' | 'by'> & { readonly topics: PauseSelection, readonly how?: string }, give: (link: ShadowLink) => Promise<void>): Promise<LinkStatus> {
     const { audit } = this.#leading()
     const link = await this.#readyLink(name)
     const count = isTask(topics) ? null : typeof topics === 'string' ? 1 : link.orders.chosen(topics).length
-    await audit.during({ ...order, link: name, topics: count, detail: selectionText(topics) }, () => this.#give(link, give))
+    await audit.during({ ...order, link: name, topics: count, detail: `${selectionText(topics)}${how}` }, () => this.#give(link, give))
     return this.#link(name).status()
   }
 

@@ -92,7 +92,7 @@ export interface TopicStatus {
   readonly syncedConfigs: Readonly<Record<string, string>>
   /** Source configs that the shadow cluster refused, with its reasons. */
   readonly refusedConfigs: Readonly<Record<string, string>>
-  /** What was thrown away because the source had lost it (`on_source_truncation: follow`). */
+  /** What was thrown away because the source did not have it: with `on_source_truncation: follow`, and by `restoreTopic`. */
   readonly rollbacks: readonly PartitionRollback[]
   /** What keeps this topic from going on at the moment, such as a topic id that cannot be read. */
   readonly problem: string | null
@@ -216,6 +216,34 @@ export interface VerifyTopicReport {
   readonly incomplete: string | null
 }
 
+/** How a topic that is FAULTED is restored. */
+export type Restoration =
+  /** The shadow topic is deleted, and all that the source has is copied. */
+  | { readonly from: 'scratch' }
+  /**
+   * Every replica is rolled back to what it has in common with the source. `keep`: what must not be thrown away, by partition, as the plan
+   * said that somebody has agreed to: the offset after it. Null: they agree to whatever is found.
+   */
+  | { readonly from: 'common-prefix', readonly keep: readonly number[] | null }
+
+/** What a partition is rolled back to, and from where; to its end where nothing is thrown away. */
+export interface PlannedRollback {
+  readonly partition: number
+  /** The highest end of a replica's log. */
+  readonly fromOffset: number
+  /** The end of what all replicas that differ have in common with the source. */
+  readonly toOffset: number
+  /** What comes next on both sides, in words; null where nothing differs. */
+  readonly difference: string | null
+}
+
+export interface RestorePlan {
+  readonly topic: string
+  /** True when the source topic was made anew since it was copied: then all of it was compared. */
+  readonly isOtherTopic: boolean
+  readonly partitions: readonly PlannedRollback[]
+}
+
 /** One thing that was looked at before a link is created. */
 export interface PreflightLine {
   readonly name: string
@@ -275,8 +303,10 @@ export interface LinkService {
   removeTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
   /** Has a topic that is FAULTED go on from where it stands, if source and shadow agree there. @throws {ShadowError} NOT_FOUND, CONFLICT */
   retryTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
-  /** Deletes the shadow of a topic that is FAULTED, and shadows it anew from the beginning of its source. @throws {ShadowError} NOT_FOUND, CONFLICT, CLUSTER_UNAVAILABLE */
-  restoreTopic (link: string, topic: string, by?: Operator | null): Promise<LinkStatus>
+  /** Has a topic that is FAULTED shadowed anew, from what is left of it or from the beginning of its source. @throws {ShadowError} NOT_FOUND, CONFLICT, CLUSTER_UNAVAILABLE */
+  restoreTopic (link: string, topic: string, restoration: Restoration, by?: Operator | null): Promise<LinkStatus>
+  /** What a restoration from the common prefix would throw away: nothing is changed. @throws {ShadowError} as `restoreTopic` */
+  planRestore (link: string, topic: string): Promise<RestorePlan>
   /** @throws {ShadowError} CONFLICT while there are live shadow topics, unless forced: then they become ordinary topics as they are. */
   delete (link: string, options: { readonly force: boolean, readonly by?: Operator | null }): Promise<void>
   /** The newest orders, oldest first: of one link, also of one that was deleted, or of all with null. */

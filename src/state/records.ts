@@ -102,7 +102,7 @@ export interface TopicRecord {
   readonly endOffsets: readonly number[] | null
   /** Configs of the source that the shadow cluster refused, with its reasons. */
   readonly refusedConfigs: Readonly<Record<string, string>>
-  /** In append mode replica: the partitions that were rolled back because their source had lost records, one row each. */
+  /** In append mode replica: the partitions that were rolled back because their source did not have what they had, one row each. */
   readonly rollbacks: readonly PartitionRollback[]
 }
 

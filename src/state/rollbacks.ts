@@ -1,4 +1,4 @@
-/** What is recorded of a shadow partition whose followers were made to throw away what the source had lost. */
+/** What is recorded of a shadow partition whose followers were made to throw away what the source did not have. */
 export interface PartitionRollback {
   readonly partition: number
   /** ISO time of the last one. */

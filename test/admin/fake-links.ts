@@ -2,7 +2,7 @@
 import { ShadowError } from '../../src/errors.ts'
 import type { AuditRecord, Operator } from '../../src/state/audit-record.ts'
 import { parseLinkDocument } from '../../src/config/link-config.ts'
-import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PauseSelection, PreflightLine, TopicSelection, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
+import type { LinkService, LinkStatus, LinkUpdate, PartitionStatus, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection, TopicStatus, VerifyTopicReport } from '../../src/replication/link-service.ts'
 
 export function partition (over: Partial<PartitionStatus> = {}): PartitionStatus {
   return {
@@ -149,8 +149,18 @@ export class FakeLinks implements LinkService {
     return this.#order('retry', name, topic)
   }
 
-  async restoreTopic (name: string, topic: string): Promise<LinkStatus> {
-    return this.#order('restore', name, topic)
+  async restoreTopic (name: string, topic: string, restoration: Restoration): Promise<LinkStatus> {
+    const status = this.#order('restore', name, topic)
+    this.calls.at(-1)?.push(restoration)
+    return status
+  }
+
+  /** What a restoration would throw away. */
+  plan: Omit<RestorePlan, 'topic'> = { isOtherTopic: false, partitions: [{ partition: 0, fromOffset: 120, toOffset: 100, difference: 'they differ' }] }
+
+  async planRestore (name: string, topic: string): Promise<RestorePlan> {
+    this.#order('plan', name, topic)
+    return { topic, ...this.plan }
   }
 
   async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {

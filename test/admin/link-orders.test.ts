@@ -17,17 +17,19 @@ test('an order says what it is for, in one way, and a misspelled one means nothi
   t.equal(await send('POST', '/links/dr/failover', { filters: [FILTER] }), 202)
   t.equal(await send('DELETE', '/links/dr/topics/orders'), 200)
   t.equal(await send('POST', '/links/dr/topics/orders/retry', {}), 200)
-  t.equal(await send('POST', '/links/dr/topics/orders/restore', { from: 'scratch' }), 200)
+  for (const body of [{ from: 'scratch' }, { from: 'common-prefix' }, { from: 'common-prefix', keep: [5, 0] }]) t.equal(await send('POST', '/links/dr/topics/orders/restore', body), 200)
   t.same(links.calls, [
     ['pause', 'dr', { task: 'Source Topic Sync' }],
     ['resume', 'dr', [{ patternType: 'PREFIX', filterType: 'INCLUDE', name: 'pay' }]],
     ['failover', 'dr', [{ patternType: 'PREFIX', filterType: 'INCLUDE', name: 'pay' }]],
-    ['remove', 'dr', 'orders'], ['retry', 'dr', 'orders'], ['restore', 'dr', 'orders']
+    ['remove', 'dr', 'orders'], ['retry', 'dr', 'orders'], ['restore', 'dr', 'orders', { from: 'scratch' }],
+    ['restore', 'dr', 'orders', { from: 'common-prefix', keep: null }], ['restore', 'dr', 'orders', { from: 'common-prefix', keep: [5, 0] }]
   ])
   links.calls.length = 0
   for (const [path, body] of [
     ['/links/dr/pause', { topic: 'a', task: 'b' }], ['/links/dr/failover', { topic: 'a', filters: [FILTER] }], ['/links/dr/failover', { filters: [] }], ['/links/dr/failover', { task: 'x' }],
-    ['/links/dr/promote', { topics: ['a'] }], ['/links/dr/topics/orders/restore', {}], ['/links/dr/topics/orders/restore', { from: 'prefix' }]
+    ['/links/dr/promote', { topics: ['a'] }], ['/links/dr/topics/orders/restore', {}], ['/links/dr/topics/orders/restore', { from: 'prefix' }],
+    ['/links/dr/topics/orders/restore', { from: 'scratch', keep: [5] }], ['/links/dr/topics/orders/restore', { from: 'common-prefix', keep: [-1] }]
   ] as const) t.equal(await send('POST', path, body), 400, JSON.stringify(body))
   t.equal(await send('PUT', '/links/dr', { name: 'dr' }, 'text/plain'), 415)
   t.equal(await send('PUT', '/links/dr', { name: 'dr' }), 400)

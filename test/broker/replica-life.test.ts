@@ -89,7 +89,7 @@ test('a link is updated, paused, repaired and opened, and no real broker leads b
   for (const partition of [0, 1, 2]) write(partition, 3)
   await eventually('it is stopped', async () => (await second.topic('dr', TOPIC))?.fault?.code === 'SOURCE_TOPIC_RECREATED')
   await t.rejects(second.engine.retryTopic('dr', TOPIC), { code: 'CONFLICT', message: /restored from scratch/ })
-  await second.engine.restoreTopic('dr', TOPIC)
+  await second.engine.restoreTopic('dr', TOPIC, { from: 'scratch' })
   await eventually('it is shadowed anew', () => endsAre(second, 3, 3, 3))
   t.not((await second.topic('dr', TOPIC))?.topicId, topicId)
 

@@ -243,8 +243,8 @@ test('what was rolled back is shown for good', async t => {
   const row = { partition: 3, at: '2026-01-02T03:04:05.000Z', fromOffset: 120, toOffset: 100, times: 1, discarded: 20, epochs: [{ epoch: 2, startOffset: 100 }] }
   const { run } = await kshadow(t, link('a', { topics: [topic('orders', { rollbacks: [row, { ...row, partition: 4, times: 2, discarded: 55 }] })] }))
   const { out } = await run('status a')
-  t.match(out, / {2}Rolled back: partition 3 from offset 120 to 100 at 2026-01-02T03:04:05\.000Z, 20 records that the source had lost\n/)
-  t.match(out, /partition 4 .* 20 records that the source had lost; 2 times so far, 55 records in all\n/)
+  t.match(out, / {2}Rolled back: partition 3 from offset 120 to 100 at 2026-01-02T03:04:05\.000Z, 20 records that the source did not have\n/)
+  t.match(out, /partition 4 .* 20 records that the source did not have; 2 times so far, 55 records in all\n/)
   t.match(JSON.parse((await run('status a --output json')).out), { topics: [{ rollbacks: [{ partition_id: 3, at: row.at, from_offset: 120, to_offset: 100, times: 1, discarded_records: 20 }, { partition_id: 4 }] }] })
 })
 

@@ -2,6 +2,7 @@ import { test } from 'tap'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
 import { LINK, oneBatch, ShadowPair, until, type RunningEngine } from '../support/shadow-pair.ts'
 
+const PREFIX = { from: 'common-prefix', keep: null } as const
 const RECORD = [{ timestamp: 1, value: Buffer.from('x') }]
 
 async function untilState (engine: RunningEngine, topic: string, state: string): Promise<void> {
@@ -22,6 +23,7 @@ test('a topic that was stopped goes on once what stopped it is gone, and is stop
   await first.engine.retryTopic(LINK, 'a')
   await untilState(first, 'a', 'FAULTED')
   t.match(await first.topic('a'), { fault: { code: 'LOG_APPEND_TIME', partition: 0, offset: 3 } })
+  await t.rejects(first.engine.planRestore(LINK, 'a'), { code: 'CONFLICT', message: /LOG_APPEND_TIME, which throws nothing away: retry it/ })
   await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.state === 'FAULTED')
 
   pair.source.log('a', 0).truncateTo(3)
@@ -54,12 +56,13 @@ test('a shadow that somebody wrote to is not taken for a copy because its end lo
   for (let index = 0; index < 5; index++) pair.source.log('a', 0).append(oneBatch({ records: RECORD }))
   await t.rejects(engine.engine.retryTopic(LINK, 'a'), { code: 'CONFLICT', message: /topic a stays FAULTED: source and shadow differ in partition 0: the batch of offsets 5 to 5/ })
   t.match(await engine.topic('a'), { state: 'FAULTED', fault: { code: 'FOREIGN_WRITE' } })
+  await t.rejects(engine.engine.restoreTopic(LINK, 'a', PREFIX), { code: 'CONFLICT', message: /FOREIGN_WRITE, after which nobody knows what its replicas hold: restore it from scratch/ })
 
-  await engine.engine.restoreTopic(LINK, 'a')
+  await engine.engine.restoreTopic(LINK, 'a', { from: 'scratch' })
   await pair.untilSame('a')
   t.match(await engine.topic('a'), { state: 'ACTIVE', fault: null, topicId: await pair.topicId('shadow', 'a') })
   for (const report of await engine.verify('a')) t.match(report, { difference: null, incomplete: null })
-  await t.rejects(engine.engine.restoreTopic(LINK, 'a'), { code: 'CONFLICT' }, 'what is fine is not deleted')
+  await t.rejects(engine.engine.restoreTopic(LINK, 'a', { from: 'scratch' }), { code: 'CONFLICT' }, 'what is fine is not deleted')
 })
 
 test('a source topic that was made anew is shadowed anew, and one that does not answer is not given up', async t => {
@@ -77,10 +80,16 @@ test('a source topic that was made anew is shadowed anew, and one that does not 
   for (const name of ['a', 'b']) await untilState(engine, name, 'FAULTED')
   await t.rejects(engine.engine.retryTopic(LINK, 'a'), { code: 'CONFLICT', message: /was deleted and made anew: it can be restored from scratch/ })
   await t.rejects(engine.engine.retryTopic(LINK, 'b'), { code: 'CONFLICT', message: /the shadow has offsets 6 to 9, which the source does not have/ })
-  await engine.engine.restoreTopic(LINK, 'a')
+  await engine.engine.restoreTopic(LINK, 'a', { from: 'scratch' })
   await pair.untilSame('a', 3)
+  const before = engine.state.state?.topicOf(LINK, 'b')
+  for (const ask of [() => engine.engine.planRestore(LINK, 'b'), () => engine.engine.restoreTopic(LINK, 'b', PREFIX)]) {
+    await t.rejects(async () => { await ask() }, { code: 'CONFLICT', message: /append mode produce, and there is no request of Kafka's that deletes records at the end of a topic: restore it from scratch, or fail it over/ })
+  }
+  t.same(engine.state.state?.topicOf(LINK, 'b'), before, 'nothing was changed')
   await pair.source.stop()
-  await t.rejects(engine.engine.restoreTopic(LINK, 'b'), { code: 'CLUSTER_UNAVAILABLE' })
+  await t.rejects(engine.engine.restoreTopic(LINK, 'b', PREFIX), { code: 'CLUSTER_UNAVAILABLE' })
+  await t.rejects(engine.engine.restoreTopic(LINK, 'b', { from: 'scratch' }), { code: 'CLUSTER_UNAVAILABLE' })
   t.equal(pair.shadowEnd('b'), 10, 'the only copy there is')
   await engine.engine.failover(LINK, 'b')
   await untilState(engine, 'b', 'FAILED_OVER')
@@ -94,7 +103,8 @@ test('a name that was taken can be shadowed once it is free', async t => {
   const engine = pair.startEngine()
   await untilState(engine, 'a', 'FAULTED')
   await t.rejects(engine.engine.retryTopic(LINK, 'a'), { code: 'CONFLICT', message: /still has a topic named a/ })
-  await t.rejects(engine.engine.restoreTopic(LINK, 'a'), { code: 'CONFLICT', message: /was not made by link dr, which does not delete it/ })
+  await t.rejects(engine.engine.restoreTopic(LINK, 'a', PREFIX), { code: 'CONFLICT', message: /has made no shadow of topic a/ })
+  await t.rejects(engine.engine.restoreTopic(LINK, 'a', { from: 'scratch' }), { code: 'CONFLICT', message: /was not made by link dr, which does not delete it/ })
   await pair.deleteTopic('shadow', 'a')
   await engine.engine.retryTopic(LINK, 'a')
   await pair.untilSame('a')

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
-import { BrokerEngine, createSourceTopic, testCluster, type BrokerCluster } from './broker-link.ts'
+import { BrokerEngine, createSourceTopic, testCluster, type BrokerCluster, type BrokerEngineOptions } from './broker-link.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import type { KafkaVersion } from './kafka-jars.ts'
 import { takePorts } from './port-block.ts'
@@ -18,7 +18,7 @@ export interface ReplicaScene {
   /** With a port for a shadow leader; it has no link yet. */
   readonly engine: BrokerEngine
   /** An engine that leads at the same address: another one must have ended. */
-  readonly another: () => Promise<BrokerEngine>
+  readonly another: (options?: BrokerEngineOptions) => Promise<BrokerEngine>
 }
 
 /** An embedded source with a topic, two real brokers for its shadow, and an engine that can lead there. All of it ends with the test. */
@@ -33,8 +33,8 @@ export async function replicaScene (t: Test, { version, name, topic, partitions 
   const [sourceClient, client] = [testCluster(sourceCluster), testCluster(shadow)]
   t.teardown(async () => { await Promise.all([sourceClient.close(), client.close()]) })
   await createSourceTopic(sourceClient, topic, partitions)
-  const another = async (): Promise<BrokerEngine> => {
-    const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 } })
+  const another = async (options: BrokerEngineOptions = {}): Promise<BrokerEngine> => {
+    const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: { host: ports.host, port: ports.ports[0] ?? 0 }, ...options })
     t.teardown(() => engine.stop())
     return engine
   }

@@ -1,17 +1,17 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import { sleep } from '../../net/sleep.ts'
-import type { LinkStatus, TopicStatus } from '../../replication/link-service.ts'
+import type { LinkStatus, Restoration, TopicStatus } from '../../replication/link-service.ts'
 import type { AdminClient } from '../admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from '../cli.ts'
 import { confirm } from '../confirm.ts'
 import { EXIT_FAILURE } from '../report-error.ts'
-import { UsageError } from '../usage-error.ts'
 import { printable } from '../views/printable.ts'
+import { restorePlanJson, restorePlanText } from '../views/restore-plan-view.ts'
 import { topicJson } from '../views/status-json.ts'
 
 const confirmOptions = adminOptions.extend({ confirm: z.boolean() })
-const restoreOptions = confirmOptions.extend({ fromScratch: z.boolean().optional() })
+const restoreOptions = confirmOptions.extend({ from: z.enum(['common-prefix', 'scratch']), dryRun: z.boolean().default(false) })
 
 const POLL_MS = 250
 /** For so long the topic is followed after it was begun anew. */
@@ -50,27 +50,68 @@ Examples:
       await client.retryTopic(link, name)
       await follow(cli, client, { link, name, isJson: options.output === 'json' })
     })
-  add('restore', 'have a topic that is FAULTED shadowed anew')
-    .option('--from-scratch', 'delete the shadow topic, and copy all that the source has')
+  add('restore', 'have a topic that is FAULTED shadowed anew, from what its replicas have in common with the source or from nothing')
+    .addOption(new Option('--from <where>', 'common-prefix: every replica throws away what the source does not have, to the batch; scratch: the shadow topic is deleted, and all that the source has is copied').choices(['common-prefix', 'scratch']).default('common-prefix'))
+    .option('--dry-run', 'only say what would be thrown away')
     .option('--no-confirm', 'do not ask')
     .addHelpText('after', `
-What the shadow has and the source has not is lost by it, and so are the offsets that consumer groups committed for the topic
-on the shadow cluster. Exits with 0 only when the topic is being copied.
+From the common prefix nothing is copied again that is there. It is for faults after which the shadow has other records than the
+source (SOURCE_LOST_RECORDS, DIVERGED, SOURCE_TOPIC_RECREATED), in append mode replica, where every replica is alive and no
+topic is compacted. From scratch, the offsets that consumer groups committed for the topic on the shadow cluster are lost, too.
+Exits with 0 only when the topic is being copied.
 
 Examples:
-  kshadow topic restore my-link orders --from-scratch
+  kshadow topic restore my-link orders --dry-run
+  kshadow topic restore my-link orders
+  kshadow topic restore my-link orders --from scratch
 `)
     .action(async (link: string, name: string, _options: unknown, command: Command) => {
       const options = restoreOptions.parse(command.opts())
-      if (options.fromScratch !== true) throw new UsageError('give --from-scratch: there is no other way to restore a topic yet')
       const client = adminClient(cli, options)
-      if (options.confirm) {
-        cli.terminal.err(lossText(await client.status(link), name))
-        if (!await confirmed(cli, `Delete the shadow topic ${printable(name)} of link "${printable(link)}", and shadow it anew?`)) return
-      }
-      await client.restoreTopic(link, name)
-      await follow(cli, client, { link, name, isJson: options.output === 'json' })
+      const isJson = options.output === 'json'
+      const restoration = options.from === 'scratch'
+        ? await fromScratch(cli, client, { link, name, isJson, ...options })
+        : await fromPrefix(cli, client, { link, name, isJson, ...options })
+      if (restoration === null) return
+      await client.restoreTopic(link, name, restoration)
+      await follow(cli, client, { link, name, isJson })
     })
+}
+
+interface Restored {
+  readonly link: string
+  readonly name: string
+  readonly dryRun: boolean
+  readonly confirm: boolean
+  readonly isJson: boolean
+}
+
+/** Null where nothing is to be done. */
+async function fromScratch (cli: Cli, client: AdminClient, { link, name, dryRun, confirm, isJson }: Restored): Promise<Restoration | null> {
+  if (!dryRun && !confirm) return { from: 'scratch' }
+  const status = await client.status(link)
+  if (dryRun) {
+    const topic = status.topics.find(row => row.name === name)
+    if (isJson) printJson(cli, { link, topic: topic === undefined ? null : topicJson(topic) })
+    else cli.terminal.out(lossText(status, name))
+    return null
+  }
+  cli.terminal.err(lossText(status, name))
+  return await confirmed(cli, `Delete the shadow topic ${printable(name)} of link "${printable(link)}", and shadow it anew?`) ? { from: 'scratch' } : null
+}
+
+/** Null where nothing is to be done. What somebody has agreed to is all that is thrown away. */
+async function fromPrefix (cli: Cli, client: AdminClient, { link, name, dryRun, confirm, isJson }: Restored): Promise<Restoration | null> {
+  if (!dryRun && !confirm) return { from: 'common-prefix', keep: null }
+  const plan = await client.planRestore(link, name)
+  if (dryRun) {
+    if (isJson) printJson(cli, { link, ...restorePlanJson(plan) })
+    else cli.terminal.out(restorePlanText(plan))
+    return null
+  }
+  cli.terminal.err(restorePlanText(plan))
+  const keep = plan.partitions.map(({ toOffset }) => toOffset)
+  return await confirmed(cli, `Restore topic ${printable(name)} of link "${printable(link)}" from there? What is thrown away cannot be had back.`) ? { from: 'common-prefix', keep } : null
 }
 
 async function confirmed (cli: Cli, question: string): Promise<boolean> {

@@ -95,7 +95,7 @@ function startLines ({ startOffsets }: TopicStatus): string[] {
 /** What the shadow has thrown away. */
 function rollbackLine ({ partition, at, fromOffset, toOffset, times, discarded }: PartitionRollback): string {
   const total = times === 1 ? '' : `; ${times} times so far, ${discarded} records in all`
-  return `Rolled back: partition ${partition} from offset ${fromOffset} to ${toOffset} at ${at}, ${fromOffset - toOffset} records that the source had lost${total}`
+  return `Rolled back: partition ${partition} from offset ${fromOffset} to ${toOffset} at ${at}, ${fromOffset - toOffset} records that the source did not have${total}`
 }
 
 function partitionTable (topic: TopicStatus): string {

@@ -1,7 +1,8 @@
 /** How the records of a link land on the shadow (DESIGN.md §4): what differs between the append modes, and nothing else. */
+import type { TopicView } from '../../client/cluster.ts'
 import type { TopicRecord } from '../../state/records.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
-import type { PartitionStatus } from '../link-service.ts'
+import type { PartitionStatus, PlannedRollback } from '../link-service.ts'
 
 /** One partition of a shadow topic, as its topic sees it. */
 export interface PartitionShadow {
@@ -84,6 +85,17 @@ export interface AppendMode {
   renew (topic: ShadowTopic): Promise<void>
   /** Deletes a shadow topic that was let go of; resolves when one of its name can be created. @throws {BrokerError} what the shadow cluster says against it */
   discard (record: TopicRecord): Promise<void>
+  /**
+   * What every replica of a topic that was stopped would throw away, to have nothing but what is in common with `source`, which is the topic
+   * that was copied or not (`isOtherTopic`). Changes nothing.
+   * @throws {ShadowError} CONFLICT where it cannot be told or done, in words; CLUSTER_UNAVAILABLE
+   */
+  planRollback (topic: ShadowTopic, source: TopicView, options: { readonly isOtherTopic: boolean }): Promise<readonly PlannedRollback[]>
+  /**
+   * Has all of that thrown away by every replica; resolves when it is. The topic stays as it is otherwise; it may be left half way, and planned anew.
+   * @throws {ShadowError} CONFLICT when the topic is not FAULTED any more; CLUSTER_UNAVAILABLE
+   */
+  rollBack (topic: ShadowTopic, plan: readonly PlannedRollback[]): Promise<void>
   /** What copying needs from time to time. Returns what went wrong, in words; it is tried again the next time. */
   keepUp (topics: readonly ShadowTopic[]): Promise<readonly string[]>
   /** Learns what earlier engines copied, as far as a failover needs it. Ends by itself or by the link's signal. */

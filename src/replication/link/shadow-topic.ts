@@ -168,9 +168,14 @@ export class ShadowTopic {
     if (!this.#isHeld && followsSource(this.#record.state)) for (const copy of this.#copies) copy.thaw()
   }
 
+  /** Forgets what copied its partitions until it was stopped: what that knew of them is not true any more. */
+  forgetCopies (): void {
+    this.#copies = []
+  }
+
   /** Takes a FAULTED topic back to ACTIVE, and begins to copy it anew. Only where the append mode has let go of it. */
   async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
-    this.#copies = []
+    this.forgetCopies()
     this.problem = null
     await this.enter('ACTIVE', { ...patch, fault: null })
     if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })

@@ -4,7 +4,8 @@
  *   remove    the topic leaves the link, as an ordinary topic with what it has: safe as a failover is
  *   retry     FAULTED ──▶ ACTIVE, from where it stands. What is compared at every start is compared again, so that it becomes FAULTED
  *             again if source and shadow do not agree there
- *   restore   FAULTED ──▶ ACTIVE: the shadow topic is deleted, and shadowed anew
+ *   restore   FAULTED ──▶ ACTIVE, from the common prefix: every replica is rolled back to what it has in common with the source, and goes on
+ *             from there; or from scratch: the shadow topic is deleted, and shadowed anew
  */
 import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import type { Cluster, ClusterView, TopicView } from '../../client/cluster.ts'
@@ -12,6 +13,7 @@ import { ShadowError } from '../../errors.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { isWritable, type FaultCode } from '../../state/topic-state.ts'
 import type { AppendMode } from '../append/append-mode.ts'
+import type { PlannedRollback, Restoration, RestorePlan } from '../link-service.ts'
 import { verifyPartition } from '../verify/verify-partition.ts'
 import type { ShadowTopic } from './shadow-topic.ts'
 
@@ -38,8 +40,19 @@ const PREFIX_FAULTS: ReadonlySet<FaultCode> = new Set<FaultCode>([
   'CONTROL_BATCH', 'TRANSACTIONAL_BATCH', 'LOG_APPEND_TIME', 'OLD_MESSAGE_FORMAT', 'OFFSET_GAP', 'LOG_START_ABOVE_ZERO', 'SOURCE_CORRUPT', 'SOURCE_OVERTOOK', 'APPEND_REFUSED'
 ])
 
+/** With these, the shadow may hold what the source does not have, and nobody but the source has written any of it. */
+const ROLLED_BACK_FAULTS: ReadonlySet<FaultCode> = new Set<FaultCode>(['SOURCE_LOST_RECORDS', 'DIVERGED', 'SOURCE_TOPIC_RECREATED'])
+
+interface Plan {
+  readonly source: TopicView
+  readonly isOtherTopic: boolean
+  readonly partitions: readonly PlannedRollback[]
+}
+
 export class TopicRepairs {
   readonly #host: RepairHost
+  /** Of the topics that a repair is under way of. */
+  readonly #repaired = new Set<string>()
 
   constructor (host: RepairHost) {
     this.#host = host
@@ -66,7 +79,10 @@ export class TopicRepairs {
    * @throws {ShadowError} NOT_FOUND; CONFLICT where it cannot go on, in words: it then stays FAULTED
    */
   async retry (name: string): Promise<void> {
-    const topic = this.#faulted(name)
+    await this.#alone(name, topic => this.#retry(topic))
+  }
+
+  async #retry (topic: ShadowTopic): Promise<void> {
     const { owned, created, fault } = topic.record
     if (!owned) {
       await this.#release(topic)
@@ -82,12 +98,16 @@ export class TopicRepairs {
   }
 
   /**
-   * Has a topic that was stopped be shadowed anew, from the beginning of its source: the shadow topic is deleted.
-   * @throws {ShadowError} NOT_FOUND; CONFLICT where it is not to be deleted, in words; CLUSTER_UNAVAILABLE where the source does not answer
+   * Has a topic that was stopped be shadowed anew, from what all of its replicas have in common with the source, or from nothing.
+   * @throws {ShadowError} NOT_FOUND; CONFLICT where it cannot be done, or is not to be, in words; CLUSTER_UNAVAILABLE where somebody does not answer
    */
-  async restoreFromScratch (name: string): Promise<void> {
-    const topic = this.#faulted(name)
-    const { record } = topic
+  async restore (name: string, restoration: Restoration): Promise<void> {
+    await this.#alone(name, topic => restoration.from === 'scratch' ? this.#restoreFromScratch(topic) : this.#restoreFromPrefix(topic, restoration.keep))
+  }
+
+  /** From the beginning of its source: the shadow topic is deleted. */
+  async #restoreFromScratch (topic: ShadowTopic): Promise<void> {
+    const { topic: name, record } = topic
     if (!record.owned) throw new ShadowError('CONFLICT', `topic ${name} was not made by link ${this.#host.name}, which does not delete it (${record.fault?.reason ?? 'it is not owned'}): once the name is free, retry it`)
     // What cannot be copied again is not deleted.
     const source = await this.#sourceTopic(name)
@@ -99,6 +119,65 @@ export class TopicRepairs {
       await topic.restart({ created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, startOffsets: null, handingOver: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] })
     })
     this.#host.wakeSync()
+  }
+
+  /** What a restoration from the common prefix would throw away. Changes nothing. @throws {ShadowError} as `restore` */
+  async planRestore (name: string): Promise<RestorePlan> {
+    const { isOtherTopic, partitions } = await this.#plan(this.#faulted(name))
+    return { topic: name, isOtherTopic, partitions }
+  }
+
+  /**
+   * All of its replicas throw away what they do not have in common with the source, to the batch, but nothing before `keep`, where that is
+   * given by partition. Once they have, all is compared again.
+   */
+  async #restoreFromPrefix (topic: ShadowTopic, keep: readonly number[] | null): Promise<void> {
+    const { topic: name } = topic
+    const plan = await this.#plan(topic)
+    const beyond = plan.partitions.find(({ partition, toOffset }) => toOffset < (keep?.[partition] ?? 0))
+    if (beyond !== undefined) throw new ShadowError('CONFLICT', `partition ${beyond.partition} of topic ${name} would be rolled back to offset ${beyond.toOffset}, and it was agreed to keep what is before ${keep?.[beyond.partition] ?? 0}: the source has changed since, or a replica has; nothing was changed: look again at what would be thrown away`)
+    await this.#exclusively(topic, () => this.#host.mode.rollBack(topic, plan.partitions))
+    // A failover does not wait for it. What was a beginning of another topic is one of this topic now.
+    const { source, partitions } = await this.#plan(topic, plan.source)
+    const rest = partitions.find(({ fromOffset, toOffset }) => toOffset < fromOffset)
+    if (rest !== undefined) throw new ShadowError('CONFLICT', `topic ${name} stays FAULTED: it was rolled back, and partition ${rest.partition} differs from the source before that all the same, from offset ${rest.toOffset} on (${rest.difference ?? ''}): the source has changed meanwhile; give the order again`)
+    await this.#exclusively(topic, async () => {
+      await this.#host.mode.renew(topic)
+      this.#faulted(name)
+      await topic.restart({ sourceTopicId: source.topicId, endOffsets: null })
+    })
+    this.#host.wakeSync()
+  }
+
+  /** `compared`: the source topic that the shadow was compared with all over before. */
+  async #plan (topic: ShadowTopic, compared: TopicView | null = null): Promise<Plan> {
+    const { topic: name, record: { owned, created, fault, sourceTopicId, shadowTopicId, partitions } } = topic
+    const { mode, shadow, signal } = this.#host
+    if (!owned || !created) throw new ShadowError('CONFLICT', `the link has made no shadow of topic ${name} (${fault?.reason ?? 'it is not owned'}): there is nothing to go back to`)
+    if (fault !== null && !ROLLED_BACK_FAULTS.has(fault.code)) {
+      throw new ShadowError('CONFLICT', PREFIX_FAULTS.has(fault.code) || fault.code === 'SETTING_CHANGED'
+        ? `topic ${name} was stopped by ${fault.code}, which throws nothing away: retry it`
+        : `topic ${name} was stopped by ${fault.code}, after which nobody knows what its replicas hold: restore it from scratch`)
+    }
+    const shown = shownIn(await shadow.refresh({ signal }), name)
+    if (shown === null || isAnother(shown, shadowTopicId)) throw new ShadowError('CONFLICT', `the shadow topic ${name} was deleted${shown === null ? '' : ' and made anew by somebody'}: there is nothing to go back to`)
+    const source = await this.#sourceTopic(name)
+    if (source.topicId === null || sourceTopicId === null) throw new ShadowError('CONFLICT', `the source has no topic ids: nobody knows whether topic ${name} stays the same one while it is compared; restore it from scratch`)
+    if (source.partitions.length < partitions) throw new ShadowError('CONFLICT', `the source topic ${name} has ${source.partitions.length} partitions, and its shadow ${partitions}: restore it from scratch`)
+    const isOtherTopic = isAnother(source, compared?.topicId ?? sourceTopicId)
+    return { source, isOtherTopic, partitions: await mode.planRollback(topic, source, { isOtherTopic }) }
+  }
+
+  /** One repair of a topic at a time. */
+  async #alone (name: string, repair: (topic: ShadowTopic) => Promise<void>): Promise<void> {
+    const topic = this.#faulted(name)
+    if (this.#repaired.has(name)) throw new ShadowError('CONFLICT', `topic ${name} is being repaired already, by an order that was given before`)
+    this.#repaired.add(name)
+    try {
+      await repair(topic)
+    } finally {
+      this.#repaired.delete(name)
+    }
   }
 
   #known (name: string): ShadowTopic {

@@ -195,6 +195,14 @@ export class ProduceMode implements AppendMode {
     this.#topics.delete(topic)
   }
 
+  async planRollback ({ topic }: ShadowTopic): Promise<never> {
+    return await Promise.reject(new ShadowError('CONFLICT', `topic ${topic} is in append mode produce, and there is no request of Kafka's that deletes records at the end of a topic: restore it from scratch, or fail it over with what it has`))
+  }
+
+  async rollBack (topic: ShadowTopic): Promise<void> {
+    await this.planRollback(topic)
+  }
+
   async discard (record: TopicRecord): Promise<void> {
     await discardTopic(this.#options.shadow, record, { signal: this.#options.signal })
   }

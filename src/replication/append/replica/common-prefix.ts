@@ -10,6 +10,9 @@
  * A log that was cut off goes on with a new epoch, so the difference lies behind an epoch's start. It is looked for upwards, over
  * every batch: a producer that sends again what was lost may have it land, to the bit, where it was, and an equal batch near the
  * end would say nothing of those before it. Offsets and epochs only say where to look; what counts are the bytes.
+ *
+ * None of this holds between a log and that of another topic, such as one that was made anew under its name: then every batch is
+ * compared, from the start (`isOtherTopic`).
  */
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import { ShadowError } from '../../../errors.ts'
@@ -26,6 +29,8 @@ export interface LogPiece {
 export interface ComparedLogs {
   /** Where the follower's log ends: 1 or more. */
   readonly endOffset: number
+  /** True where the source's topic is not the one that the follower's log was copied from. Default: false. */
+  readonly isOtherTopic?: boolean
   readonly follower: { read (offset: number): Promise<LogPiece> }
   readonly source: {
     /** The current one. */
@@ -52,13 +57,13 @@ export type CommonPrefix =
 
 /** @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while a side does not show what must be compared */
 export async function findCommonPrefix (logs: ComparedLogs): Promise<CommonPrefix> {
-  const { endOffset, follower, source } = logs
+  const { endOffset, follower, source, isOtherTopic = false } = logs
   const top = await source.endOfEpoch(source.leaderEpoch)
   if (top.endOffset < 0) return unknown('the source does not tell its leader epochs')
   const floor = Math.max(source.logStartOffset, (await follower.read(endOffset - 1)).logStartOffset)
   let from = floor
   let last: RecordBatch | null = null
-  for (let epoch = top.leaderEpoch; epoch > 0;) {
+  for (let epoch = isOtherTopic ? 0 : top.leaderEpoch; epoch > 0;) {
     const below = await source.endOfEpoch(epoch - 1)
     const start = below.endOffset
     if (below.leaderEpoch < 0 || start <= floor) break

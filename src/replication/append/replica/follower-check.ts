@@ -8,10 +8,8 @@
  *
  * One that is not the source's is rolled back to what they have in common where the link says so, and stops the topic otherwise.
  */
-import { ErrorCodes, errorName } from '../../../../protocol/errors/codes.ts'
 import type { RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import { BatchReader } from '../../../client/admin/batch-reader.ts'
-import { endOfEpoch } from '../../../client/admin/end-of-epoch.ts'
 import type { BatchRequest } from '../../../client/admin/fetch-batches.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf } from '../../../errors.ts'
@@ -19,17 +17,14 @@ import { backoffMs } from '../../../net/backoff.ts'
 import { sleep } from '../../../net/sleep.ts'
 import { knownLeader } from '../../source/leader.ts'
 import { isSameBatch, tellApart } from '../same-batch.ts'
-import { findCommonPrefix, type LogPiece } from './common-prefix.ts'
 import { compareCleaned } from './compare-cleaned.ts'
+import { readPiece, searchCommonPrefix, type ComparedClusters } from './prefix-search.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
-import { strangerOf } from './source-bounds.ts'
 
 /** After a restart every follower of every partition is compared: enough for the reads to fill their requests. */
 const CONCURRENT_CHECKS = 500
 /** Enough for most batches; a broker answers with a whole one in any case. */
 const TAIL_BYTES = 64 * 1024
-/** Where more than the end of a log is compared. */
-const PIECE_BYTES = 1024 * 1024
 const RETRY = { baseMs: 100, maxMs: 2000 }
 
 export interface FollowerCheckOptions {
@@ -115,32 +110,16 @@ export class FollowerCheck {
 
   /** How far the log is the source's, where the source may have rewritten its own. */
   async #search ({ partition, brokerId, fetchOffset }: Check): Promise<Verdict> {
-    const { source, shadow, signal, obstacle } = this.#options
     const { topic, served } = partition
-    const row = { topic: topic.topic, partition: partition.partition }
-    const { topics } = await source.refresh({ signal })
-    const sourceLeader = knownLeader(source, row.topic, row.partition)
-    if (sourceLeader === null) throw new Error('the source shows no leader for the partition')
-    const read = async (cluster: Cluster, topicId: string | null, leader: typeof sourceLeader, offset: number): Promise<LogPiece> =>
-      await this.#readAt(partition, cluster, { ...row, offset, maxBytes: PIECE_BYTES, topicId, leader })
-    const prefix = await findCommonPrefix({
+    const prefix = await searchCommonPrefix(this.#clusters(partition), {
+      topic: topic.topic,
+      partition: partition.partition,
+      brokerId,
       endOffset: fetchOffset,
-      follower: { read: offset => read(shadow, served?.topicId ?? null, { ...sourceLeader, leaderId: brokerId, leaderEpoch: -1 }, offset) },
-      source: {
-        leaderEpoch: sourceLeader.leaderEpoch,
-        logStartOffset: served?.logStartOffset ?? 0,
-        read: offset => read(source, topic.record.sourceTopicId, sourceLeader, offset),
-        endOfEpoch: async leaderEpoch => {
-          const [answer] = await endOfEpoch(source, [{ ...row, leaderEpoch }], { signal, leaderOf: () => sourceLeader })
-          if (answer === undefined || answer.errorCode !== ErrorCodes.NONE) throw new Error(`the source cannot be asked for its leader epochs: ${answer?.error?.message ?? errorName(answer?.errorCode ?? ErrorCodes.UNKNOWN_SERVER_ERROR)}`)
-          return answer
-        }
-      }
+      shadowTopicId: served?.topicId ?? null,
+      sourceTopicId: topic.record.sourceTopicId,
+      logStartOffset: served?.logStartOffset ?? 0
     })
-    // OffsetForLeaderEpoch names topics, and one may be made anew at any time.
-    const reason = obstacle() ?? strangerOf(topics.get(row.topic), topic.record.sourceTopicId) ?? strangerOf((await source.refresh({ signal })).topics.get(row.topic), topic.record.sourceTopicId)
-    if (reason !== null) throw new Error(reason)
-    if (knownLeader(source, row.topic, row.partition)?.leaderEpoch !== sourceLeader.leaderEpoch) throw new Error('the source partition has got another leader meanwhile')
     if (prefix.kind === 'found' && prefix.difference === null) return { kind: 'same', leaderEpoch: prefix.leaderEpoch }
     if (prefix.kind === 'found' && partition.mayFollow) return { kind: 'rewritten', commonEnd: prefix.end, difference: prefix.difference ?? '' }
     const which = `broker ${brokerId} holds records before offset ${fetchOffset} that the source does not have`
@@ -186,19 +165,16 @@ export class FollowerCheck {
 
   /** The batches from the one on that ends at the offset or later; none when it is not shown. */
   async #batchesAt (partition: ReplicaPartition, cluster: Cluster, request: BatchRequest): Promise<readonly RecordBatch[]> {
-    return (await this.#readAt(partition, cluster, request)).batches
+    return (await readPiece(this.#clusters(partition), cluster, request)).batches
   }
 
-  async #readAt (partition: ReplicaPartition, cluster: Cluster, request: BatchRequest): Promise<LogPiece> {
-    const { signal, source } = this.#options
-    const answer = await (cluster === source ? this.#source : this.#shadow).read(request)
-    if (answer.errorCode !== ErrorCodes.NONE) {
+  #clusters (partition: ReplicaPartition): ComparedClusters {
+    return {
+      ...this.#options,
+      fetch: (cluster, request) => (cluster === this.#options.source ? this.#source : this.#shadow).read(request),
       // The source may have deleted it since it was asked for its bounds.
-      if (answer.errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE && cluster === source) partition.served?.missing(request.offset, `the source does not have offset ${request.offset}`)
-      await cluster.refresh({ signal })
-      throw new Error(`broker ${request.leader.leaderId} answers ${errorName(answer.errorCode)}`)
+      onMissing: offset => partition.served?.missing(offset, `the source does not have offset ${offset}`)
     }
-    return { ...answer, batches: answer.batches.filter(batch => batch.lastOffset >= request.offset) }
   }
 }
 

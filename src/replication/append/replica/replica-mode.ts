@@ -5,7 +5,7 @@
  */
 import { ErrorCodes } from '../../../../protocol/errors/codes.ts'
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
-import type { Cluster, PartitionView } from '../../../client/cluster.ts'
+import type { Cluster, PartitionView, TopicView } from '../../../client/cluster.ts'
 import type { LinkClientOptions } from '../../../config/link/client-options.ts'
 import type { LinkConfig } from '../../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
@@ -20,6 +20,7 @@ import { isWritable } from '../../../state/topic-state.ts'
 import { FailoverQuestions } from '../../failover/failover-questions.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
+import type { PlannedRollback } from '../../link-service.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
@@ -29,6 +30,7 @@ import { FailoverTotals } from './failover-totals.ts'
 import { FollowerCheck } from './follower-check.ts'
 import { ProducerIdGate } from './producer-id-gate.ts'
 import { livingReplicas, targetReplicas } from './partition-entry.ts'
+import { planRollback, rollBack, type PrefixRestoreHost } from './prefix-restore.ts'
 import { replicaShadowingConfigs } from './replica-configs.ts'
 import { failOverReplica } from './replica-failover.ts'
 import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
@@ -81,6 +83,7 @@ export class ReplicaMode implements AppendMode {
   readonly #totals: FailoverTotals
   readonly #work: ReplicaWork
   readonly #guard: SettingsGuard
+  readonly #prefixes: PrefixRestoreHost
   /** True when something may have changed since the repair under way began. */
   readonly #repairing = new Map<ShadowTopic, boolean>()
   /** By the name of the topic, in the order of their numbers. */
@@ -119,6 +122,20 @@ export class ReplicaMode implements AppendMode {
       isLiving: brokerId => brokerId !== options.leader.brokerId && options.leader.metadata.image?.brokers.get(brokerId)?.fenced === false,
       mayServe: producerId => this.#gate.mayServe(producerId),
       problem: () => leader.problem
+    }
+    this.#prefixes = {
+      leader,
+      source,
+      shadow,
+      signal,
+      obstacle,
+      partitionsOf: topic => this.#ensureAll(topic),
+      raiseLeaderEpoch: (partition, above) => this.#raiseLeaderEpoch(partition, above),
+      renew: async topic => {
+        await this.renew(topic)
+        topic.forgetCopies()
+        await this.learn([topic])
+      }
     }
     // A link that is only looked at leads nothing.
     if (!signal.aborted) leader.lead()
@@ -201,6 +218,18 @@ export class ReplicaMode implements AppendMode {
     for (const partition of this.#partitions.get(topic) ?? []) this.#forget(partition)
     this.#partitions.delete(topic)
     await Promise.resolve()
+  }
+
+  async planRollback (topic: ShadowTopic, source: TopicView, options: { readonly isOtherTopic: boolean }): Promise<readonly PlannedRollback[]> {
+    return await planRollback(topic, source, options, this.#prefixes)
+  }
+
+  async rollBack (topic: ShadowTopic, plan: readonly PlannedRollback[]): Promise<void> {
+    const { logger } = this.#options
+    for (const { partition, fromOffset, toOffset, difference } of plan) {
+      if (toOffset < fromOffset) logger.warn({ topic: topic.topic, partition, fromOffset, toOffset, discarded: fromOffset - toOffset }, `${topic.topic}-${partition} is rolled back from offset ${fromOffset} to ${toOffset}, by an order: ${fromOffset - toOffset} records are thrown away; ${difference ?? ''}`)
+    }
+    await rollBack(topic, plan, this.#prefixes)
   }
 
   async discard (record: TopicRecord): Promise<void> {

@@ -48,9 +48,10 @@ function letters (epoch: number, contents: string): BatchOf[] {
   return Array.from(contents, content => ({ epoch, content }))
 }
 
-function find (follower: Log, source: Log, leaderEpoch = 9): Promise<CommonPrefix> {
+function find (follower: Log, source: Log, { leaderEpoch = 9, isOtherTopic = false } = {}): Promise<CommonPrefix> {
   return findCommonPrefix({
     endOffset: follower.end,
+    isOtherTopic,
     follower: { read: offset => follower.read(offset) },
     source: { leaderEpoch, logStartOffset: source.logStart, read: offset => source.read(offset), endOfEpoch: epoch => source.endOfEpoch(epoch) }
   })
@@ -86,6 +87,14 @@ test('only as much is read as lies between the difference and the epoch before i
   const source = new Log(...letters(1, 'a'.repeat(400)), ...letters(3, 'a'.repeat(100)), ...letters(5, 'bX'), ...letters(9, 'y'.repeat(50)))
   t.match(await find(follower, source), { kind: 'found', end: 501, leaderEpoch: 5 })
   t.ok(source.reads.every(offset => offset >= 499), 'nothing before the last epoch that both know')
+})
+
+test('of another topic an equal batch says nothing of those before it, whatever its epochs', async t => {
+  const follower = new Log(...letters(0, 'abcdefgh'))
+  const source = new Log(...letters(3, 'aXcd'), ...letters(9, 'efgh'))
+  t.match(await find(follower, source), { kind: 'found', end: 8, difference: null }, 'of the same topic that cannot be')
+  t.match(await find(follower, source, { isOtherTopic: true }), { kind: 'found', end: 1, difference: /offsets 1 to 1/ })
+  t.match(await find(follower, new Log(...letters(3, 'abcd'), ...letters(9, 'efgh')), { isOtherTopic: true }), { kind: 'found', end: 8, difference: null })
 })
 
 test('batches of many records, and holes', async t => {
