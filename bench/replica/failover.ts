@@ -48,13 +48,13 @@ interface Writing {
 }
 
 const PATIENCE_MS = 180_000
-/** A partition that is not writable yet keeps the others of its request waiting for so long at most. */
-const WRITE_TIMEOUT_MS = 250
+/** Long: a record that is sent again is appended again, and with its replicas keeps the brokers from getting ready. */
+const WRITE_TIMEOUT_MS = 10_000
 const POLL_MS = 5
 /** Few: a broker that waits for the followers of a request looks at all of its partitions whenever one of them has moved. */
 const ROWS_PER_REQUEST = 20
 /** To each broker, each on a connection of its own. */
-const WRITERS = 4
+const WRITERS = 8
 
 export async function measureFailover (engine: ShadowProcess, link: string, { names, partitions }: ManyTopics, { shadow, metadata, state, signal }: FailoverWatch, { isWhole = names.length > 1 }: { readonly isWhole?: boolean } = {}): Promise<FailoverTimes> {
   const total = names.length * partitions
