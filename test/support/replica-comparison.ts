@@ -108,8 +108,12 @@ async function differenceOf (expected: Expectation, client: Cluster, asked: Aske
     const isAfterCopy = (answer: string): boolean => !isShadow && Number(/offset (\d+)/.exec(answer)?.[1]) >= highWatermark
     // A broker looks no further than the first segment with a batch of that time: where compaction has left it without records, what it
     // answers depends on where the segment ends, which each replica decides for itself (UnifiedLog.fetchOffsetByTimestamp).
-    const latestEmptied = Math.max(-1, ...[...storedBatches(expected.folder)].filter(({ recordCount }) => recordCount === 0).map(({ maxTimestamp }) => maxTimestamp))
-    const isOpen = (...answers: readonly string[]): boolean => answers.some(answer => / offset -1 /.test(answer) && Number(answer.split(':')[0]) <= latestEmptied)
+    const emptied = [...storedBatches(expected.folder)].filter(({ recordCount }) => recordCount === 0)
+    const isOpen = (...answers: readonly [string, string]): boolean => {
+      const time = Number(answers[0].split(':')[0])
+      const found = answers.map(answer => Number(/offset (-?\d+)/.exec(answer)?.[1]))
+      return time > 0 && found.includes(-1) && emptied.some(({ maxTimestamp, baseOffset }) => maxTimestamp >= time && baseOffset < Math.max(...found))
+    }
     const wrong = offsets.find((answer, index) => answer !== expected.offsets[index] && !isDeleted(expected.offsets[index]) && !isAfterCopy(answer) && !isOpen(answer, expected.offsets[index] ?? ''))
     return wrong === undefined ? null : `to a time it answers "${wrong}", and the source "${expected.offsets[offsets.indexOf(wrong)] ?? ''}"`
   } catch (error) {
