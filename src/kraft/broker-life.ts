@@ -28,6 +28,8 @@ export interface BrokerLifeOptions {
   readonly startFenced?: boolean
   /** Asked before every registration and heartbeat, of which none goes out when it says false. Default: always true. */
   readonly mayHeartbeat?: () => boolean
+  /** Waited for before every registration: what it throws puts that off. Default: nothing. */
+  readonly beforeRegistration?: (signal: AbortSignal) => Promise<void>
   /** Between heartbeats. Default 1 s; sessions end after 9 s by default. */
   readonly heartbeatIntervalMs?: number
   readonly logger: Logger
@@ -224,6 +226,7 @@ export class BrokerLife {
 
   async #register (signal: AbortSignal): Promise<void> {
     const { brokerId, clusterId, incarnationId, logDirId, endpoint } = this.#options
+    await this.#options.beforeRegistration?.(signal)
     // An incarnation that says which epoch it had takes over cleanly.
     const image = await this.#metadata.reached(0, signal)
     const levels = await clusterFeatures(this.#controllers, { signal, deadlineMs: DEADLINE_MS })

@@ -11,7 +11,6 @@ import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
 import { FrameMemory } from '../net/frame-memory.ts'
 import { aborted, abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
-import { backoffMs } from '../net/backoff.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
@@ -28,11 +27,11 @@ import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
 import type { AppendHost, AppendMode } from './append/append-mode.ts'
 import { ProduceMode } from './append/produce/produce-mode.ts'
-import { Eviction } from './append/replica/eviction.ts'
 import { ReplicaMode } from './append/replica/replica-mode.ts'
-import { ShadowLeader } from './append/replica/shadow-leader.ts'
+import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
+import { encodeCard } from './engine-card.ts'
 import { rewriteFenced } from './fenced-records.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection, VerifyTopicReport } from './link-service.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
@@ -45,11 +44,11 @@ import { ShadowLink } from './link/shadow-link.ts'
 import { leadOfIds, ownerOf, type Link, type Reign } from './reign.ts'
 import { lookAtSecrets, renewSecrets } from './renew-secrets.ts'
 import { isTask, selectionText } from './selection-text.ts'
+import { ShadowLeadership } from './shadow-leadership.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
 
-const LEAVE_RETRY = { baseMs: 200, maxMs: 5000 }
 /** Memory that a link keeps for the next answers while nobody uses it. */
 const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 const UPDATE_CHECK_MS = 10_000
@@ -81,13 +80,16 @@ export class Engine implements LinkService {
   #finished: Promise<void> = Promise.resolve()
   /** Creations and deletions one after the other. */
   #changing: Promise<unknown> = Promise.resolve()
-  #leaving: Promise<void> = Promise.resolve()
+  /** Null where this engine has no address to be a broker at. */
+  readonly #leadership: ShadowLeadership | null
 
   private constructor (options: EngineOptions) {
     this.#options = options
     this.#secrets = new LinkSecrets(options.secretKeyFile ?? null)
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? (() => new Date())
+    const { config: { shadowLeader }, cluster, state, dial, logger } = options
+    this.#leadership = shadowLeader === null ? null : new ShadowLeadership({ config: shadowLeader, instance: this.#instance, cluster, state, dial, logger, now: this.#now, wallClock: this.#wallClock })
   }
 
   static start (options: EngineOptions): Engine {
@@ -99,8 +101,10 @@ export class Engine implements LinkService {
   /** Ends everything: appends under way are waited for, and leadership is given back. */
   async stop (): Promise<void> {
     await Promise.all([...this.#reign?.links.values() ?? []].map(({ link }) => link.quiesce()))
+    this.#leadership?.quiesce()
     this.#abort.abort()
     await this.#finished
+    await this.#leadership?.stopped()
   }
 
   /** Why this engine cannot take part at the moment; null when it can. */
@@ -118,7 +122,13 @@ export class Engine implements LinkService {
         // It says which nodes are shadow leaders: the election would ask one for the coordinator, and wait long where that one hangs.
         const { links } = await state.reached(0, signal)
         lookAtSecrets(this.#secrets, [...links.values()], logger).catch(() => {})
-        await runElection(cluster, { groupId: ENGINE_GROUP, sessionTimeoutMs: config.engine.sessionTimeoutMs, lead: lease => this.#lead(lease) }, { signal, logger, now: this.#now })
+        await runElection(cluster, {
+          groupId: ENGINE_GROUP,
+          sessionTimeoutMs: config.engine.sessionTimeoutMs,
+          metadata: encodeCard(this.#instance, config.shadowLeader === null ? null : formatHostPort(config.shadowLeader.advertised)),
+          onMembers: cards => this.#leadership?.noteMembers(cards),
+          lead: lease => this.#lead(lease)
+        }, { signal, logger, now: this.#now })
       } catch (error) {
         if (isAborted(signal)) return
         this.#problem = messageOf(error)
@@ -130,7 +140,8 @@ export class Engine implements LinkService {
 
   async #lead (lease: Lease): Promise<void> {
     const { state, cluster, logger } = this.#options
-    const signal = AbortSignal.any([lease.signal, this.#abort.signal])
+    const resignation = new AbortController()
+    const signal = AbortSignal.any([lease.signal, this.#abort.signal, resignation.signal])
     const { epoch, writer } = await this.#takeOver(signal)
     logger.info({ epoch }, 'this engine leads the links now')
     const barrier: ProducerIdBarrier = new ProducerIdBarrier({
@@ -142,7 +153,12 @@ export class Engine implements LinkService {
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
-    const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, leader: null, eviction: null }
+    const resign = (reason: string): void => {
+      logger.warn({ epoch }, `this engine gives the links up: ${reason}`)
+      resignation.abort(new ShadowError('ABORTED', reason))
+    }
+    const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, resign, leader: null }
+    await this.#leadership?.begin(reign)
     const records = [...state.state?.links.values() ?? []].map(record => renewSecrets(record, { secrets: this.#secrets, write: changes => writer.write(changes), signal, logger }))
     for (const record of await Promise.all(records)) this.#startLink(reign, record)
     this.#reign = reign
@@ -150,13 +166,12 @@ export class Engine implements LinkService {
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     const raising = barrier.run(signal)
     const configured = this.#createConfigured(signal)
-    this.#leave(reign)
+    this.#leadership?.tend(reign)
     await aborted(signal)
     forget()
     this.#reign = null
     await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
-    await this.#leaving
-    await reign.leader?.stopped()
+    await this.#leadership?.end(reign)
     logger.info({ epoch }, 'this engine no longer leads the links')
   }
 
@@ -188,6 +203,7 @@ export class Engine implements LinkService {
     const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([reign.signal, abort.signal]))
     reign.links.set(name, { link, abort, restarting: null })
     link.start()
+    this.#leadership?.tend(reign)
     return link
   }
 
@@ -221,7 +237,7 @@ export class Engine implements LinkService {
       ownerOf: topic => ownerOf(reign, topic, config.name),
       isLeading: () => reign.lease.isHeld(),
       isSecurityShared: id => [...reign.links].some(([other, { link }]) => other !== config.name && link.tasks.security.has(id)),
-      onOpened: () => this.#leave(reign),
+      onOpened: () => this.#leadership?.tend(reign),
       logger,
       now: this.#now,
       wallClock: this.#wallClock
@@ -230,48 +246,9 @@ export class Engine implements LinkService {
 
   /** @throws {ShadowError} CONFLICT where this engine has no address to lead at */
   #shadowLeader (reign: Reign): ShadowLeader {
-    const { cluster, state, config: { shadowLeader }, dial, logger } = this.#options
-    if (shadowLeader === null) throw new ShadowError('CONFLICT', 'append mode replica needs a shadow_leader section in the file of kshadow run: it says where the shadow brokers fetch from')
-    reign.leader ??= new ShadowLeader({
-      config: shadowLeader,
-      cluster,
-      state,
-      write: changes => reign.writer.write(changes),
-      mayLead: () => reign.lease.isHeld(),
-      signal: reign.signal,
-      dial,
-      logger: logger.child({ part: 'shadow-leader' }),
-      now: this.#now,
-      wallClock: this.#wallClock
-    })
-    if (reign.eviction === null) {
-      const isShadowTopic = (topic: string): boolean => [...reign.links.values()].some(({ link }) => link.isShadowing(topic))
-      reign.eviction = new Eviction({ leader: reign.leader, isShadowTopic, signal: reign.signal, logger })
-    }
+    if (this.#leadership === null) throw new ShadowError('CONFLICT', 'append mode replica needs a shadow_leader section in the file of kshadow run: it says where the shadow brokers fetch from')
+    reign.leader = this.#leadership.leaderOf(reign)
     return reign.leader
-  }
-
-  /** Takes the shadow leader out of the cluster once no link needs it any more: what is left is plain Kafka. */
-  async #leaveIfDone (reign: Reign): Promise<void> {
-    const { state, config, logger } = this.#options
-    const { signal } = reign
-    const isNeeded = (): boolean => [...reign.links.values()].some(({ link }) => link.record.appendMode === 'replica' && !link.isDone)
-    for (let failures = 0; !signal.aborted && config.shadowLeader !== null && !isNeeded() && (state.state?.shadowLeaders.size ?? 0) > 0; failures++) {
-      try {
-        await this.#shadowLeader(reign).unregister(signal)
-      } catch (error) {
-        if (isAborted(signal)) return
-        logger.warn({ err: error }, `the shadow leader could not be unregistered yet: ${messageOf(error)}`)
-        await sleep(backoffMs(failures, LEAVE_RETRY), signal).catch(() => {})
-      }
-    }
-    // A link that was created meanwhile found it leading still.
-    if (!signal.aborted && isNeeded()) reign.leader?.lead()
-  }
-
-  /** One at a time: whoever comes meanwhile is looked at afterwards. */
-  #leave (reign: Reign): void {
-    this.#leaving = this.#leaving.then(() => this.#leaveIfDone(reign)).catch(() => {})
   }
 
   /** Creates the links of the configuration that the state topic does not have. */
@@ -509,7 +486,7 @@ export class Engine implements LinkService {
     reign.links.delete(name)
     entry?.abort.abort()
     await link.stopped()
-    this.#leave(reign)
+    this.#leadership?.tend(reign)
     this.#options.logger.info({ link: name }, `link ${name} was deleted`)
   }
 

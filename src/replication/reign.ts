@@ -1,7 +1,6 @@
 /** What there is on an engine while it leads. */
 import type { Lease } from '../client/group/election.ts'
 import type { StateWriter } from '../state/state-writer.ts'
-import type { Eviction } from './append/replica/eviction.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import type { AuditLog } from './audit-log.ts'
 import { LEAD_BY_BLOCKS, LEAD_BY_IDS, leadFactor, type ProducerIdBarrier } from './failover/producer-id-barrier.ts'
@@ -21,9 +20,10 @@ export interface Reign {
   readonly writer: StateWriter
   readonly audit: AuditLog
   readonly signal: AbortSignal
+  /** Ends the reign, so that another engine leads. */
+  resign (reason: string): void
   /** For links in append mode replica; null until one needs it, or a creation asks whether that is possible. */
   leader: ShadowLeader | null
-  eviction: Eviction | null
 }
 
 /** The link that owns a topic of this name, apart from `except`; null when none does. */

@@ -68,6 +68,10 @@ export interface ShadowLeaderRecord {
   readonly incarnationId: string
   readonly logDirId: string
   readonly since: string
+  /** Where the engine that it was last given to is reached by the other brokers, `host:port`; null where no engine has said. */
+  readonly address: string | null
+  /** The process that may speak for this broker; null where it is not known, and where nobody may any more. */
+  readonly instance: string | null
 }
 
 export interface TopicRecord {
@@ -182,7 +186,10 @@ const shadowLeaderSchema: z.ZodType<ShadowLeaderRecord> = z.object({
   brokerId: z.number().int().min(0),
   incarnationId: z.string(),
   logDirId: z.string(),
-  since: z.string()
+  since: z.string(),
+  // There was one broker id, which whoever led took, before engines stood by as brokers of their own.
+  address: z.string().nullable().default(null),
+  instance: z.string().nullable().default(null)
 })
 
 const rollbackSchema: z.ZodType<PartitionRollback> = z.object({

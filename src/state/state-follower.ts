@@ -11,6 +11,8 @@ import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Fetch } from '../../protocol/messages/fetch.ts'
 import { readBatches } from '../../protocol/records/record-batch.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
+import { checkAnswer } from '../client/admin/check-answer.ts'
+import { LATEST_TIMESTAMP, listOffsets } from '../client/admin/list-offsets.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { BrokerError, messageOf } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -105,6 +107,16 @@ export class StateFollower implements LinkStateView {
       if (this.#shown !== null && this.#position >= offset) return this.#shown
       await this.#waiters.next(signal)
     }
+  }
+
+  /**
+   * The state with all that was acknowledged before this was called.
+   * @throws {BrokerError} what the broker says against telling the end; {ShadowError} ABORTED, or when it cannot be asked
+   */
+  async caughtUp (signal: AbortSignal): Promise<LinkState> {
+    const [end] = await listOffsets(this.#cluster, [{ topic: STATE_TOPIC, partition: STATE_PARTITION, timestamp: LATEST_TIMESTAMP }], { signal })
+    checkAnswer(end, `ListOffsets ${STATE_TOPIC}`)
+    return await this.reached(end?.offset ?? 0, signal)
   }
 
   async stop (): Promise<void> {

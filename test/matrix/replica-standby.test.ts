@@ -1,6 +1,6 @@
 /**
- * Two engines, one of which leads and one of which stands by, in processes of their own and with the session that is the default: one dies or
- * hangs, and the other leads as the same broker. Readers at a sidecar see nothing of it but that new records come later.
+ * Two engines, one of which leads and one of which stands by, in processes of their own and with the session that is the default: each is
+ * a broker, in the ISR. One dies or hangs, and the other one leads. Readers at a sidecar see nothing of it but that new records come later.
  */
 import { Kafka, logLevel } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
@@ -26,14 +26,12 @@ const LINK = 'dr'
 const TOPIC = 'orders'
 const PARTITIONS = 2
 const BROKERS = [1, 2]
-const SHADOW_LEADER = 3000
+const SHADOW_LEADERS = [3000, 3001]
 /** The defaults of `kshadow run` and of Kafka: no broker takes a shorter session for a group. */
 const SESSION_MS = 6000
 const BROKER_SESSION_MS = 9000
 /** Beyond the session, for the election and for what the new one asks before it serves. On a machine that does other things, too. */
 const TAKEOVER_MS = 6000
-/** Long enough for an engine to have started, and to be in the election. */
-const STANDING_BY_MS = 3000
 const KILLS = 2
 
 const [source, shadow] = await Promise.all([
@@ -118,6 +116,16 @@ async function shadowEnds (): Promise<number[]> {
     (await replicaBounds(shadowClient, { topic: TOPIC, partition, brokerId }, { signal: AbortSignal.timeout(10_000) })).logEndOffset)))))
 }
 
+/** True when every partition is led by one of the engines, with these in the ISR. */
+async function isrIs (...ids: readonly number[]): Promise<boolean> {
+  const partitions = (await shadowClient.refresh({ signal: AbortSignal.timeout(10_000) })).topics.get(TOPIC)?.partitions ?? []
+  return partitions.length === PARTITIONS && partitions.every(({ isr, leaderId }) => SHADOW_LEADERS.includes(leaderId) && isr.length === ids.length && ids.every(id => isr.includes(id)))
+}
+
+async function bothStand (): Promise<void> {
+  await eventually('both engines are in the ISR', () => isrIs(...SHADOW_LEADERS))
+}
+
 interface Takeover {
   /** Milliseconds from the loss of the engine until the next one has recorded that it leads. */
   readonly leadsMs: number
@@ -159,17 +167,20 @@ test('an engine copies while another one stands by', async t => {
   const java = javaReaders = await ProgramReaders.java(bootstrap, TOPIC, ['g-classic:classic:read_committed'])
   readers.push(java.reader('g-classic'), await kafkajsReader({ name: 'g-kafkajs', topic: TOPIC }, new Kafka({ clientId: 'reader', brokers: [bootstrap], logLevel: logLevel.NOTHING })))
   await allRead(t)
-  await sleep(STANDING_BY_MS)
+  await bothStand()
 })
 
 test(`the engine that leads is killed ${KILLS} times`, async t => {
   for (let kill = 0; kill < KILLS; kill++) {
     const [leading, waiting] = pair
+    const [before, from] = [watch.latest, watch.now]
     isQuick(t, `kill ${kill}`, await takeover(() => leading.kill()), SESSION_MS)
+    t.not(watch.latest?.leaderId, before?.leaderId, 'the other broker leads')
+    t.ok(watch.since(from).every(({ leaderId }) => SHADOW_LEADERS.includes(leaderId)), 'and there was a leader all the time')
     await allRead(t)
     await leading.start()
     pair = [waiting, leading]
-    await sleep(STANDING_BY_MS)
+    await bothStand()
   }
   nobodyElseLed(t)
 })
@@ -184,14 +195,31 @@ test('the engine that leads hangs, and wakes when another one leads', async t =>
   await sleep(BROKER_SESSION_MS + 1000)
   t.equal(state.state?.engine?.instance, instance, 'the one that woke up stands by')
   t.equal(watch.since(from).length, 1, 'no leadership changed')
-  t.equal(watch.latest?.leaderId, SHADOW_LEADER)
+  await bothStand()
   t.ok(leading.isRunning && waiting.isRunning)
   await allRead(t)
   nobodyElseLed(t)
   pair = [waiting, leading]
 })
 
-test('the engine that leads is stopped in good order, and the one that woke up takes over without delay', async t => {
+test('the engine that leads is killed while the other one is not in the ISR', async t => {
+  const [leading, waiting] = pair
+  waiting.pause()
+  await eventually('it is out of the ISR', async () => !await isrIs(...SHADOW_LEADERS))
+  await allRead(t)
+  const taken = await takeover(async () => {
+    await leading.kill()
+    waiting.resume()
+  })
+  t.comment(`the next engine leads after ${taken.leadsMs} ms and copies after ${taken.copiesMs} ms`)
+  await allRead(t)
+  await leading.start()
+  pair = [waiting, leading]
+  await bothStand()
+  nobodyElseLed(t)
+})
+
+test('the engine that leads is stopped in good order, and the other one takes over without delay', async t => {
   const [leading] = pair
   isQuick(t, 'SIGTERM', await takeover(() => leading.stop()), 0)
   await allRead(t)

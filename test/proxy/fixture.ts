@@ -70,7 +70,7 @@ export class FakeLinkState implements LinkStateView {
 
   /** A broker that is no real one. */
   shadowLeader (brokerId: number): void {
-    this.#apply({ kind: 'shadow-leader', brokerId, value: { brokerId, incarnationId: 'i', logDirId: 'd', since: '2025-01-01T00:00:00Z' } })
+    this.#apply({ kind: 'shadow-leader', brokerId, value: { brokerId, incarnationId: 'i', logDirId: 'd', since: '2025-01-01T00:00:00Z', address: null, instance: null } })
   }
 
   #apply (change: StateChange): void {

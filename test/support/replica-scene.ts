@@ -19,15 +19,26 @@ export interface ReplicaScene {
   readonly engine: BrokerEngine
   /** An engine that leads at the same address: another one must have ended. */
   readonly another: (options?: BrokerEngineOptions) => Promise<BrokerEngine>
+  /** An engine at the first or the second address, which stands by while another one leads. */
+  readonly standBy: (place: 0 | 1, options?: BrokerEngineOptions) => BrokerEngine
 }
 
 /** An embedded source with a topic, two real brokers for its shadow, and an engine that can lead there. All of it ends with the test. */
-export async function replicaScene (t: Test, { version, name, topic, partitions }: { readonly version: KafkaVersion, readonly name: string, readonly topic: string, readonly partitions: number }): Promise<ReplicaScene> {
-  const shadow = await KafkaCluster.start({ version, brokers: 2, name, config: { 'group.min.session.timeout.ms': '1000' } })
+export async function replicaScene (t: Test, { version, name, topic, partitions, config = {}, first = {} }: {
+  readonly version: KafkaVersion
+  readonly name: string
+  readonly topic: string
+  readonly partitions: number
+  /** Of the shadow cluster. */
+  readonly config?: Readonly<Record<string, string>>
+  /** Of the first engine. */
+  readonly first?: BrokerEngineOptions
+}): Promise<ReplicaScene> {
+  const shadow = await KafkaCluster.start({ version, brokers: 2, name, config: { 'group.min.session.timeout.ms': '1000', ...config } })
   t.teardown(() => shadow.stop())
   const source = await EmbeddedBroker.start()
   t.teardown(() => source.stop())
-  const ports = await takePorts(1)
+  const ports = await takePorts(2)
   t.teardown(() => ports.release())
   const sourceCluster = { bootstrapServers: [source.address], bootstrap: formatHostPort(source.address), partitionDir: () => '' }
   const [sourceClient, client] = [testCluster(sourceCluster), testCluster(shadow)]
@@ -38,5 +49,10 @@ export async function replicaScene (t: Test, { version, name, topic, partitions 
     t.teardown(() => engine.stop())
     return engine
   }
-  return { source, sourceCluster, shadow, client, engine: await another(), another }
+  const standBy = (place: 0 | 1, options: BrokerEngineOptions = {}): BrokerEngine => {
+    const engine = BrokerEngine.standBy(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: { host: ports.host, port: ports.ports[place] ?? 0 }, ...options })
+    t.teardown(() => engine.stop())
+    return engine
+  }
+  return { source, sourceCluster, shadow, client, engine: await another(first), another, standBy }
 }

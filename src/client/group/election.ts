@@ -14,6 +14,10 @@ export interface ElectionOptions {
   readonly groupId: string
   /** How long after the end of the leader another takes over, at the latest. Brokers allow 6 s to 30 min. */
   readonly sessionTimeoutMs: number
+  /** What whoever is elected is told of us. Default: nothing. */
+  readonly metadata?: Buffer
+  /** Called while we lead, just before `lead` too, with what every member tells of itself: when one comes or goes. */
+  readonly onMembers?: (members: readonly Buffer[]) => void
   /**
    * Called when we are elected. It should end soon after its lease has: nobody is elected here before. When it ends by itself,
    * leadership is given up, and we stand for election again after a pause.
@@ -78,14 +82,14 @@ class Election {
   #shortReigns = 0
 
   constructor (cluster: Cluster, options: ElectionOptions, { signal, logger, now }: Required<ElectionRunOptions>) {
-    const { groupId, sessionTimeoutMs } = options
+    const { groupId, sessionTimeoutMs, metadata } = options
     this.#options = options
     this.#signal = signal
     this.#logger = logger.child({ group: groupId })
     this.#now = now
     this.#heartbeatMs = Math.min(MAX_HEARTBEAT_INTERVAL_MS, sessionTimeoutMs / 5)
     this.#leaseMs = sessionTimeoutMs * LEASE_SHARE
-    this.#member = new GroupMember(cluster, { groupId, sessionTimeoutMs, requestTimeoutMs: sessionTimeoutMs / 4 })
+    this.#member = new GroupMember(cluster, { groupId, sessionTimeoutMs, requestTimeoutMs: sessionTimeoutMs / 4, ...(metadata === undefined ? {} : { metadata }) })
   }
 
   async run (): Promise<void> {
@@ -108,7 +112,7 @@ class Election {
   async #takePart (): Promise<void> {
     const signal = this.#signal
     const joinedAtMs = this.#now()
-    const { isLeader, leaderId } = await this.#member.join({ signal })
+    const { isLeader, leaderId, members } = await this.#member.join({ signal })
     if (!isLeader) this.#leading?.lease.end(`the group has another leader: ${leaderId}`)
     else this.#leading?.lease.renew(joinedAtMs)
     const syncedAtMs = this.#now()
@@ -117,6 +121,7 @@ class Election {
     this.#failures = 0
     // A lease that ended is not taken up again: its work has to end first, and that may take longer than a session.
     if (this.#leading !== null && !this.#leading.lease.isHeld()) return
+    if (isLeader) this.#options.onMembers?.(members)
     // Who was elected and cannot lead must not stay: nobody else would.
     if (isLeader && this.#leading === null && !this.#lead(syncedAtMs)) return
     if (!isLeader) this.#logger.debug({ leader: leaderId, generation: this.#member.generationId }, 'another leads')

@@ -26,6 +26,15 @@ export interface GroupMemberOptions {
   readonly sessionTimeoutMs: number
   /** How long the coordinator may take over anything but a join. */
   readonly requestTimeoutMs: number
+  /** What whoever leads the group is told of us. Default: nothing. */
+  readonly metadata?: Buffer
+}
+
+export interface JoinedGroup {
+  readonly isLeader: boolean
+  readonly leaderId: string
+  /** What each member tells of itself; only the leader of the group learns it. */
+  readonly members: readonly Buffer[]
 }
 
 type Signal = { readonly signal: AbortSignal }
@@ -52,19 +61,19 @@ export class GroupMember {
   }
 
   /**
-   * Joins the group, or joins it again in a rebalance. Returns who leads the group.
+   * Joins the group, or joins it again in a rebalance. Returns who leads the group, and who is in it.
    * @throws {BrokerError} REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, ... @throws {ShadowError} when the coordinator cannot be asked
    */
-  async join ({ signal }: Signal): Promise<{ readonly isLeader: boolean, readonly leaderId: string }> {
-    const { groupId, sessionTimeoutMs } = this.#options
-    const ask = async (): Promise<{ readonly isLeader: boolean, readonly leaderId: string }> => await this.#toCoordinator(signal, async nodeId => {
+  async join ({ signal }: Signal): Promise<JoinedGroup> {
+    const { groupId, sessionTimeoutMs, metadata = NO_BYTES } = this.#options
+    const ask = async (): Promise<JoinedGroup> => await this.#toCoordinator(signal, async nodeId => {
       const { body } = await this.#cluster.request(JoinGroup, {
         groupId,
         sessionTimeoutMs,
         rebalanceTimeoutMs: sessionTimeoutMs,
         memberId: this.#memberId,
         protocolType: PROTOCOL_TYPE,
-        protocols: [{ name: PROTOCOL_NAME, metadata: NO_BYTES }]
+        protocols: [{ name: PROTOCOL_NAME, metadata }]
         // A join that is given up must not keep what follows waiting behind it.
       }, nodeId, { signal, purpose: 'group', timeoutMs: sessionTimeoutMs + JOIN_GRACE_MS, resetOnAbort: true })
       // KIP-394: the id comes with the error, so that a client that tries again and again does not fill the group.
@@ -72,7 +81,7 @@ export class GroupMember {
       check(body.errorCode, `JoinGroup ${groupId}`)
       this.#memberId = body.memberId
       this.#generationId = body.generationId
-      return { isLeader: body.leader === body.memberId, leaderId: body.leader }
+      return { isLeader: body.leader === body.memberId, leaderId: body.leader, members: body.members.map(member => member.metadata) }
     })
     try {
       return await ask()

@@ -35,5 +35,5 @@ export class EmptyPartition {
 }
 
 function metadataOf ({ leaderEpoch, partitionEpoch, leader, replicas }: PartitionEntry, brokerId: number): ShadowMetadata {
-  return { leaderEpoch, partitionEpoch, isLeader: leader === brokerId, replicas }
+  return { leaderEpoch, partitionEpoch, isLeader: leader === brokerId, followers: replicas.filter(id => id !== brokerId) }
 }

@@ -5,6 +5,8 @@
  *
  *   a real broker leads   reassign: that completes by itself
  *   we lead               the log is empty, because we take no records: it is served as what it is, and handed over
+ *
+ * The engine that leads the links does it for every engine, but for what one that stands by leads: nobody else can hand that over.
  */
 import { messageOf } from '../../../errors.ts'
 import type { MetadataDelta } from '../../../kraft/metadata/metadata-delta.ts'
@@ -24,8 +26,12 @@ const RETRY = { baseMs: 100, maxMs: 5000 }
 
 export interface EvictionOptions {
   readonly leader: ShadowLeader
-  /** True for a topic that is a shadow, or is about to be made one. */
+  /** True for a topic that is a shadow, or is about to be made one, as far as is known. */
   readonly isShadowTopic: (topic: string) => boolean
+  /** Resolves when what `isShadowTopic` says is no older than the call. Default: it never is. */
+  readonly lookAgain?: (signal: AbortSignal) => Promise<unknown>
+  /** True while another engine leads the links. */
+  readonly isStandingBy: () => boolean
   readonly signal: AbortSignal
   readonly logger: Logger
 }
@@ -68,15 +74,24 @@ export class Eviction {
   }
 
   #lookAt (topic: TopicEntry, entry: PartitionEntry): void {
-    const { leader, isShadowTopic, signal } = this.#options
+    const { isShadowTopic, signal } = this.#options
     const key = `${entry.topicId}/${entry.partition}`
-    if (leader.brokerId === null || !entry.replicas.includes(leader.brokerId) || this.#moving.has(key) || signal.aborted || isShadowTopic(topic.name)) return
+    if (!this.#isOurs(entry) || this.#moving.has(key) || signal.aborted || isShadowTopic(topic.name)) return
     this.#moving.add(key)
     this.#evict(topic, entry.partition).finally(() => { this.#moving.delete(key) }).catch(() => {})
   }
 
+  /** True when it is on us to move it. */
+  #isOurs ({ replicas, leader }: PartitionEntry): boolean {
+    const { leader: { brokerId, shadowIds }, isStandingBy } = this.#options
+    if (brokerId === null) return false
+    return isStandingBy() ? leader === brokerId : replicas.some(id => shadowIds.has(id))
+  }
+
   async #evict ({ id, name }: TopicEntry, partition: number): Promise<void> {
-    const { leader, signal, logger, isShadowTopic } = this.#options
+    const { leader, signal, logger, isShadowTopic, lookAgain } = this.#options
+    await lookAgain?.(signal)
+    if (isShadowTopic(name)) return
     logger.warn({ topic: name, partition }, `${name}-${partition} was placed on the shadow leader: moving it to real brokers`)
     for (let failures = 0; !isAborted(signal) && !isShadowTopic(name); failures++) {
       try {
@@ -93,12 +108,13 @@ export class Eviction {
   /** True when it is done, or the partition is gone. */
   async #move (topicId: string, topic: string, partition: number): Promise<boolean> {
     const { leader } = this.#options
-    const { image, brokerId } = leader.assertReady()
+    const { image, brokerId } = leader.assertAlive()
     const entry = image.partition(topicId, partition)
-    if (entry === null || !entry.replicas.includes(brokerId)) return true
+    if (entry === null || !this.#isOurs(entry)) return true
     const targets = this.#targetsOf(topic, entry)
+    const isStaying = targetReplicas(entry).some(id => leader.shadowIds.has(id))
     if (entry.leader !== brokerId) {
-      if (targetReplicas(entry).includes(brokerId)) await leader.control.reassign(topic, partition, targets)
+      if (isStaying && !leader.shadowIds.has(entry.leader)) await leader.control.reassign(topic, partition, targets)
       return false
     }
     const empty = new EmptyPartition(topic, entry, brokerId)
@@ -108,7 +124,7 @@ export class Eviction {
       if (now != null) empty.setEntry(now, brokerId)
     })
     try {
-      if (targetReplicas(entry).includes(brokerId)) await leader.control.reassign(topic, partition, targets)
+      if (isStaying) await leader.control.reassign(topic, partition, targets)
       const living = livingReplicas({ replicas: targets }, image, leader.shadowIds)
       await empty.served.whenAt(living.length > 0 ? living : targets, 0, abortedWithin(this.#options.signal, FOLLOWER_WAIT_MS))
       await handOver(leader, topicId, topic, partition, living.length > 0 ? living : targets)

@@ -48,6 +48,12 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
   switch (outcome.kind) {
     case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'altered':
+      if (moving.addingReplicas.some(id => shadowIds.has(id))) {
+        // An engine that stands by was being added when another one died: without it nothing is complete. Who is in the ISR stays in it.
+        await control.reassign(topic, partition, null)
+        await control.reassign(topic, partition, targets)
+        return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
+      }
       await leader.stepAside('real brokers are to lead what a dead one keeps from being moved')
       return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'refused':

@@ -30,7 +30,7 @@ export interface PartitionControlOptions {
 export class PartitionControl {
   readonly #options: PartitionControlOptions
   readonly #isrs: Coalesced<PartitionAlteration, AlterPartitionOutcome>
-  readonly #reassignments: Coalesced<PartitionRow & { readonly replicas: readonly number[] }, PartitionRow & RowOutcome>
+  readonly #reassignments: Coalesced<PartitionRow & { readonly replicas: readonly number[] | null }, PartitionRow & RowOutcome>
 
   constructor (options: PartitionControlOptions) {
     const { controllers, cluster, broker, signal } = options
@@ -63,10 +63,10 @@ export class PartitionControl {
   }
 
   /**
-   * Begins to move a partition to these brokers.
+   * Begins to move a partition to these brokers; null: cancels the move that is under way, and takes out of the replicas what it added.
    * @throws {BrokerError} what the controller says against it
    */
-  async reassign (topic: string, partition: number, replicas: readonly number[]): Promise<void> {
+  async reassign (topic: string, partition: number, replicas: readonly number[] | null): Promise<void> {
     const { errorCode, error } = await this.#reassignments.request({ topic, partition, replicas })
     if (errorCode !== 0) throw error ?? new BrokerError(errorCode, `AlterPartitionReassignments ${topic}-${partition}`)
   }

@@ -6,6 +6,11 @@ export function targetReplicas ({ replicas, removingReplicas }: PartitionEntry):
   return replicas.filter(id => !removingReplicas.includes(id))
 }
 
+/** True while a reassignment is under way. */
+export function isMoving ({ addingReplicas, removingReplicas }: PartitionEntry): boolean {
+  return addingReplicas.length > 0 || removingReplicas.length > 0
+}
+
 /** True when the partition is held by real brokers alone, one of which leads it, or would if it were alive. */
 export function isHandedOver ({ replicas, leader }: PartitionEntry, shadowLeaders: ReadonlySet<number>): boolean {
   return !replicas.some(id => shadowLeaders.has(id)) && !shadowLeaders.has(leader)

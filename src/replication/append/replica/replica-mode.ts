@@ -37,6 +37,7 @@ import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
 import { ReplicaTopics } from './replica-topics.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 import { SettingsGuard } from './settings-guard.ts'
+import { admitStandbys, lackStandbys } from './standby-members.ts'
 import { SourceBoundsLookup } from './source-bounds.ts'
 import { TailMemory } from './tail-memory.ts'
 
@@ -119,7 +120,7 @@ export class ReplicaMode implements AppendMode {
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
       check: (partition, brokerId, fetchOffset) => this.#check.start(partition, brokerId, fetchOffset),
       onProducerId: producerId => host.onProducerId(producerId),
-      isLiving: brokerId => brokerId !== options.leader.brokerId && options.leader.metadata.image?.brokers.get(brokerId)?.fenced === false,
+      isLiving: brokerId => !options.leader.shadowIds.has(brokerId) && options.leader.metadata.image?.brokers.get(brokerId)?.fenced === false,
       mayServe: producerId => this.#gate.mayServe(producerId),
       problem: () => leader.problem
     }
@@ -137,8 +138,6 @@ export class ReplicaMode implements AppendMode {
         await this.learn([topic])
       }
     }
-    // A link that is only looked at leads nothing.
-    if (!signal.aborted) leader.lead()
     const forgets = [leader.metadata.onChange(delta => this.#onMetadata(delta)), leader.onReady(() => this.#connectAll())]
     onAbort(signal, () => {
       for (const forget of forgets) forget()
@@ -252,12 +251,13 @@ export class ReplicaMode implements AppendMode {
   }
 
   async #repair (topic: ShadowTopic): Promise<void> {
-    const { logger, signal } = this.#options
+    const { leader, logger, signal } = this.#options
     while (this.#repairing.get(topic) === true) {
       await sleep(REPAIR_PAUSE_MS, signal)
       this.#repairing.set(topic, false)
       await this.#guard.check(topic)
       const moved = await topic.exclusively(async () => topic.isShadowed ? await this.#topics.moveOn(topic.record) : 0)
+      await topic.exclusively(async () => topic.isShadowed && !topic.record.handingOver ? await admitStandbys(leader, topic.topic) : 0)
       if (moved > 0) logger.warn({ topic: topic.topic }, `${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
     }
   }
@@ -336,6 +336,9 @@ export class ReplicaMode implements AppendMode {
       return
     }
     const { leader } = this.#options
+    if ([...delta.brokers].some(id => leader.livingStandbys.includes(id))) {
+      for (const topic of this.#topicsOfPartitions()) if (lackStandbys(leader, topic.topic).length > 0) this.#repairSoon(topic)
+    }
     for (const name of delta.topicConfigs) {
       const topic = this.#partitions.get(name)?.[0]?.topic
       if (topic !== undefined) this.#repairSoon(topic)
@@ -373,10 +376,11 @@ export class ReplicaMode implements AppendMode {
     if (brokerId === null || found === undefined || entry === undefined) return
     // A topic of that name that somebody made anew is none of ours.
     if (topic.record.shadowTopicId !== null && topic.record.shadowTopicId !== found.id) return
-    const added = partition.setEntry(entry, brokerId)
+    const added = partition.setEntry(entry, brokerId, leader.shadowIds)
     if (added !== null) leader.partitions.add(added)
     this.#checkLeader(topic, entry)
     if (topic.isShadowed && targetReplicas(entry).some(id => leader.shadowIds.has(id))) this.#repairSoon(topic)
+    else if (topic.isShadowed && entry.leader === brokerId && leader.livingStandbys.some(id => !entry.isr.includes(id))) this.#repairSoon(topic)
   }
 
   /** Nobody but a failover of ours makes a real broker lead, or lets it be the next to lead. */

@@ -135,9 +135,10 @@ export class ReplicaPartition implements PartitionShadow {
     if (this.#served !== null) this.#work.locate(this, 0)
   }
 
-  /** Takes what the metadata says. Returns the partition to be served when it is a new one. */
-  setEntry (entry: PartitionEntry, brokerId: number): ShadowPartition | null {
-    const metadata: ShadowMetadata = { leaderEpoch: entry.leaderEpoch, partitionEpoch: entry.partitionEpoch, isLeader: entry.leader === brokerId, replicas: entry.replicas }
+  /** Takes what the metadata says. `shadowIds`: those that are no real brokers. Returns the partition to be served when it is a new one. */
+  setEntry (entry: PartitionEntry, brokerId: number, shadowIds: ReadonlySet<number>): ShadowPartition | null {
+    const followers = entry.replicas.filter(id => !shadowIds.has(id))
+    const metadata: ShadowMetadata = { leaderEpoch: entry.leaderEpoch, partitionEpoch: entry.partitionEpoch, isLeader: entry.leader === brokerId, followers }
     if (this.#served?.topicId === entry.topicId) {
       this.#served.setMetadata(metadata)
       return null
@@ -236,7 +237,7 @@ export class ReplicaPartition implements PartitionShadow {
 
   /** All followers are compared with the source anew before they are given anything. */
   #relocate (attempt: number): void {
-    for (const brokerId of this.#served?.metadata.replicas ?? []) this.#suspects.add(brokerId)
+    for (const brokerId of this.#served?.metadata.followers ?? []) this.#suspects.add(brokerId)
     this.#served?.relocate()
     this.#work.locate(this, attempt)
   }

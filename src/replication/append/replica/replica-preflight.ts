@@ -69,7 +69,7 @@ function listenerLine (image: MetadataImage, leader: ShadowLeader, config: Shado
 
 function identityLine (image: MetadataImage, known: ReadonlyMap<number, ShadowLeaderRecord>, config: ShadowLeaderConfig): PreflightLine {
   try {
-    const { brokerId } = chooseIdentity(known, image, config.brokerIds, new Date(0))
+    const { brokerId } = chooseIdentity(known, image, { ranges: config.brokerIds, self: { instance: 'preflight', address: formatHostPort(config.advertised) }, now: new Date(0) })
     return { name: 'broker id', verdict: 'ok', text: `${brokerId} ${known.has(brokerId) ? 'is ours' : 'is free'}`, advice: null }
   } catch (error) {
     return { name: 'broker id', verdict: 'failed', text: messageOf(error), advice: 'give shadow_leader.broker_ids a range that no broker of the shadow cluster uses' }

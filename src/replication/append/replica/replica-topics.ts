@@ -1,6 +1,6 @@
 /**
  * Shadow topics as append mode replica makes them. A real broker is never in the ISR before it is to lead: a topic is created with
- * the shadow leader as its only replica, and then moved to the real brokers, who copy but do not join. The move stays under way
+ * the shadow leader, and the engines that stand by, as its only replicas, and then moved to the real brokers, who copy but do not join. The move stays under way
  * until the failover, which is what completes it (facts/replica-mode-experiments.md, "Death between CreateTopics and the ISR shrink").
  */
 import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
@@ -8,7 +8,7 @@ import { createPartitions } from '../../../client/admin/create-partitions.ts'
 import { createTopics } from '../../../client/admin/create-topic.ts'
 import { TopicCreations } from '../../../client/admin/topic-creations.ts'
 import type { Cluster } from '../../../client/cluster.ts'
-import type { MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { BrokerEntry, MetadataImage, PartitionEntry, TopicEntry } from '../../../kraft/metadata/metadata-image.ts'
 import type { TopicRecord } from '../../../state/records.ts'
 import type { Adoption, CreatedTopic, ShadowCreation } from '../append-mode.ts'
 import { targetReplicas } from './partition-entry.ts'
@@ -41,7 +41,9 @@ export class ReplicaTopics {
     const { leader, signal } = this.#options
     await whenReady(leader, signal, READY_MS, async () => {
       const { brokerId } = leader.assertReady()
-      await this.#creations.create({ name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => [brokerId]) })
+      // Engines that stand by are in the ISR from the start.
+      const replicas = [brokerId, ...leader.livingStandbys]
+      await this.#creations.create({ name: topic, partitions, replicationFactor: -1, configs, assignments: Array.from({ length: partitions }, () => replicas) })
     })
     return await this.#moved(topic, partitions, replicationFactor)
   }
@@ -77,23 +79,26 @@ export class ReplicaTopics {
     await this.#moved(topic, count, replicationFactor)
   }
 
-  /** Real brokers, those that are not alive first: they do not get into the ISR. */
+  /** Other engines, then real brokers, those that are not alive first: they do not get into the ISR. */
   #fillers ({ brokers }: MetadataImage, count: number): number[] {
-    const real = [...brokers.values()].filter(({ id }) => !this.#isShadow(id))
-    return [...real.filter(({ fenced }) => fenced), ...real.filter(({ fenced }) => !fenced)].slice(0, count).map(({ id }) => id)
+    const others = [...brokers.values()].filter(({ id }) => id !== this.#options.leader.brokerId)
+    const rank = ({ id, fenced }: BrokerEntry): number => this.#isShadow(id) ? 0 : fenced ? 1 : 2
+    return others.sort((a, b) => rank(a) - rank(b)).slice(0, count).map(({ id }) => id)
   }
 
-  /** Resolves when the shadow leader is the only replica of each new partition that is not on its way to real brokers yet. */
+  /** Resolves when no real broker has a replica of a new partition that is not on its way to real brokers yet. */
   async #held (topic: string, { known, count }: { readonly known: number, readonly count: number }): Promise<void> {
     const { leader } = this.#options
     const { brokerId } = leader.assertReady()
-    const isShared = (entry: PartitionEntry): boolean => entry.partition >= known && entry.leader === brokerId && entry.replicas.length > 1 && this.#isStuck(entry)
+    const isShared = (entry: PartitionEntry): boolean => entry.partition >= known && entry.leader === brokerId && entry.replicas.some(id => !this.#isShadow(id)) && this.#isStuck(entry)
     const found = await this.#shown(topic, count)
-    await Promise.all([...found.partitions.values()].filter(isShared).map(({ partition }) => leader.control.reassign(topic, partition, [brokerId])))
+    // Who is in the ISR with it makes the move complete at once.
+    const kept = ({ isr }: PartitionEntry): number[] => [brokerId, ...isr.filter(id => id !== brokerId && this.#isShadow(id))]
+    await Promise.all([...found.partitions.values()].filter(isShared).map(entry => leader.control.reassign(topic, entry.partition, kept(entry))))
     await leader.control.until(image => {
       const entries = [...image.topicsByName.get(topic)?.partitions.values() ?? []]
       return entries.length >= count && !entries.some(isShared) ? true : undefined
-    }, { what: `the new partitions of ${topic} on the shadow leader alone`, timeoutMs: SHOWN_MS })
+    }, { what: `the new partitions of ${topic} without real brokers`, timeoutMs: SHOWN_MS })
   }
 
   /** Moves what nobody moves away from the shadow leader: somebody cancelled it, or an engine died before. Returns how many partitions. */

@@ -27,8 +27,8 @@ import { refuseProduce, writeTxnMarkers } from './handlers/writes.ts'
 import type { ShadowPartitions } from './shadow-partitions.ts'
 
 export interface ShadowLeaderServerOptions {
-  /** Our own broker id on the shadow cluster. */
-  readonly brokerId: number
+  /** Our own broker id on the shadow cluster, as it is at the moment. */
+  readonly brokerId: () => number
   readonly partitions: ShadowPartitions
   /** Asked before and after every request: when it says false, nothing is answered, and the connection ends. Default: always true. */
   readonly mayServe?: () => boolean

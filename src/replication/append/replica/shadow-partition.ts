@@ -38,8 +38,8 @@ export interface ShadowMetadata {
   readonly partitionEpoch: number
   /** True when this engine's broker id leads it. */
   readonly isLeader: boolean
-  /** All replicas, ourselves included or not. */
-  readonly replicas: readonly number[]
+  /** All replicas that are real brokers. */
+  readonly followers: readonly number[]
 }
 
 export interface ShadowPartitionOptions {
@@ -217,8 +217,7 @@ export class ShadowPartition implements TailOwner {
   }
 
   get isGathering (): boolean {
-    // We are a replica, too.
-    return this.#gatheringUntilMs !== null && this.#options.now() < this.#gatheringUntilMs && this.#followers.count < this.#metadata.replicas.length - 1
+    return this.#gatheringUntilMs !== null && this.#options.now() < this.#gatheringUntilMs && this.#followers.count < this.#metadata.followers.length
   }
 
   get wantedOffsets (): readonly number[] {
@@ -243,7 +242,7 @@ export class ShadowPartition implements TailOwner {
   setMetadata (metadata: ShadowMetadata): void {
     if (metadata.partitionEpoch < this.#metadata.partitionEpoch) return
     this.#metadata = metadata
-    this.#followers.keepOnly(metadata.replicas)
+    this.#followers.keepOnly(metadata.followers)
     this.#changed()
   }
 
@@ -423,11 +422,11 @@ export class ShadowPartition implements TailOwner {
   }
 
   #refusal (brokerId: number, currentLeaderEpoch: number): number {
-    const { isLeader, leaderEpoch, replicas } = this.#metadata
+    const { isLeader, leaderEpoch, followers } = this.#metadata
     // As in Partition.checkCurrentLeaderEpoch. Ours comes from the metadata log: what is below it is old.
     if (currentLeaderEpoch > leaderEpoch) return ErrorCodes.UNKNOWN_LEADER_EPOCH
     if (currentLeaderEpoch >= 0 && currentLeaderEpoch < leaderEpoch) return ErrorCodes.FENCED_LEADER_EPOCH
-    return this.#phase === 'stopped' || !isLeader || brokerId < 0 || !replicas.includes(brokerId) ? ErrorCodes.NOT_LEADER_OR_FOLLOWER : ErrorCodes.NONE
+    return this.#phase === 'stopped' || !isLeader || brokerId < 0 || !followers.includes(brokerId) ? ErrorCodes.NOT_LEADER_OR_FOLLOWER : ErrorCodes.NONE
   }
 
   #error (errorCode: number): FetchLook {
@@ -580,7 +579,7 @@ export class ShadowPartition implements TailOwner {
     if (alive.length === 0) return null
     // A living one that has said nothing yet may have nothing yet.
     const isSilent = (brokerId: number): boolean => !alive.some(told => told.brokerId === brokerId)
-    if (this.#metadata.replicas.some(brokerId => this.#options.isLiving?.(brokerId) === true && isSilent(brokerId))) return null
+    if (this.#metadata.followers.some(brokerId => this.#options.isLiving?.(brokerId) === true && isSilent(brokerId))) return null
     // What is to be thrown away is no copy of anything.
     return Math.min(...alive.map(({ lastFetchedEpoch, fetchOffset }) => this.servedEpochs.divergence(lastFetchedEpoch, fetchOffset)?.endOffset ?? fetchOffset))
   }

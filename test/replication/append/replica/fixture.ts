@@ -48,7 +48,7 @@ export class Shadow {
     const source = new ScriptedSource(new ByteBudget(setUp.budgetBytes ?? 10_000_000), setUp.answerBytes ?? 2000)
     const partitions = new ShadowPartitions()
     const random = new Random(7)
-    const server = await ShadowLeaderServer.open({ host: '127.0.0.1', port: 0 }, { brokerId: 3000, partitions, logger: silentLogger, now: Date.now, random: () => random.next() })
+    const server = await ShadowLeaderServer.open({ host: '127.0.0.1', port: 0 }, { brokerId: () => 3000, partitions, logger: silentLogger, now: Date.now, random: () => random.next() })
     t.teardown(async () => {
       source.stop()
       await server.close()
@@ -63,7 +63,7 @@ export class Shadow {
       partition: index,
       topicId: TOPIC_ID,
       sourceTopicId: null,
-      metadata: { leaderEpoch: LEADER_EPOCH, partitionEpoch: 1, isLeader: true, replicas: [3000, 1, 2, 4] },
+      metadata: { leaderEpoch: LEADER_EPOCH, partitionEpoch: 1, isLeader: true, followers: [1, 2, 4] },
       maxServedBytes: 1_000_000,
       memory,
       now: Date.now,

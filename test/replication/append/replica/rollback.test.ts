@@ -73,7 +73,7 @@ class Scene {
     const entry: PartitionEntry = {
       topicId: 'AAAAAAAAAAAAAAAAAAAAAQ', partition: 0, replicas: [1, 2, 3000], isr: [3000], removingReplicas: [3000], addingReplicas: [1, 2], elr: [], lastKnownElr: [], leader: 3000, leaderRecoveryState: 0, leaderEpoch: 7, partitionEpoch: 1
     }
-    this.partition.setEntry(entry, 3000)
+    this.partition.setEntry(entry, 3000, new Set([3000]))
     this.topic.copy(1)
     this.partition.activate()
     this.serve(100)

@@ -310,7 +310,7 @@ test('a follower that waits is woken by new data and by another epoch', async t 
   t.equal(follower.replica().end, 2)
   await follower.fetch({ maxWaitMs: 0 })
   const epoch = follower.fetch()
-  setImmediate(() => { shadow.shadow().setMetadata({ leaderEpoch: LEADER_EPOCH + 1, partitionEpoch: 2, isLeader: true, replicas: [3000, 1, 2] }) })
+  setImmediate(() => { shadow.shadow().setMetadata({ leaderEpoch: LEADER_EPOCH + 1, partitionEpoch: 2, isLeader: true, followers: [1, 2] }) })
   await epoch
   t.equal(follower.replica().failed, 'fenced')
 })

@@ -20,7 +20,7 @@ type PartitionRow = Response['responses'][number]['partitions'][number]
 export interface FetchOptions {
   readonly sessions: FetchSessions
   /** Our own broker id, which answers name as the leader. */
-  readonly brokerId: number
+  readonly brokerId: () => number
   /** No answer holds more than this, but for the first batch. */
   readonly maxResponseBytes: number
 }
@@ -150,7 +150,7 @@ export class FetchHandler {
         errorCode,
         highWatermark: -1n,
         records: NO_RECORDS,
-        ...(leaderEpoch === null ? {} : { currentLeader: { leaderId: this.#options.brokerId, leaderEpoch } })
+        ...(leaderEpoch === null ? {} : { currentLeader: { leaderId: this.#options.brokerId(), leaderEpoch } })
       }
     }
     const offsets = { highWatermark: BigInt(look.highWatermark), logStartOffset: BigInt(look.logStartOffset) }
