@@ -8,7 +8,7 @@ import type { BenchOptions } from '../run.ts'
 import { PAIR_CONDITION, SHADOW_BROKERS, withClusterPair } from './cluster-pair.ts'
 import { failoverLine, measureFailover, measureNativeMove, type FailoverTimes, type FailoverWatch, type NativeMove } from './failover.ts'
 import { shadowAll, type ShadowProcess } from './shadow-process.ts'
-import { createFilled, manyTopics, type ManyTopics } from './topics.ts'
+import { createFilled, deleteAll, manyTopics, type ManyTopics } from './topics.ts'
 
 /** In issue 4. */
 const MOST_MOVED_SECONDS = 0.5
@@ -67,8 +67,11 @@ export async function measureReplicaScale ({ signal, progress }: BenchOptions): 
       progress(`${one.name}: created ${number(result.createdMs / 1000)} s, level ${number(result.levelMs / 1000)} s; ${failoverLine(failover)}`)
       await sleep(SETTLE_MS, signal)
     }
-    // What is over is not part of what idles.
-    for (const { link } of CASES) await engine.admin.delete(link, { force: false })
+    // What is over is not part of what idles, nor of what the source shows.
+    for (const { link, topics } of CASES) {
+      await engine.admin.delete(link, { force: false })
+      await deleteAll(sourceClient, topics, signal)
+    }
     const idle = await measureIdle(engine, source, shadow, watch, progress)
     const native = await measureNativeMove(shadow, KILLED, MANY, watch)
     progress(`native: ${native.partitions} partitions that one broker takes over: the last is writable ${number(native.lastWritableMs)} ms after the metadata log`)
@@ -118,7 +121,7 @@ function report (shadowed: readonly Shadowed[], idle: Idle, native: NativeMove):
       PAIR_CONDITION,
       'Every partition holds one record, and is followed by both shadow brokers. The brokers are warm: 100 other topics were failed over before, and the cases follow each other in the order of the table',
       '"Moved": the last partition is led by a real broker in the metadata log. "Open": the topic is recorded as failed over, which is when a sidecar lets writes through. "Writable": a record sent from then on is acknowledged with acks=all by the partition\'s brokers, tried again until it is; all from the order to fail over on',
-      `Idle: ${number(idle.partitions)} partitions, both brokers following, no record written; over ${IDLE_SECONDS} s. kB/s is all that the engine reads and writes (/proc/PID/io), what it asks source and controller included, and one comparison of all topics and their configs with the source, which comes every 30 s`
+      `Idle: ${number(idle.partitions)} partitions, which are all that the source has by then, both brokers following, no record written; over ${IDLE_SECONDS} s. kB/s is all that the engine reads and writes (/proc/PID/io), what it asks source and controller included, and one comparison of all topics and their configs with the source, which comes every 30 s`
     ],
     tables: [
       {

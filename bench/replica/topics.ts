@@ -1,6 +1,8 @@
 /** Topics in numbers. */
 import { CreateTopics } from '../../protocol/messages/create-topics.ts'
+import { DeleteTopics } from '../../protocol/messages/delete-topics.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
+import { ZERO_UUID } from '../../protocol/schema/field.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { retry } from '../../src/client/retry.ts'
 import { BrokerError } from '../../src/errors.ts'
@@ -11,6 +13,8 @@ const PARTITIONS_PER_REQUEST = 200
 const TIMEOUT_MS = 30_000
 /** A broker makes about a hundred partitions a second. */
 const READY_MS = 300_000
+/** From here on topics to delete are named in rows. */
+const FIRST_VERSION_OF_ROWS = 6
 /** Up to here topics have names. */
 const NAMES_VERSION = 12
 
@@ -34,6 +38,17 @@ export async function createFilled (cluster: Cluster, { names, partitions }: Man
     for (const { name, errorCode } of body.topics) if (errorCode !== 0) throw new BrokerError(errorCode, `CreateTopics ${name}`)
   }
   await fill(cluster, { names, partitions }, kilobyteBatch(1, 1), signal)
+}
+
+/** Deletes topics of a cluster that takes their names in rows (Kafka 2.8 or later). */
+export async function deleteAll (cluster: Cluster, { names }: ManyTopics, signal: AbortSignal): Promise<void> {
+  for (let start = 0; start < names.length; start += TOPICS_PER_REQUEST) {
+    const { body } = await cluster.request(DeleteTopics, {
+      topics: names.slice(start, start + TOPICS_PER_REQUEST).map(name => ({ name, topicId: ZERO_UUID })),
+      timeoutMs: TIMEOUT_MS
+    }, 'controller', { signal, purpose: 'admin', timeoutMs: TIMEOUT_MS, minVersion: FIRST_VERSION_OF_ROWS })
+    for (const { name, errorCode } of body.responses) if (errorCode !== 0) throw new BrokerError(errorCode, `DeleteTopics ${name ?? ''}`)
+  }
 }
 
 /** Appends a batch to each partition, as soon as it has its leader. */

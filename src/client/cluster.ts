@@ -1,6 +1,7 @@
 import { errorName, ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import type { Api, RequestInput, ResponseOf } from '../../protocol/schema/api.ts'
+import { ZERO_UUID } from '../../protocol/schema/field.ts'
 import type { VersionRange } from '../../protocol/schema/version-range.ts'
 import { BrokerError, messageOf, ShadowError } from '../errors.ts'
 import { abortedError, orAborted, throwIfAborted } from '../net/abort.ts'
@@ -81,6 +82,10 @@ const METADATA_TIMEOUT_MS = 10_000
 const METADATA_PURPOSE = 'metadata'
 /** Before, an empty list stands for all topics. */
 const FIRST_VERSION_OF_NO_TOPICS = 1
+/** Before, whoever asks for a topic by its name has it made. */
+const FIRST_VERSION_WITHOUT_CREATION = 4
+/** What is answered for a name where the answer for all topics leaves it out. */
+const NOT_SHOWN: ReadonlySet<number> = new Set([ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION, ErrorCodes.TOPIC_AUTHORIZATION_FAILED])
 const IDLE_MS = 5 * 60_000
 const IDLE_CHECK_MS = 30_000
 
@@ -167,27 +172,48 @@ export class Cluster {
    * @throws {ShadowError} as refresh does
    */
   async refreshBrokers ({ signal }: Signal): Promise<ClusterView> {
+    return await this.refreshTopics([], { signal })
+  }
+
+  /**
+   * Asks for the brokers and these topics alone: all others stay as they were seen last, and so does the age of the view. One of them that the
+   * cluster does not have, or that the principal may not describe, is not in the view, as after `refresh`.
+   * @throws {ShadowError} as refresh does
+   */
+  async refreshTopics (names: readonly string[], { signal }: Signal): Promise<ClusterView> {
     if (this.#view === null) return await this.refresh({ signal })
-    const { body } = await this.request(Metadata, version => ({ topics: [], allowAutoTopicCreation: version < 4 }), 'any', { signal, minVersion: FIRST_VERSION_OF_NO_TOPICS, timeoutMs: METADATA_TIMEOUT_MS, purpose: METADATA_PURPOSE })
-    if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
-    const { brokers, controllerId, clusterId } = clusterView(body, this.#now())
-    return this.#adopt({ ...this.#view, brokers, controllerId, clusterId })
+    const answer = await this.#askMetadata(names, signal)
+    if (answer.isWhole) return this.#adopt(answer.view)
+    const { brokers, controllerId, clusterId, topics: shown } = answer.view
+    if (names.length === 0) return this.#adopt({ ...this.#view, brokers, controllerId, clusterId })
+    const topics = new Map(this.#view.topics)
+    for (const name of names) {
+      const topic = shown.get(name)
+      if (topic === undefined || NOT_SHOWN.has(topic.errorCode)) topics.delete(name)
+      else topics.set(name, topic)
+    }
+    return this.#adopt({ ...this.#view, topics, brokers, controllerId, clusterId })
   }
 
   async #refresh (): Promise<ClusterView> {
-    const { signal } = this.#abort
+    return this.#adopt((await this.#askMetadata(null, this.#abort.signal)).view)
+  }
+
+  /** Asks for these topics, with null for all of them, one broker after the other until one answers. Old brokers are asked for all. */
+  async #askMetadata (names: readonly string[] | null, signal: AbortSignal): Promise<{ readonly view: ClusterView, readonly isWhole: boolean }> {
+    const isWhole = (version: number): boolean => names === null || version < (names.length === 0 ? FIRST_VERSION_OF_NO_TOPICS : FIRST_VERSION_WITHOUT_CREATION)
     const reasons: string[] = []
     const timeoutMs = Math.min(METADATA_TIMEOUT_MS, this.#options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS)
     for (const { nodeId, broker } of this.#candidates()) {
       const atMs = this.#now()
       try {
-        const { body } = await this.#ask(Metadata, version => ({
+        const { body, version } = await this.#ask(Metadata, version => ({
           // In version 0 an empty list stands for all topics, later null does.
-          topics: version === 0 ? [] : null,
-          allowAutoTopicCreation: version < 4
+          topics: !isWhole(version) ? (names ?? []).map(name => ({ topicId: ZERO_UUID, name })) : version === 0 ? [] : null,
+          allowAutoTopicCreation: version < FIRST_VERSION_WITHOUT_CREATION
         }), { nodeId, broker }, { signal, timeoutMs, purpose: METADATA_PURPOSE })
         if (body.errorCode !== ErrorCodes.NONE) throw new BrokerError(body.errorCode, 'Metadata')
-        return this.#adopt(clusterView(body, atMs))
+        return { view: clusterView(body, atMs), isWhole: isWhole(version) }
       } catch (error) {
         throwIfAborted(signal)
         reasons.push(error instanceof BrokerError ? `${formatHostPort(broker.address)}: ${messageOf(error)}` : messageOf(error))

@@ -213,8 +213,51 @@ test('the brokers can be asked for alone: the topics stay as they were', async t
   t.same([...view.topics.keys()], ['a'])
   t.same(asked, [null, 0])
   old.on(Metadata, () => shows([], { errorCode: 29 }))
-  await t.rejects(cluster.refreshBrokers({ signal }), { code: 'BROKER_ERROR', message: /TOPIC_AUTHORIZATION_FAILED/ })
+  young.on(Metadata, () => shows([], { errorCode: 29 }))
+  await t.rejects(cluster.refreshBrokers({ signal }), { code: 'CLUSTER_UNAVAILABLE', message: /TOPIC_AUTHORIZATION_FAILED/ }, 'every broker was asked')
   t.same([...cluster.lastView?.brokers.keys() ?? []], [1, 2])
+  young.on(Metadata, () => shows([young]))
+  t.same([...(await cluster.refreshBrokers({ signal })).brokers.keys()], [1], 'one that answers is enough')
+})
+
+test('some topics can be asked for alone: what else there is stays as it was, and so does the age of the view', async t => {
+  const peer = await startPeer(t)
+  const asked: Array<string | null> = []
+  const row = (name: string, errorCode: number, partitions: number): MetadataAnswer['topics'][number] => ({
+    name, topicId: TOPIC_ID, errorCode, partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({ errorCode: 0, partitionIndex, leaderId: 1, leaderEpoch: 1, replicaNodes: [1], isrNodes: [1] }))
+  })
+  let partitions = 1
+  peer.on(Metadata, ({ body }) => {
+    t.equal(body.allowAutoTopicCreation, false)
+    asked.push(body.topics?.map(({ name }) => name).join() ?? null)
+    const errors: Readonly<Record<string, number>> = { gone: 3, secret: 29, odd: 5 }
+    const names = body.topics?.map(({ name }) => name ?? '') ?? ['a', 'b', 'gone', 'secret']
+    return shows([peer], { topics: names.map(name => row(name, body.topics === null ? 0 : errors[name] ?? 0, partitions)) })
+  })
+  let nowMs = 100
+  const cluster = clusterOf(t, [peer], { now: () => nowMs })
+  await cluster.refreshTopics(['a'], { signal })
+  partitions = 2
+  nowMs = 200
+  const view = await cluster.refreshTopics(['a', 'gone', 'secret', 'odd'], { signal })
+  t.same(asked, [null, 'a,gone,secret,odd'], 'before anything is known, everything is asked for')
+  t.same([...view.topics].map(([name, topic]) => [name, topic.partitions.length, topic.errorCode]), [['a', 2, 0], ['b', 1, 0], ['odd', 2, 5]], 'what the cluster does not show is not in the view')
+  t.equal(view.atMs, 100)
+  t.equal(cluster.lastView, view)
+})
+
+test('a broker that would make a topic when it is asked for it is asked for all of them', async t => {
+  const peer = await startPeer(t, { versions: { Metadata: [0, 3] } })
+  let topics = ['a']
+  peer.on(Metadata, ({ body }) => {
+    t.equal(body.topics, null)
+    return shows([peer], { topics: topics.map(name => ({ name, errorCode: 0, partitions: [] })) })
+  })
+  const cluster = clusterOf(t, [peer])
+  await cluster.refresh({ signal })
+  topics = ['a', 'b']
+  t.same([...(await cluster.refreshTopics(['c'], { signal })).topics.keys()], ['a', 'b'])
+  t.equal(peer.count(Metadata), 2)
 })
 
 test('a node that turns out to be no real broker is asked for nothing more, however young the view that shows it', async t => {

@@ -19,11 +19,17 @@ interface Wire {
 }
 
 export class CutRelay {
+  readonly #onRequest: (frame: Buffer) => void
   readonly #servers: Server[] = []
   readonly #ways = new Map<string, Promise<HostPort>>()
   readonly #wires = new Set<Wire>()
   /** Targets, and `follower ID`. */
   readonly #cuts = new Set<string>()
+
+  /** `onRequest` sees every request of those that are no followers. */
+  constructor ({ onRequest = () => {} }: { readonly onRequest?: (frame: Buffer) => void } = {}) {
+    this.#onRequest = onRequest
+  }
 
   /** Dials through the relay. */
   readonly dial: Dial = async (address, options) => {
@@ -82,7 +88,10 @@ export class CutRelay {
     const frames = new FrameReader()
     client.on('data', (chunk: Buffer) => {
       if (wire.replicaId === null) {
-        frames.push(Buffer.from(chunk), frame => { wire.replicaId ??= replicaOf(frame) })
+        frames.push(Buffer.from(chunk), frame => {
+          wire.replicaId ??= replicaOf(frame)
+          if (wire.replicaId === null) this.#onRequest(frame)
+        })
         if (this.#isCut(wire)) {
           for (const socket of wire.sockets) socket.pause()
           return

@@ -28,11 +28,11 @@ export const OFFSETS_TOPIC = '__consumer_offsets'
 
 /**
  * The groups of a cluster, as each of its brokers shows those that it coordinates. Groups that the principal may not describe are
- * left out by the brokers, and nothing tells of that.
+ * left out by the brokers, and nothing tells of that. `view`: one that was asked for just now, for those who have it.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function listGroups (cluster: Cluster, { signal }: { readonly signal: AbortSignal }): Promise<GroupListing> {
-  const view = await cluster.refresh({ signal })
+export async function listGroups (cluster: Cluster, { signal, view: known }: { readonly signal: AbortSignal, readonly view?: ClusterView }): Promise<GroupListing> {
+  const view = known ?? await cluster.refreshTopics([OFFSETS_TOPIC], { signal })
   const groups = new Map<string, ListedGroup>()
   const gaps = [...leaderless(view)]
   await Promise.all([...view.brokers.keys()].map(async nodeId => {

@@ -27,6 +27,9 @@ const COMMIT_WAIT_MS = 5
 /** After this time an attempt fails for all to see. Then there is another one. */
 const DEADLINE_MS = 5000
 
+/** For how long the image may stand for the cluster since it was last known to be all of it. */
+const FRESH_MS = 5000
+
 const RETRY_BACKOFF = { baseMs: 100, maxMs: 2000 }
 
 /** What made the image worthless mostly does so again. */
@@ -77,6 +80,11 @@ export class MetadataFollower {
   /** The cluster as it is known; null when nobody knows. It grows in place: see MetadataImage. */
   get image (): MetadataImage | null {
     return this.#isKnown ? this.#reader.image : null
+  }
+
+  /** The image where it may stand for the answer of a broker, which would be as old: null, too, while there is a problem, and once it was not confirmed for a while. */
+  get freshImage (): MetadataImage | null {
+    return this.problem === null && this.ageMs() <= FRESH_MS ? this.image : null
   }
 
   /** Why the metadata log cannot be read or understood at the moment; null when it can. */

@@ -41,6 +41,18 @@ export interface CreatedTopic {
   readonly replicationFactor?: number
 }
 
+/** A topic as the shadow cluster has it. */
+export interface ShownTopic {
+  /** Null where the shadow cluster has no topic ids. */
+  readonly topicId: string | null
+  readonly partitionCount: number
+  /** See TopicView. */
+  readonly errorCode: number
+}
+
+/** By name; null for a topic that there is not. */
+export type ShownTopics = (topic: string) => ShownTopic | null
+
 /** The topic when it is what this link would have made, and empty; in words why not otherwise. */
 export type Adoption =
   | { readonly kind: 'adopted', readonly topic: CreatedTopic }
@@ -62,6 +74,8 @@ export interface AppendMode {
   shadowingConfigs (record: TopicRecord, supported: ReadonlySet<string>): Readonly<Record<string, string>>
   /** True where it is known, without asking, that the shadow topic has all of these configs of its own. */
   hasConfigs (record: TopicRecord, configs: Readonly<Record<string, string>>): boolean
+  /** All that the shadow cluster has, where that is known without asking it; null where it is not, or not all of it, or where it may be old. */
+  shownTopics (): ShownTopics | null
   /**
    * Creates a claimed topic; resolves when it can be copied to.
    * @throws {BrokerError} what the shadow cluster says against it; TOPIC_ALREADY_EXISTS: see `adopt`

@@ -1,4 +1,6 @@
 import { test, type Test } from 'tap'
+import { ErrorCodes } from '../../../protocol/errors/codes.ts'
+import { Fetch } from '../../../protocol/messages/fetch.ts'
 import { FetchSnapshot } from '../../../protocol/messages/fetch-snapshot.ts'
 import { AbortTransactionRecord } from '../../../protocol/metadata/abort-transaction-record.ts'
 import { BeginTransactionRecord } from '../../../protocol/metadata/begin-transaction-record.ts'
@@ -72,6 +74,30 @@ test('a controller that does not know the high watermark yet commits nothing, an
   t.equal(follower.image, null)
   first.highWatermark = 1
   await follower.reached(0, signal)
+})
+
+test('the image stands for the cluster while it is confirmed again and again, and nothing is wrong', async t => {
+  let lateMs = 0
+  const now = (): number => performance.now() + lateMs
+  const { controllers, first } = await setUpQuorum(t, 1, { now })
+  first.append([topic('a')])
+  const follower = MetadataFollower.start(controllers, { logger: silentLogger, now })
+  t.teardown(() => follower.stop())
+  t.equal(follower.freshImage, null)
+  const image = await follower.reached(0, signal)
+  t.equal(follower.freshImage, image)
+  first.highWatermark = -1
+  const { length } = first.fetches
+  await until('an answer that proves nothing', () => first.fetches.length > length + 1)
+  lateMs = 6000
+  t.equal(follower.freshImage, null, 'it may be old')
+  t.equal(follower.image, image)
+  first.highWatermark = 1
+  await until('it is confirmed', () => follower.freshImage === image)
+  first.peer.on(Fetch, () => ({ errorCode: ErrorCodes.CLUSTER_AUTHORIZATION_FAILED, responses: [] }))
+  await until('it cannot be read', () => follower.problem !== null)
+  t.equal(follower.freshImage, null)
+  t.equal(follower.image, image)
 })
 
 test('deltas name what changed, and entries that were handed out stay what they were', async t => {

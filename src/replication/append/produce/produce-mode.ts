@@ -110,6 +110,10 @@ export class ProduceMode implements AppendMode {
     return false
   }
 
+  shownTopics (): null {
+    return null
+  }
+
   async create ({ record, configs, replicationFactor }: ShadowCreation): Promise<TopicView> {
     await this.#creations.create({ name: record.topic, partitions: record.partitions, replicationFactor, configs })
     return await this.#awaitTopic(record.topic, record.partitions)

@@ -23,7 +23,7 @@ import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { PlannedRollback } from '../../link-service.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
-import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
+import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation, ShownTopics } from '../append-mode.ts'
 import { deleteShadowTopic } from '../delete-shadow-topic.ts'
 import { discardTopic } from '../discard-topic.ts'
 import { FailoverTotals } from './failover-totals.ts'
@@ -160,6 +160,15 @@ export class ReplicaMode implements AppendMode {
 
   hasConfigs (record: TopicRecord, configs: Readonly<Record<string, string>>): boolean {
     return this.#guard.has(record, configs)
+  }
+
+  shownTopics (): ShownTopics | null {
+    const image = this.#options.leader.metadata.freshImage
+    if (image === null) return null
+    return name => {
+      const topic = image.topicsByName.get(name)
+      return topic === undefined ? null : { topicId: topic.id, partitionCount: topic.partitions.size, errorCode: ErrorCodes.NONE }
+    }
   }
 
   async create (creation: ShadowCreation): Promise<CreatedTopic> {

@@ -52,8 +52,7 @@ export class SettingsGuard {
 
   /** True when the metadata shows that the topic has all of these configs set. */
   has (record: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): boolean {
-    const { image, problem } = this.#options.metadata
-    return problem === null && image?.topicsByName.has(record.topic) === true && this.#drift(record, wanted).size === 0
+    return this.#options.metadata.freshImage?.topicsByName.has(record.topic) === true && this.#drift(record, wanted).size === 0
   }
 
   #drift ({ topic }: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): Map<string, string> {

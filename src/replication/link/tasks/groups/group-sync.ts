@@ -197,7 +197,9 @@ export class GroupSync implements TaskWork {
   /** One run over all groups of the source. @throws {ShadowError} when the source or the shadow cannot be asked at all */
   async #sync (scope: Scope, isWhole: boolean): Promise<SyncResult> {
     const { source, shadow, signal } = this.#host
-    const [theirs, mine] = await Promise.all([listGroups(source, { signal }), listGroups(shadow, { signal })])
+    // Of the source, all topics: see #partitionsOf.
+    const view = await source.refresh({ signal })
+    const [theirs, mine] = await Promise.all([listGroups(source, { signal, view }), listGroups(shadow, { signal })])
     if (source.lastView !== null) this.#host.checkSource(source.lastView)
     const { groups, others } = selectedGroups(theirs.groups.values(), this.options().filters)
     for (const { groupId, nodeId } of theirs.groups.values()) this.#sourceCoordinators.learn(groupId, nodeId)

@@ -8,6 +8,7 @@ import { isRetriable, messageOf } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { SecurityRecord, StateChange } from '../../../../state/records.ts'
+import { STATE_TOPIC } from '../../../../state/state-topic.ts'
 import type { MirrorCounts, SecurityStatus } from '../../../link-service.ts'
 import type { TaskOptions, TaskOutcome, TaskWork } from '../task-loop.ts'
 import { aclMirror } from './acl-mirror.ts'
@@ -140,8 +141,8 @@ export class SecuritySync implements TaskWork {
       this.#problems = []
       return { reason: 'no ACLs, quotas or users are shadowed: the link has no security_sync_options, or they leave all of them out', problems: [] }
     }
-    checkSource(await source.refresh({ signal }))
-    await shadow.refresh({ signal })
+    checkSource(await source.refreshTopics([STATE_TOPIC], { signal }))
+    await shadow.refreshBrokers({ signal })
     const problems: string[] = []
     let unavailable: unknown = null
     for (const { key, mirror } of parts) {

@@ -31,7 +31,7 @@ export class SourceCopies {
     this.#options = options
   }
 
-  /** By the ids that ledgers use. Asks after a refresh of both clusters' metadata. @throws {ShadowError} when the source has a state topic that cannot be read */
+  /** By the ids that ledgers use. Asks after a look at the source's state topic, and at either cluster's brokers. @throws {ShadowError} when the source has a state topic that cannot be read */
   async ids (): Promise<ReadonlySet<string>> {
     const { source, shadow } = this.#options
     if (source.lastView?.topics.has(STATE_TOPIC) !== true) return new Set()

@@ -22,14 +22,15 @@ import { SourceDeletions } from './source-deletions.ts'
 import { describeFollowed, type DescribedConfigs } from './followed-configs.ts'
 import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { askedNames, carriedConfigs, driftOf } from './topic-configs.ts'
-import type { Adoption, AppendMode, ShadowCreation } from '../../../append/append-mode.ts'
+import { lookAtShadow, type ShownShadow } from './shown-shadow.ts'
+import type { Adoption, AppendMode, ShadowCreation, ShownTopic } from '../../../append/append-mode.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 
 /** What a topic that is new on the source is shadowed by. */
 interface Adopted {
   readonly configs: DescribedConfigs
   readonly startOffsets: StartOffsets | undefined
-  readonly shadowView: ClusterView
+  readonly shown: ShownShadow
   /** Why it would be shadowed in a circle; null where it would not. */
   readonly loop: string | null
 }
@@ -94,10 +95,10 @@ export class TopicSync {
 
   /** One run. @throws {ShadowError} when the source or the shadow cluster cannot be asked at all */
   async run (): Promise<SyncResult> {
-    const { source, shadow, signal, shadows } = this.#host
+    const { source, shadow, mode, signal, shadows } = this.#host
     const sourceView = await source.refresh({ signal })
     this.#host.checkSource(sourceView)
-    const shadowView = await shadow.refresh({ signal })
+    const shown = await lookAtShadow(shadow, mode, { signal })
     const selected = [...sourceView.topics.values()].filter(topic => !topic.isInternal && shadows(topic.name))
     const problems: string[] = []
     let created = 0
@@ -110,7 +111,7 @@ export class TopicSync {
       await topic.exclusively(async () => {
         if (!topic.isShadowed) return
         if (deletions.has(topic.topic)) await this.#followDeletion(topic, deletions.get(topic.topic) ?? null)
-        else if (await this.#follow(topic, sourceView, shadowView)) await this.#followConfigs(topic, configs.source.get(topic.topic), configs.shadow.get(topic.topic))
+        else if (await this.#follow(topic, sourceView, shown)) await this.#followConfigs(topic, configs.source.get(topic.topic), configs.shadow.get(topic.topic))
       })
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
@@ -123,7 +124,7 @@ export class TopicSync {
           decideStartOffsets(source, fresh, this.#host.options().start, { signal })
         ])
         await this.#each(fresh, problems, async topic => {
-          if (await this.#adopt(topic, { configs: described.get(topic.name), startOffsets: starts.get(topic.name), shadowView, loop: loopOf(topic.name) })) created++
+          if (await this.#adopt(topic, { configs: described.get(topic.name), startOffsets: starts.get(topic.name), shown, loop: loopOf(topic.name) })) created++
         })
       } catch (error) {
         throwIfAborted(signal)
@@ -160,7 +161,7 @@ export class TopicSync {
   }
 
   /** Claims and creates the shadow of a topic that was not seen before. False when there is none to create. */
-  async #adopt (topic: TopicView, { configs, startOffsets, shadowView, loop }: Adopted): Promise<boolean> {
+  async #adopt (topic: TopicView, { configs, startOffsets, shown, loop }: Adopted): Promise<boolean> {
     // A failover of the link takes the topics that are there when it begins.
     if (!this.#host.takesTopics()) return false
     if (configs === undefined || configs instanceof BrokerError) throw configs ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${topic.name}`, 'left out of the answer')
@@ -190,7 +191,7 @@ export class TopicSync {
       await this.#host.add({ ...claim, owned: false }).enter('FAULTED', { fault: { code: 'LOOP', reason: loop, partition: null, offset: null } })
       return false
     }
-    const taken = await this.#isToMakeAnew(topic.name, shadowView) ? null : this.#takenBy(topic.name, shadowView)
+    const taken = await this.#isToMakeAnew(topic.name, shown) ? null : this.#takenBy(topic.name, shown)
     if (taken !== null) {
       const shadow = this.#host.add({ ...claim, owned: false })
       await shadow.enter('FAULTED', { fault: { code: 'NAME_TAKEN', reason: `${taken}: it is left alone, and its source is not shadowed`, partition: null, offset: null } })
@@ -201,39 +202,37 @@ export class TopicSync {
       // As it is by now: it may have been paused, or failed over, before it was claimed.
       await shadow.update({})
       // Again, now that the sidecars let nobody write to it any more.
-      if (await this.#isToMakeAnew(topic.name, shadowView)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal })
-      await this.#create(shadow, shadowView)
+      if (await this.#isToMakeAnew(topic.name, shown)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal })
+      await this.#create(shadow, shown)
       return true
     })
   }
 
   /** A schema registry makes its topic when it is started: one that is empty is no more than its place (facts/redpanda-contract.md §7.1). */
-  async #isToMakeAnew (topic: string, shadowView: ClusterView): Promise<boolean> {
+  async #isToMakeAnew (topic: string, shown: ShownShadow): Promise<boolean> {
     const { shadow, signal } = this.#host
-    const existing = shadowView.topics.get(topic)
-    if (topic !== SCHEMAS_TOPIC || existing === undefined || existing.errorCode !== ErrorCodes.NONE || this.#host.ownerOf(topic) !== null) return false
-    const ends = await listOffsets(shadow, existing.partitions.map(({ partition }) => ({ topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
-    return ends.length === existing.partitions.length && ends.every(({ errorCode, offset }) => errorCode === ErrorCodes.NONE && offset === 0)
+    const existing = shown.topic(topic)
+    if (topic !== SCHEMAS_TOPIC || existing === null || existing.errorCode !== ErrorCodes.NONE || this.#host.ownerOf(topic) !== null) return false
+    const ends = await listOffsets(shadow, Array.from({ length: existing.partitionCount }, (_, partition) => ({ topic, partition, timestamp: LATEST_TIMESTAMP })), { signal })
+    return ends.length === existing.partitionCount && ends.every(({ errorCode, offset }) => errorCode === ErrorCodes.NONE && offset === 0)
   }
 
-  #takenBy (topic: string, shadowView: ClusterView): string | null {
+  #takenBy (topic: string, shown: ShownShadow): string | null {
     const other = this.#host.ownerOf(topic)
     if (other !== null) return `link ${other} owns a topic of this name`
-    const existing = shadowView.topics.get(topic)
-    if (existing === undefined || existing.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) return null
-    return 'the shadow cluster has a topic of this name that was not made by the link'
+    return shown.topic(topic) === null ? null : 'the shadow cluster has a topic of this name that was not made by the link'
   }
 
   /** Creates a claimed topic on the shadow cluster, or finds the one that was created when an engine died, and copies. */
-  async #create (topic: ShadowTopic, shadowView: ClusterView): Promise<void> {
+  async #create (topic: ShadowTopic, shown: ShownShadow): Promise<void> {
     const { source, logger } = this.#host
     const { record } = topic
     const { excludeDefault } = this.#host.options()
     const configs = await this.shadowingConfigs(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
-    const replicationFactor = excludeDefault ? -1 : Math.min(sourceFactor, shadowView.brokers.size)
+    const replicationFactor = excludeDefault ? -1 : Math.min(sourceFactor, shown.brokerCount)
     if (!excludeDefault && replicationFactor < sourceFactor) {
-      logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shadowView.brokers.size} brokers`)
+      logger.warn({ link: record.link, topic: record.topic, replicationFactor, sourceFactor }, `the shadow of ${record.topic} has fewer replicas than its source: the shadow cluster has ${shown.brokerCount} brokers`)
     }
     let adoption: Adoption
     let refusedConfigs: Readonly<Record<string, string>> = {}
@@ -297,15 +296,15 @@ export class TopicSync {
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
-  async #follow (topic: ShadowTopic, sourceView: ClusterView, shadowView: ClusterView): Promise<boolean> {
+  async #follow (topic: ShadowTopic, sourceView: ClusterView, shown: ShownShadow): Promise<boolean> {
     const { record } = topic
     if (!record.created) {
       // Claimed by an engine that did not get to the end of it.
-      await this.#create(topic, shadowView)
+      await this.#create(topic, shown)
       return false
     }
-    const shadow = shadowView.topics.get(record.topic)
-    if (shadow === undefined || shadow.errorCode === ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION) {
+    const shadow = shown.topic(record.topic)
+    if (shadow === null) {
       if (this.#isGone(record)) this.#fault(topic, 'SHADOW_TOPIC_GONE', 'the shadow topic was deleted')
       else topic.problem = 'the shadow cluster does not show the topic'
       return false
@@ -355,7 +354,7 @@ export class TopicSync {
     return since !== undefined && now - since >= GONE_AFTER_MS
   }
 
-  async #followPartitions (topic: ShadowTopic, source: TopicView, shadow: TopicView): Promise<void> {
+  async #followPartitions (topic: ShadowTopic, source: TopicView, shadow: ShownTopic): Promise<void> {
     const { record } = topic
     const count = source.partitions.length
     if (count < record.partitions) {
@@ -366,14 +365,14 @@ export class TopicSync {
       return
     }
     this.#decreases.delete(record.topic)
-    if (shadow.partitions.length > count) {
+    if (shadow.partitionCount > count) {
       // Nothing of ours made them; they hold no copy of anything.
-      this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitions.length} partitions, and its source ${count}`)
+      this.#fault(topic, 'FOREIGN_WRITE', `the shadow topic has ${shadow.partitionCount} partitions, and its source ${count}`)
       return
     }
     // It is to stay as it is. What came meanwhile is followed when it is resumed.
     if (record.state === 'PAUSED') return
-    if (shadow.partitions.length < count || count > record.partitions) await this.#host.mode.grow(record, count)
+    if (shadow.partitionCount < count || count > record.partitions) await this.#host.mode.grow(record, count)
     if (count > record.partitions) await topic.update({ partitions: count })
     topic.copy(count)
   }
