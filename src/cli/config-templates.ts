@@ -147,7 +147,7 @@ engine:
 #   # Where the shadow brokers fetch from. Choose a port that stays: they look the address up only when a leader changes.
 #   listen: 0.0.0.0:19095
 #   advertised: engine.example.com:19095
-#   # The ids that it may register with; no real broker may have one of them.
+#   # The ids that engines may register with, each with its own; no real broker may have one of them.
 #   broker_ids: "3000-3009"
 #   # The controllers. Left out: the brokers are asked for them.
 #   controllers: []

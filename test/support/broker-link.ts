@@ -2,7 +2,6 @@
  * Engines between real clusters, and what is true of source and shadow by other ways than theirs: the offsets that the brokers
  * answer, and the segment files of every replica.
  */
-import { pino } from 'pino'
 import { Cluster } from '../../src/client/cluster.ts'
 import { createTopic } from '../../src/client/admin/create-topic.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../src/client/admin/list-offsets.ts'
@@ -101,7 +100,7 @@ export class BrokerEngine {
     return new BrokerEngine(shadow, options)
   }
 
-  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = debugLogger(), shadowRegistry, secretKeyFile }: BrokerEngineOptions) {
+  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = silentLogger, shadowRegistry, secretKeyFile }: BrokerEngineOptions) {
     const isUnreal = (nodeId: number): boolean => this.state.state?.shadowLeaders.has(nodeId) === true
     this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, isUnreal, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
     this.state = StateFollower.start(this.cluster, { logger })
@@ -235,8 +234,4 @@ async function replicasOf (cluster: BrokerCluster, topic: string): Promise<Reado
   } finally {
     await client.close()
   }
-}
-
-function debugLogger (): Logger {
-  return pino({ level: 'debug', base: { e: Math.floor(Math.random() * 1000) } }, pino.destination({ dest: '/tmp/ks-debug.log', sync: true }))
 }
