@@ -14,7 +14,7 @@ export const FOLLOWER = 2
 export const FOLLOWERS: readonly number[] = [FOLLOWER, 3]
 
 export const WARM_UP_BYTES = 0.5e9
-/** For what the disk still does after gigabytes were written. */
+/** For what brokers still do after gigabytes were written. */
 export const LAG_SETTLE_MS = 6000
 
 /** In issue 4. */
@@ -51,9 +51,9 @@ export function replicaReport (measured: MeasuredReplica): PartReport {
       `${pairCondition(1 + FOLLOWERS.length)}, every CRC checked; MirrorMaker 2 of ${kafkaRelease(SHADOW_VERSION)}`,
       `${number(filled.bytes / 1e9)} GB: records of 1 KB that cannot be compressed, in batches of 64 KB, ${PARTITIONS} topics of one partition`,
       `Native: the same data lies on broker ${LEADER} of the shadow cluster, and broker ${FOLLOWER} is added as a replica by a reassignment, or ${FOLLOWERS.join(' and ')} at once. Shadow leader: the source's topics, followed by broker ${FOLLOWER} alone, or by both; broker ${LEADER} has been stopped by then. Replica fetches as Kafka has them by default. The shadow leader fetches from the source what it serves: one hop more than native, on the same two cores`,
-      `One after the other: native with one follower and with two, the shadow leader with one and with two, MirrorMaker 2. Before: ${number(WARM_UP_BYTES / 1e9)} GB of other data through each of the two leaders, to the same followers. Engine and MirrorMaker 2 are fresh processes; the second run of the shadow leader is of the same process`,
+      `One after the other: native with one follower and with two, the shadow leader with one and with two, MirrorMaker 2. Each begins when the disk has nothing left to write (sync). Before: ${number(WARM_UP_BYTES / 1e9)} GB of other data through each of the two leaders, to the same followers. Engine and MirrorMaker 2 are fresh processes; the second run of the shadow leader is of the same process`,
       `From the first records on the followers to the last on the slowest, as brokers say that are asked every ${POLL_MS} ms; CPU is that of the same time (/proc), for each GB of the source, however many followers get it. Memory is the peak of all runs, the lag's measurement included`,
-      `Lag: ${LAG_SETTLE_MS / 1000} s after the copying, ${LAG_BYTES_PER_SECOND / 1e6} MB/s for 10 s in batches of 50 KB; from the source's acknowledgement until a consumer has the batch, from the follower or from MirrorMaker 2's target. "Added": less what the same consumer sees at the source`,
+      `Lag: ${LAG_SETTLE_MS / 1000} s after the copying and the disk's end of it, ${LAG_BYTES_PER_SECOND / 1e6} MB/s for 10 s in batches of 50 KB; from the source's acknowledgement until a consumer has the batch, from the follower or from MirrorMaker 2's target. "Added": less what the same consumer sees at the source`,
       `MirrorMaker 2: ${Object.entries(MIRROR_TUNING).map(([key, value]) => `${key}=${value}`).join(', ')}; no heartbeats, checkpoints, or sync of configs and ACLs; one replica`
     ],
     tables: [runs(measured), sameWork(measured)],

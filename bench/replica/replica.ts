@@ -8,6 +8,7 @@ import type { Cluster } from '../../src/client/cluster.ts'
 import { sleep } from '../../src/net/sleep.ts'
 import { inRackOrder, placeReplicas } from '../../src/replication/append/replica/replica-placement.ts'
 import { BROKER_ID, brokerPid } from '../brokers.ts'
+import { diskIsIdle } from '../disk.ts'
 import { processUsage } from '../process-usage.ts'
 import { number, type PartReport } from '../report.ts'
 import type { BenchOptions } from '../run.ts'
@@ -43,11 +44,11 @@ async function measure (setting: Setting, bytes: number, startEngine: () => Prom
 
   await addFollowers(nativeWarm, FOLLOWERS, signal)
   progress('the native leader and its followers are warm')
-  await sleep(SETTLE_MS, signal)
+  await settled(signal)
   const nativeOne = await addFollowers(native, [FOLLOWER], signal)
   progress(`native, one follower: ${copiedLine(nativeOne)}`)
   await removeFollowers(native, [FOLLOWER], signal)
-  await sleep(SETTLE_MS, signal)
+  await settled(signal)
   const nativeTwo = await addFollowers(native, FOLLOWERS, signal)
   progress(`native, two followers: ${copiedLine(nativeTwo)}`)
   // Brokers that are not there are given no replicas: the shadow leader has the same two followers, and nobody else.
@@ -60,7 +61,7 @@ async function measure (setting: Setting, bytes: number, startEngine: () => Prom
   progress('the shadow leader is warm')
 
   engine = await startEngine()
-  await sleep(SETTLE_MS, signal)
+  await settled(signal)
   await engine.link('one', source, 'bench')
   const one = await shadowed(setting, engine, topics, filled, [FOLLOWER])
   progress(`shadow leader, one follower: ${copiedLine(one)}`)
@@ -69,16 +70,22 @@ async function measure (setting: Setting, bytes: number, startEngine: () => Prom
   const lagged = await lengthOf(setting, topics, filled)
   await engine.admin.delete('one', { force: true })
   for (const topic of topics) await deleteTopic(shadowClient, topic, { signal })
-  await sleep(SETTLE_MS, signal)
+  await settled(signal)
   await engine.link('two', source, 'bench', { excludeDefault: true })
   const two = await shadowed(setting, engine, topics, lagged, FOLLOWERS)
   progress(`shadow leader, two followers: ${copiedLine(two)}`)
   const peakMb = processUsage(engine.process.pid).peakBytes / 1e6
   await engine.kill()
-  await sleep(SETTLE_MS, signal)
+  await settled(signal)
 
   const mirror = await mirrored(setting, topics, lagged)
   return replicaReport({ filled, nativeOne, nativeTwo, one, oneLag, two, peakMb, mirror })
+}
+
+/** What was before is over, on the brokers and on the disk. */
+async function settled (signal: AbortSignal): Promise<void> {
+  await sleep(SETTLE_MS, signal)
+  await diskIsIdle(signal)
 }
 
 /** Names whose single partition the shadow leader gives to a broker first. */
@@ -141,6 +148,7 @@ async function mirrored (setting: Setting, topics: readonly string[], filled: Fi
 }
 
 async function lagOf ({ sourceClient, signal }: Setting, topics: readonly string[], target: Side): Promise<LagReport> {
+  await settled(signal)
   await sleep(LAG_SETTLE_MS, signal)
   return await measureLag({ cluster: sourceClient, replicas: replicasAt(BROKER_ID, topics) }, target, signal)
 }
