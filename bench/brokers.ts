@@ -35,9 +35,9 @@ export async function startBrokers (name: string, version: KafkaVersion, brokers
 export const BROKER_ID = 1
 
 /** @throws {Error} when the broker has ended */
-export function brokerPid (cluster: KafkaCluster): number {
-  const { pid } = cluster.broker(BROKER_ID)
-  if (pid === null) throw new Error(`the broker of Kafka ${cluster.version} has ended`)
+export function brokerPid (cluster: KafkaCluster, brokerId = BROKER_ID): number {
+  const { pid } = cluster.broker(brokerId)
+  if (pid === null) throw new Error(`broker ${brokerId} of Kafka ${cluster.version} has ended`)
   return pid
 }
 

@@ -12,13 +12,14 @@ import { ShadowProcess } from './shadow-process.ts'
 
 export const SOURCE_VERSION = '4.1'
 export const SHADOW_VERSION = '4.3'
+/** Unless somebody needs another number. */
 export const SHADOW_BROKERS = 2
 
 export interface ClusterPair {
   /** One broker, which is the controller, too. */
   readonly source: KafkaCluster
   readonly sourceClient: Cluster
-  /** Two brokers and a controller. */
+  /** `shadowBrokers`, and a controller. */
   readonly shadow: KafkaCluster
   readonly shadowClient: Cluster
   /** Of the shadow. */
@@ -28,11 +29,13 @@ export interface ClusterPair {
 }
 
 /** What a table must say of the scene. */
-export const PAIR_CONDITION = `Apache Kafka ${kafkaRelease(SOURCE_VERSION)} (source, one broker) and ${kafkaRelease(SHADOW_VERSION)} (shadow, ${SHADOW_BROKERS} brokers and a controller), heap and JVM options of Kafka's own scripts, all on the disk of this one machine; \`kshadow run\`, default settings, a process of its own`
+export function pairCondition (shadowBrokers = SHADOW_BROKERS): string {
+  return `Apache Kafka ${kafkaRelease(SOURCE_VERSION)} (source, one broker) and ${kafkaRelease(SHADOW_VERSION)} (shadow, ${shadowBrokers} brokers and a controller), heap and JVM options of Kafka's own scripts, all on the disk of this one machine; \`kshadow run\`, default settings, a process of its own`
+}
 
 /** Does `work` with such a pair, and ends all of it afterwards. */
-export async function withClusterPair<T> (signal: AbortSignal, work: (pair: ClusterPair) => Promise<T>): Promise<T> {
-  const started = await Promise.allSettled([startBrokers('bench-source', SOURCE_VERSION, 1), startBrokers('bench-shadow', SHADOW_VERSION, SHADOW_BROKERS)])
+export async function withClusterPair<T> ({ signal, shadowBrokers = SHADOW_BROKERS }: { readonly signal: AbortSignal, readonly shadowBrokers?: number }, work: (pair: ClusterPair) => Promise<T>): Promise<T> {
+  const started = await Promise.allSettled([startBrokers('bench-source', SOURCE_VERSION, 1), startBrokers('bench-shadow', SHADOW_VERSION, shadowBrokers)])
   const stops: Array<() => Promise<unknown>> = started.flatMap(cluster => cluster.status === 'fulfilled' ? [async () => { await cluster.value.stop() }] : [])
   try {
     const [source, shadow] = started.map(cluster => {

@@ -7,7 +7,7 @@ import { processUsage } from '../process-usage.ts'
 import { atMost, number, type PartReport, type Table } from '../report.ts'
 import type { BenchOptions } from '../run.ts'
 import { kilobyteBatch } from '../sample-batches.ts'
-import { PAIR_CONDITION, withClusterPair, type ClusterPair } from './cluster-pair.ts'
+import { pairCondition, withClusterPair, type ClusterPair } from './cluster-pair.ts'
 import { failoverLine, measureFailover, type FailoverTimes } from './failover.ts'
 import { isLevel, shadowAll, type ShadowProcess, type TimesToLevel } from './shadow-process.ts'
 import { createFilled, fill, manyTopics, produce } from './topics.ts'
@@ -58,7 +58,7 @@ interface Measured {
 export async function measureLinkScale ({ topics, signal, progress }: BenchOptions): Promise<PartReport> {
   const measured: Measured[] = []
   for (const [mode, share] of [['replica', 1], ['produce', PRODUCE_SHARE]] as const) {
-    measured.push(await withClusterPair(signal, pair => measure(pair, mode, Math.max(1, Math.round(topics * share)), { signal, progress: line => progress(`${mode}: ${line}`) })))
+    measured.push(await withClusterPair({ signal }, pair => measure(pair, mode, Math.max(1, Math.round(topics * share)), { signal, progress: line => progress(`${mode}: ${line}`) })))
   }
   return report(measured)
 }
@@ -175,7 +175,7 @@ function report (measured: readonly Measured[]): PartReport {
   return {
     title: 'A link of thousands of topics',
     conditions: [
-      PAIR_CONDITION,
+      pairCondition(),
       `Every topic has ${PARTITIONS_PER_TOPIC} partitions, and every partition holds one record and has one replica, on either side. The brokers are warm: ${WARM_TOPICS} other topics were failed over before`,
       '"Level": the status has lag 0 for every partition, with all of its replicas. "Killed": SIGKILL, another process at the same addresses at once; the source is written to meanwhile, one record for every partition',
       'Failover: "leaders are real brokers" as the metadata log says; a record for every partition is sent once its topic is recorded as failed over, and tried again until all replicas have it',

@@ -5,7 +5,7 @@ import { loads, type Load } from '../process-load.ts'
 import { processUsage } from '../process-usage.ts'
 import { atMost, number, type PartReport } from '../report.ts'
 import type { BenchOptions } from '../run.ts'
-import { PAIR_CONDITION, SHADOW_BROKERS, withClusterPair } from './cluster-pair.ts'
+import { pairCondition, SHADOW_BROKERS, withClusterPair } from './cluster-pair.ts'
 import { failoverLine, measureFailover, measureNativeMove, type FailoverTimes, type FailoverWatch, type NativeMove } from './failover.ts'
 import { shadowAll, type ShadowProcess } from './shadow-process.ts'
 import { createFilled, deleteAll, manyTopics, type ManyTopics } from './topics.ts'
@@ -53,7 +53,7 @@ interface Shadowed {
 }
 
 export async function measureReplicaScale ({ signal, progress }: BenchOptions): Promise<PartReport> {
-  return await withClusterPair(signal, async ({ source, sourceClient, shadow, shadowClient, metadata, startEngine }) => {
+  return await withClusterPair({ signal }, async ({ source, sourceClient, shadow, shadowClient, metadata, startEngine }) => {
     progress(`a source of one broker and a shadow of ${SHADOW_BROKERS} are up`)
     for (const { topics } of [...CASES, IDLE]) await createFilled(sourceClient, topics, signal)
     progress('the topics are in the source')
@@ -118,7 +118,7 @@ function report (shadowed: readonly Shadowed[], idle: Idle, native: NativeMove):
   return {
     title: 'Append mode replica: many partitions',
     conditions: [
-      PAIR_CONDITION,
+      pairCondition(),
       'Every partition holds one record, and is followed by both shadow brokers. The brokers are warm: 100 other topics were failed over before, and the cases follow each other in the order of the table',
       '"Moved": the last partition is led by a real broker in the metadata log. "Open": the topic is recorded as failed over, which is when a sidecar lets writes through. "Writable": a record sent from then on is acknowledged with acks=all by the partition\'s brokers, tried again until it is; all from the order to fail over on',
       `Idle: ${number(idle.partitions)} partitions, which are all that the source has by then, both brokers following, no record written; over ${IDLE_SECONDS} s. kB/s is all that the engine reads and writes (/proc/PID/io), what it asks source and controller included, and one comparison of all topics and their configs with the source, which comes every 30 s`

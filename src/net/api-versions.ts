@@ -22,13 +22,25 @@ export function decodeApiVersions (version: number, frame: Buffer): ResponseOf<t
   return decodeResponse(ApiVersions, isRefused ? 0 : version, frame).body
 }
 
+/**
+ * Asks with the newest version first; a broker that does not know it answers in version 0, and may say what it knows.
+ * @throws {ShadowError} VERSION_UNSUPPORTED, and what `ask` throws
+ */
+export async function negotiateVersions (ask: (version: number) => Promise<ResponseOf<typeof ApiVersions>>): Promise<AnnouncedVersions> {
+  const newest = ApiVersions.versions.max
+  let body = await ask(newest)
+  if (body.errorCode === ErrorCodes.UNSUPPORTED_VERSION) body = await ask(Math.min(newest - 1, fallbackVersion(body)))
+  if (body.errorCode !== ErrorCodes.NONE) throw new ShadowError('VERSION_UNSUPPORTED', refusalText(body))
+  return announcedVersions(body)
+}
+
 /** The version to ask with after `body` refused a newer one: the broker may have listed what it knows. */
 export function fallbackVersion (body: ResponseOf<typeof ApiVersions>): number {
   const range = announcedVersions(body).get(ApiVersions.key)
   return (range === undefined ? null : usableVersions(ApiVersions, range))?.max ?? 0
 }
 
-export function announcedVersions (body: ResponseOf<typeof ApiVersions>): AnnouncedVersions {
+function announcedVersions (body: ResponseOf<typeof ApiVersions>): AnnouncedVersions {
   return new Map(body.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]))
 }
 
@@ -51,6 +63,6 @@ export function versionUnsupported (api: Api, announced: VersionRange | undefine
 }
 
 /** In words, why an answer to ApiVersions is of no use. */
-export function refusalText (body: ResponseOf<typeof ApiVersions>): string {
+function refusalText (body: ResponseOf<typeof ApiVersions>): string {
   return `it answered ApiVersions with ${errorName(body.errorCode)}`
 }

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
 import { DEFAULT_MAX_FRAME_BYTES, FrameReader } from '../../protocol/frame.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/header.ts'
@@ -9,27 +8,14 @@ import type { Api, RequestInput, ResponseOf } from '../../protocol/schema/api.ts
 import type { VersionRange } from '../../protocol/schema/version-range.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import { throwIfAborted } from './abort.ts'
-import { announcedVersions, decodeApiVersions, fallbackVersion, refusalText, usableVersions, versionUnsupported, type AnnouncedVersions } from './api-versions.ts'
+import { decodeApiVersions, negotiateVersions, usableVersions, versionUnsupported, type AnnouncedVersions } from './api-versions.ts'
 import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from './client-identity.ts'
+import { connectionClosed, notSent, timedOut, type CloseCause } from './connection-end.ts'
+import { DeadlineTimer } from './deadline-timer.ts'
 import { connectFailed, dialTcp, type Dial, type ReadTarget } from './dial.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { formatHostPort, type HostPort } from './host-port.ts'
 import { PendingRequest } from './pending-request.ts'
-
-/** Why a connection ended. */
-export type CloseCause =
-  /** The owner has no more use for it. */
-  | 'requested'
-  /** It was not used for long enough. */
-  | 'idle'
-  /** All requests were answered after `drain`. */
-  | 'drained'
-  | 'peer-closed'
-  | 'socket-error'
-  | 'request-timeout'
-  /** A request was aborted whose bytes the broker must not act on any more. */
-  | 'request-aborted'
-  | 'protocol-error'
 
 export type ConnectionState = 'negotiating' | 'ready' | 'draining' | 'closed'
 
@@ -101,14 +87,13 @@ export class Connection {
   readonly #waiting = new Set<PendingRequest>()
   readonly #outgoing = new Set<PendingRequest>()
   readonly #inFlight: PendingRequest[] = []
+  readonly #deadlines = new DeadlineTimer(nowMs => this.#expire(nowMs))
   readonly #onFrame = (frame: Buffer): void => { this.#answered(frame) }
   #state: ConnectionState = 'negotiating'
   #announced: AnnouncedVersions = new Map()
   #nextCorrelationId = 0
   #queuedBytes = 0
   #isFlushScheduled = false
-  #timer: NodeJS.Timeout | null = null
-  #timerAtMs = Infinity
   #lastUsedMs = performance.now()
   #resolveClosed: (cause: CloseCause) => void = () => {}
 
@@ -152,7 +137,7 @@ export class Connection {
     try {
       throwIfAborted(options.signal)
       const leftMs = Math.max(1, options.connectionTimeoutMs - (performance.now() - startMs))
-      connection.#announced = await connection.#negotiate({ timeoutMs: leftMs, signal: options.signal, resetOnAbort: true })
+      connection.#announced = await negotiateVersions(version => connection.#askVersions(version, { timeoutMs: leftMs, signal: options.signal, resetOnAbort: true }))
     } catch (error) {
       connection.reset('protocol-error')
       if (options.signal?.aborted === true) throw error
@@ -196,7 +181,7 @@ export class Connection {
    */
   async request<A extends Api> (api: A, body: RequestInput<A> | ((version: number) => RequestInput<A>), options: RequestOptions): Promise<Answer<A>> {
     throwIfAborted(options.signal)
-    if (this.#state !== 'ready') throw this.#notSent(api.name, `the connection is ${this.#state}`)
+    if (this.#state !== 'ready') throw notSent(this.address, api.name, { reason: `the connection is ${this.#state}` })
     const announced = this.#announced.get(api.key)
     const version = usableVersions(api, announced, options)?.max
     if (version === undefined) throw versionUnsupported(api, announced, formatHostPort(this.address), options)
@@ -225,23 +210,11 @@ export class Connection {
   drain (): Promise<CloseCause> {
     if (this.#state === 'ready') {
       this.#state = 'draining'
-      for (const request of this.#waiting) request.reject(this.#notSent(request.what, 'the connection is draining'))
+      for (const request of this.#waiting) request.reject(notSent(this.address, request.what, { reason: 'the connection is draining' }))
       this.#waiting.clear()
       this.#endWhenDrained()
     }
     return this.closed
-  }
-
-  /** The newest version first; a broker that does not know it answers in version 0, and may say what it knows. */
-  async #negotiate (options: RequestOptions): Promise<AnnouncedVersions> {
-    let version = ApiVersions.versions.max
-    let body = await this.#askVersions(version, options)
-    if (body.errorCode === ErrorCodes.UNSUPPORTED_VERSION) {
-      version = Math.min(version - 1, fallbackVersion(body))
-      body = await this.#askVersions(version, options)
-    }
-    if (body.errorCode !== ErrorCodes.NONE) throw new ShadowError('VERSION_UNSUPPORTED', refusalText(body))
-    return announcedVersions(body)
   }
 
   #askVersions (version: number, options: RequestOptions): Promise<ResponseOf<typeof ApiVersions>> {
@@ -257,7 +230,7 @@ export class Connection {
   #exchange<T> (exchange: Exchange<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#state === 'closed') {
-        reject(this.#notSent(exchange.what, 'the connection has ended'))
+        reject(notSent(this.address, exchange.what, { reason: 'the connection has ended' }))
         return
       }
       const request = new PendingRequest({
@@ -269,7 +242,7 @@ export class Connection {
         reject
       })
       request.abortWith(exchange.signal, () => { this.#aborted(request, exchange.resetOnAbort === true) })
-      this.#watch(request.deadlineMs)
+      this.#deadlines.watch(request.deadlineMs)
       this.#waiting.add(request)
       this.#admit()
     })
@@ -367,7 +340,7 @@ export class Connection {
       request.resolve(frame)
     } catch (error) {
       const reason = `the answer to ${request.what} cannot be read: ${messageOf(error)}`
-      request.reject(this.#closedError('protocol-error', request.what, reason, error))
+      request.reject(connectionClosed(this.address, 'protocol-error', request.what, { reason, cause: error }))
       this.#protocolError(reason, error)
     }
   }
@@ -388,20 +361,8 @@ export class Connection {
     if (resetOnAbort && this.#inFlight.includes(request)) this.#end('request-aborted', `${request.what} was aborted`, { reset: true })
   }
 
-  /** Sees to it that the timer runs out at `deadlineMs` or before. */
-  #watch (deadlineMs: number): void {
-    if (deadlineMs >= this.#timerAtMs || this.#state === 'closed') return
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timerAtMs = deadlineMs
-    // Not at once: after a pause of the whole process the answer may lie in the socket, and is read before immediates run.
-    this.#timer = setTimeout(() => { setImmediate(() => { this.#expire() }) }, Math.max(1, Math.ceil(deadlineMs - performance.now())))
-  }
-
-  #expire (): void {
-    if (this.#state === 'closed') return
-    this.#timer = null
-    this.#timerAtMs = Infinity
-    const nowMs = performance.now()
+  /** What is overdue fails, and in flight it ends the connection. Returns the deadline of the next request; Infinity when there is none. */
+  #expire (nowMs: number): number {
     let nextMs = Infinity
     for (const request of [...this.#waiting, ...this.#outgoing]) {
       if (request.deadlineMs > nowMs) {
@@ -410,18 +371,18 @@ export class Connection {
       }
       if (this.#outgoing.delete(request)) this.#queuedBytes -= request.sizeBytes
       this.#waiting.delete(request)
-      request.reject(this.#timeoutError(request, false))
+      request.reject(timedOut(this.address, request, { isSent: false }))
     }
     for (const request of this.#inFlight) {
       if (request.deadlineMs > nowMs) {
         nextMs = Math.min(nextMs, request.deadlineMs)
         continue
       }
-      request.reject(this.#timeoutError(request, true))
+      request.reject(timedOut(this.address, request, { isSent: true }))
       this.#end('request-timeout', `${request.what} was not answered within ${request.timeoutMs} ms`, { reset: true })
-      return
+      return Infinity
     }
-    if (nextMs !== Infinity) this.#watch(nextMs)
+    return nextMs
   }
 
   #isClosed (): boolean {
@@ -435,35 +396,14 @@ export class Connection {
   #end (cause: CloseCause, reason: string, options: { readonly reset?: boolean, readonly cause?: unknown } = {}): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#deadlines.stop()
     if (options.reset === true) this.#socket.resetAndDestroy()
     else this.#socket.destroy()
-    for (const request of this.#inFlight) request.reject(this.#closedError(cause, request.what, reason, options.cause))
-    for (const request of [...this.#outgoing, ...this.#waiting]) request.reject(this.#notSent(request.what, reason, options.cause))
+    for (const request of this.#inFlight) request.reject(connectionClosed(this.address, cause, request.what, { reason, cause: options.cause }))
+    for (const request of [...this.#outgoing, ...this.#waiting]) request.reject(notSent(this.address, request.what, { reason, cause: options.cause }))
     this.#inFlight.length = 0
     this.#outgoing.clear()
     this.#waiting.clear()
     this.#resolveClosed(cause)
-  }
-
-  #closedError (closeCause: CloseCause, what: string, reason: string, cause: unknown): ShadowError {
-    const broker = formatHostPort(this.address)
-    return new ShadowError('CONNECTION_CLOSED', `the connection to ${broker} ended while ${what} was under way: ${reason}`, {
-      retriable: true, details: { broker, closeCause, sent: true }, cause
-    })
-  }
-
-  #notSent (what: string, reason: string, cause?: unknown): ShadowError {
-    const broker = formatHostPort(this.address)
-    return new ShadowError('CONNECT_FAILED', `${what} was not sent to ${broker}: ${reason}`, { retriable: true, details: { broker, sent: false }, cause })
-  }
-
-  #timeoutError (request: PendingRequest, sent: boolean): ShadowError {
-    const broker = formatHostPort(this.address)
-    return new ShadowError('REQUEST_TIMEOUT', sent
-      ? `${broker} did not answer ${request.what} within ${request.timeoutMs} ms`
-      : `${request.what} could not be sent to ${broker} within ${request.timeoutMs} ms: too much is under way`, {
-      retriable: true, details: { broker, sent }
-    })
   }
 }

@@ -8,8 +8,8 @@
  *       ▼                         ▼                                                       ▼
  *     closed ◀────────────────────┴─────────────────────────────────────────────────── closed
  *
- * Requests go out in the order they came, and answers go back in the order of the requests, whoever gives them: a broker
- * answers in order, and what is answered here waits for its turn in `#pending`. Correlation ids are the client's, untouched.
+ * Requests go out in the order they came, and answers go back in the order of the requests, whoever gives them (`OwedAnswers`).
+ * Correlation ids are the client's, untouched.
  *
  * No side is ever read faster than the other one takes: what cannot be sent on is left in the sockets.
  */
@@ -29,7 +29,7 @@ import type { LogLimit } from './log-limit.ts'
 import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
 import { Outlet } from './outlet.ts'
-import { PendingAnswers, type Rewrite } from './pending-answers.ts'
+import { OwedAnswers } from './owed-answers.ts'
 import { ProduceScan } from './produce-scan.ts'
 
 /** Length, API key, version and correlation id of a request; length and correlation id of an answer. */
@@ -75,7 +75,7 @@ export class Session {
   readonly #toClient: Outlet
   readonly #requests: FrameStream
   readonly #answers: FrameStream
-  readonly #pending = new PendingAnswers()
+  readonly #owed: OwedAnswers
   #state: 'connecting' | 'open' | 'ending' | 'closed' = 'connecting'
   #endCause: DisconnectCause = 'client_closed'
   #drains = false
@@ -94,6 +94,7 @@ export class Session {
     this.#client = client
     this.#options = options
     this.#toClient = new Outlet(client)
+    this.#owed = new OwedAnswers(this.#toClient, options.maxFrameBytes)
     this.#requests = new FrameStream({
       onHead: (buffer, offset) => this.#onRequestHead(buffer, offset),
       onPart: held => this.#onRequestPart(held),
@@ -104,9 +105,9 @@ export class Session {
     this.#answers = new FrameStream({
       onHead: (buffer, offset, totalBytes) => this.#onAnswerHead(buffer, offset, totalBytes),
       onPart: () => false,
-      onFrame: frame => this.#onAnswer(frame),
+      onFrame: frame => !this.#owed.rewrite(frame),
       onPass: (chunk, start, end) => this.#toClient.forward(chunk, start, end),
-      onEnd: () => this.#nextAnswer()
+      onEnd: () => this.#owed.next()
     }, { headBytes: ANSWER_HEAD_BYTES, maxFrameBytes: MAX_ANSWER_BYTES })
     client.pause()
     client.on('error', () => { this.#lose('client_error') })
@@ -118,7 +119,7 @@ export class Session {
 
   /** How many bytes of requests and answers are held here at the moment, beside what the sockets hold. */
   get heldBytes (): number {
-    return this.#requests.heldBytes + this.#answers.heldBytes + this.#pending.readyBytes
+    return this.#requests.heldBytes + this.#answers.heldBytes + this.#owed.readyBytes
   }
 
   /** Takes the connection to the broker over and starts. */
@@ -203,11 +204,11 @@ export class Session {
     const upstream = this.#upstream
     if (upstream === null || this.#state === 'closed') return
     if (this.#drains && this.#state === 'open' && !this.#requests.isPassing && !this.#requests.isSuspended) this.#end('drain_completed')
-    if (this.#state === 'ending' && this.#pending.count === 0) {
+    if (this.#state === 'ending' && this.#owed.count === 0) {
       this.#close(this.#endCause)
       return
     }
-    const isFull = this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#pending.count >= MAX_PENDING || this.#pending.readyBytes >= MAX_READY_BYTES
+    const isFull = this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#owed.count >= MAX_PENDING || this.#owed.readyBytes >= MAX_READY_BYTES
     pauseIf(client, isFull)
     pauseIf(upstream, isBehind(client))
   }
@@ -283,7 +284,7 @@ export class Session {
       return 'hold'
     }
     if (isOffered && !offer.isJudged(version, this.#options)) {
-      this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
       return 'pass'
     }
     this.#request = {
@@ -315,7 +316,7 @@ export class Session {
     const request = this.#request
     if (request === null) return false
     for (const topic of scan.topics) if (this.#options.rules.refusalOf(topic) !== null) return false
-    if (scan.wantsAnswer) this.#expect(request.correlationId, request.offer.rewriteFor(request.version, this.#options))
+    if (scan.wantsAnswer) this.#owed.expect(request.correlationId, request.offer.rewriteFor(request.version, this.#options))
     return true
   }
 
@@ -328,7 +329,7 @@ export class Session {
       this.#options.counters.refused(offer.name)
       const answer = offer.refuseVersion(frame, version)
       if (answer === null) this.#endAcks0()
-      else this.#answer(correlationId, answer)
+      else this.#owed.give(correlationId, answer)
       return false
     }
     if (scan !== null) {
@@ -337,7 +338,7 @@ export class Session {
     }
     const judgement = offer.judge(frame, version, this.#options)
     if (judgement === null) {
-      if (scan?.wantsAnswer !== false) this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      if (scan?.wantsAnswer !== false) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
       return true
     }
     this.#carryOut(judgement, request)
@@ -352,9 +353,9 @@ export class Session {
       this.#endAcks0()
     } else if (decision.kind === 'ask') this.#ask(decision, correlationId)
     else if (decision.kind === 'amend') {
-      this.#expect(correlationId, offer.rewriteFor(version, this.#options))
+      this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
       this.#toUpstream?.write(decision.frame)
-    } else this.#answer(correlationId, decision.frame)
+    } else this.#owed.give(correlationId, decision.frame)
   }
 
   /** Asks all questions of a round; the answer to the last one shows what comes next. Until then, none but the client's earlier answers come. */
@@ -362,7 +363,7 @@ export class Session {
     this.#mayAskMore = !isLast
     if (!isLast) this.#requests.suspend()
     for (const [index, { frame, take }] of questions.entries()) {
-      this.#expect(correlationId, answer => {
+      this.#owed.expect(correlationId, answer => {
         take(answer)
         if (index < questions.length - 1) return []
         const decision = next()
@@ -384,46 +385,14 @@ export class Session {
     this.#end('acks0_refused')
   }
 
-  /** The broker will answer. */
-  #expect (correlationId: number, rewrite: Rewrite | null): void {
-    this.#pending.push({ correlationId, ready: null, rewrite })
-  }
-
-  /** The answer is given here, when its turn comes. */
-  #answer (correlationId: number, frame: readonly Buffer[]): void {
-    if (this.#pending.count === 0) this.#toClient.write(frame)
-    else this.#pending.push({ correlationId, ready: frame, rewrite: null })
-  }
-
   #onAnswerHead (buffer: Buffer, offset: number, totalBytes: number): 'pass' | 'hold' {
     const correlationId = buffer.readInt32BE(offset + 4)
-    const expected = this.#pending.first
-    if (expected?.correlationId !== correlationId) {
-      const { logger, logLimit } = this.#options
-      logLimit.run('correlation', skipped => logger.error({ skipped, correlationId, expected: expected?.correlationId ?? null }, 'a broker answered another request than the oldest one: closing the connection'))
-      this.#close('correlation_mismatch')
-      return 'hold'
-    }
-    if (expected.rewrite === null) return 'pass'
-    if (totalBytes - LENGTH_BYTES > this.#options.maxFrameBytes) throw new DecodeError(`an answer of ${totalBytes - LENGTH_BYTES} bytes is to be read (at most ${this.#options.maxFrameBytes})`)
+    const expected = this.#owed.nextCorrelationId
+    if (expected === correlationId) return this.#owed.isHeld(totalBytes) ? 'hold' : 'pass'
+    const { logger, logLimit } = this.#options
+    logLimit.run('correlation', skipped => logger.error({ skipped, correlationId, expected }, 'a broker answered another request than the oldest one: closing the connection'))
+    this.#close('correlation_mismatch')
     return 'hold'
-  }
-
-  #onAnswer (whole: Buffer): boolean {
-    const rewritten = this.#pending.first?.rewrite?.(whole.subarray(LENGTH_BYTES)) ?? null
-    if (rewritten === null) return true
-    this.#toClient.write(rewritten)
-    this.#nextAnswer()
-    return false
-  }
-
-  /** The oldest answer is out: those that are ready and were waiting for it follow. */
-  #nextAnswer (): void {
-    this.#pending.shift()
-    for (let next = this.#pending.first; next !== null && next.ready !== null; next = this.#pending.first) {
-      this.#toClient.write(next.ready)
-      this.#pending.shift()
-    }
   }
 }
 

@@ -13,7 +13,8 @@ import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
 import { Lanes, type Lane } from '../../source/lane.ts'
 import { knownLeader } from '../../source/leader.ts'
-import type { PartitionCopy, QueuedBatch } from './partition-copy.ts'
+import type { QueuedBatch } from './append-queue.ts'
+import type { PartitionCopy } from './partition-copy.ts'
 
 type AppendedRow = ResponseOf<typeof Produce>['responses'][number]['partitionResponses'][number]
 

@@ -15,9 +15,11 @@
 import { CRC_AT, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import type { TopicFault } from '../../../state/topic-state.ts'
 import type { PartitionStatus } from '../../link-service.ts'
-import { refusalOf } from './batch-check.ts'
 import type { HeldBytes } from '../../source/byte-budget.ts'
 import type { FetchedPartition, FetchTarget } from '../../source/fetch-target.ts'
+import { AppendQueue, type QueuedBatch } from './append-queue.ts'
+import { refusalOf } from './batch-check.ts'
+import { SourceStanding } from './source-standing.ts'
 
 export type CopyActivity = 'locating' | 'copying' | 'waiting' | 'stopped'
 
@@ -40,19 +42,6 @@ export interface CopyOwner {
   onCopied (bytes: number): void
 }
 
-/** A batch as it goes to the shadow: its base offset on the wire is 0, as a broker demands of a producer. */
-export interface QueuedBatch {
-  readonly baseOffset: number
-  readonly lastOffset: number
-  readonly producerId: number
-  /** The source's, in which the batch was written. */
-  readonly leaderEpoch: number
-  /** Of the batch as it was checked. */
-  readonly crc: number
-  readonly bytes: Buffer
-  readonly held: HeldBytes
-}
-
 /** An append whose outcome nobody knows: it may have been carried out, or be carried out yet. */
 export interface AmbiguousAppend {
   readonly baseOffset: number
@@ -68,9 +57,7 @@ export class PartitionCopy implements FetchTarget {
   /** True when its appends are slow: it is then kept away from the connections of the others. */
   isSlow = false
   #nextOffset = 0
-  #queue: QueuedBatch[] = []
-  #queuedBytes = 0
-  #inFlight: QueuedBatch | null = null
+  readonly #queue = new AppendQueue()
   #ambiguous: AmbiguousAppend | null = null
   /** Set when a batch cannot be copied: the topic stops when all before it has been appended. */
   #ahead: TopicFault | null = null
@@ -86,19 +73,14 @@ export class PartitionCopy implements FetchTarget {
   #suspectAt = -1
   #refusedAt = -1
   #refusals = 0
-  #sourceLogStart: number | null = null
-  #sourceLastStable: number | null = null
-  #sourceHighWatermark: number | null = null
+  readonly #source: SourceStanding
   #shadowEnd: number | null = null
-  #contactAtMs: number | null = null
-  #levelAtMs: number | null = null
-  #startedAtMs: number
 
   /** `isInherited` when another engine may have copied it before: nobody knows what that one had under way when it ended. */
   constructor (partition: number, owner: CopyOwner, { isInherited = false }: { readonly isInherited?: boolean } = {}) {
     this.partition = partition
     this.owner = owner
-    this.#startedAtMs = owner.now()
+    this.#source = new SourceStanding(owner.now)
     if (isInherited) this.#ambiguous = { baseOffset: 0, lastOffset: Infinity }
   }
 
@@ -121,7 +103,7 @@ export class PartitionCopy implements FetchTarget {
   }
 
   get queuedBytes (): number {
-    return this.#queuedBytes
+    return this.#queue.bytes
   }
 
   /** The shadow's end as the last append or look-up confirmed it; null before the first. */
@@ -130,7 +112,7 @@ export class PartitionCopy implements FetchTarget {
   }
 
   get sourceLogStartOffset (): number | null {
-    return this.#sourceLogStart
+    return this.#source.logStart
   }
 
   get ambiguous (): AmbiguousAppend | null {
@@ -139,26 +121,26 @@ export class PartitionCopy implements FetchTarget {
 
   /** True when the source is known to have more than has been fetched. */
   get isBehind (): boolean {
-    return this.#sourceHighWatermark !== null && this.#sourceHighWatermark > this.#nextOffset
+    return this.#source.highWatermark !== null && this.#source.highWatermark > this.#nextOffset
   }
 
   /** True when an append is under way whose answer is not known. */
   get isAppending (): boolean {
-    return this.#inFlight !== null
+    return this.#queue.inFlight !== null
   }
 
   /** True when nothing is queued and no append is under way. */
   get isIdle (): boolean {
-    return this.#inFlight === null && this.#queue.length === 0
+    return this.#queue.inFlight === null && this.#queue.length === 0
   }
 
   /** True while what was fetched before `freeze` is still on its way to the shadow. */
   get isDraining (): boolean {
-    return this.#inFlight !== null || (this.activity === 'copying' && this.#queue.length > 0)
+    return this.#queue.inFlight !== null || (this.activity === 'copying' && this.#queue.length > 0)
   }
 
   wantsFetch (maxQueuedBytes: number): boolean {
-    return this.activity === 'copying' && !this.fetching && !this.#frozen && this.#ahead === null && this.#lostAhead === null && this.#queuedBytes < maxQueuedBytes
+    return this.activity === 'copying' && !this.fetching && !this.#frozen && this.#ahead === null && this.#lostAhead === null && this.#queue.bytes < maxQueuedBytes
   }
 
   /** The shadow ends at `end`, source and shadow agree on what is before it, and the source wrote the last of it in `epoch`. */
@@ -189,7 +171,7 @@ export class PartitionCopy implements FetchTarget {
       }
       this.#enqueue(batch, answer.held)
     }
-    if (this.#queue.length > 0 && this.#inFlight === null) this.owner.onReady(this)
+    if (this.#queue.length > 0 && this.#queue.inFlight === null) this.owner.onReady(this)
   }
 
   /** True when an answer to a fetch from there is one to go on with: not one from before the position was changed. */
@@ -198,14 +180,10 @@ export class PartitionCopy implements FetchTarget {
   }
 
   #enqueue (batch: RecordBatch, held: HeldBytes): void {
-    const { baseOffset, lastOffset, partitionLeaderEpoch: leaderEpoch } = batch
-    this.#lastEpoch = leaderEpoch
+    this.#lastEpoch = batch.partitionLeaderEpoch
     this.#suspectAt = -1
-    batch.rebase(0)
-    held.hold()
-    this.#queue.push({ baseOffset, lastOffset, producerId: batch.producerId, leaderEpoch, crc: batch.crc, bytes: batch.bytes, held })
-    this.#queuedBytes += batch.sizeBytes
-    this.#nextOffset = lastOffset + 1
+    this.#nextOffset = batch.lastOffset + 1
+    this.#queue.push(batch, held)
   }
 
   /** Why a batch cannot be copied; null when it can. The CRC comes first: what a damaged batch says of itself means nothing. */
@@ -246,9 +224,8 @@ export class PartitionCopy implements FetchTarget {
 
   /** The batch to append next, which is then under way; null when there is none. */
   takeForAppend (): QueuedBatch | null {
-    if (this.activity !== 'copying' || this.#inFlight !== null) return null
-    const batch = this.#queue.shift() ?? null
-    this.#inFlight = batch
+    if (this.activity !== 'copying' || this.#queue.inFlight !== null) return null
+    const batch = this.#queue.take()
     if (batch === null || batch.bytes.readUInt32BE(CRC_AT) === batch.crc) return batch
     // A defect, which must not get as far as the shadow.
     this.lost('the memory of a batch was used for something else before it was sent', { isAmbiguous: false })
@@ -257,12 +234,12 @@ export class PartitionCopy implements FetchTarget {
 
   /** The size of the batch that `takeForAppend` would give; 0 when there is none. */
   get headBytes (): number {
-    return this.#inFlight !== null || this.activity !== 'copying' ? 0 : this.#queue[0]?.bytes.length ?? 0
+    return this.#queue.inFlight !== null || this.activity !== 'copying' ? 0 : this.#queue.first?.bytes.length ?? 0
   }
 
   /** The broker appended the batch under way at `baseOffset`. */
   appended (baseOffset: number): void {
-    const batch = this.#settle()
+    const batch = this.#queue.settle()
     if (batch === null) return
     if (baseOffset !== batch.baseOffset) {
       this.#faultForSure(misplaced(batch, baseOffset, this.partition))
@@ -273,7 +250,7 @@ export class PartitionCopy implements FetchTarget {
     this.#shadowEpoch = batch.leaderEpoch
     if (batch.producerId >= 0) this.owner.onProducerId(batch.producerId)
     this.owner.onCopied(batch.bytes.length)
-    this.#noteLevel()
+    this.#source.noteLevel(this.#shadowEnd)
     if (this.#lostAhead !== null) {
       this.lost(this.#lostAhead, { isAmbiguous: false })
       return
@@ -285,7 +262,7 @@ export class PartitionCopy implements FetchTarget {
 
   /** The broker refused the batch under way for good: nothing was appended. */
   refused (reason: string): void {
-    const batch = this.#settle()
+    const batch = this.#queue.settle()
     if (batch === null) return
     this.fault({
       code: 'APPEND_REFUSED',
@@ -297,7 +274,7 @@ export class PartitionCopy implements FetchTarget {
 
   /** How often the batch under way has now been refused, this time included. */
   countRefusal (): number {
-    const offset = this.#inFlight?.baseOffset ?? -1
+    const offset = this.#queue.inFlight?.baseOffset ?? -1
     this.#refusals = this.#refusedAt === offset ? this.#refusals + 1 : 1
     this.#refusedAt = offset
     return this.#refusals
@@ -309,8 +286,8 @@ export class PartitionCopy implements FetchTarget {
    * appended all the same, or may be yet.
    */
   lost (problem: string, { isAmbiguous }: { readonly isAmbiguous: boolean }): void {
-    const batch = this.#settle()
-    this.#dropQueue()
+    const batch = this.#queue.settle()
+    this.#queue.drop()
     if (isAmbiguous && batch !== null) this.#ambiguous = { baseOffset: batch.baseOffset, lastOffset: batch.lastOffset }
     if (this.activity !== 'copying') return
     this.activity = 'waiting'
@@ -326,8 +303,8 @@ export class PartitionCopy implements FetchTarget {
    */
   lostBySource (fetchOffset: number, problem: string): void {
     if (!this.#awaits(fetchOffset)) return
-    this.#dropQueue()
-    if (this.#inFlight === null) this.lost(problem, { isAmbiguous: false })
+    this.#queue.drop()
+    if (this.#queue.inFlight === null) this.lost(problem, { isAmbiguous: false })
     else this.#problem = this.#lostAhead = problem
   }
 
@@ -360,13 +337,13 @@ export class PartitionCopy implements FetchTarget {
 
   /** Gives back what is queued behind the append under way, to be fetched again later: others need the memory. */
   shedQueue (): void {
-    const first = this.#queue[0]
-    if (first === undefined || this.#frozen) return
+    const { first } = this.#queue
+    if (first === null || this.#frozen) return
     this.#nextOffset = first.baseOffset
-    this.#lastEpoch = this.#inFlight?.leaderEpoch ?? this.#shadowEpoch
+    this.#lastEpoch = this.#queue.inFlight?.leaderEpoch ?? this.#shadowEpoch
     // Found again when what is before it has been fetched again.
     this.#ahead = null
-    this.#dropQueue()
+    this.#queue.drop()
   }
 
   /** Fetches nothing more; what has been fetched is still appended. */
@@ -383,57 +360,19 @@ export class PartitionCopy implements FetchTarget {
   /** No fetching and no new appends from now on. An append under way is still waited for: see `isAppending`. */
   stop (): void {
     this.activity = 'stopped'
-    this.#dropQueue()
-  }
-
-  #settle (): QueuedBatch | null {
-    const batch = this.#inFlight
-    this.#inFlight = null
-    if (batch !== null) this.#release(batch)
-    return batch
-  }
-
-  #release (batch: QueuedBatch): void {
-    this.#queuedBytes -= batch.bytes.length
-    batch.held.release()
-  }
-
-  #dropQueue (): void {
-    const queue = this.#queue
-    this.#queue = []
-    for (const batch of queue) this.#release(batch)
+    this.#queue.drop()
   }
 
   #sourceContact (logStart: number, highWatermark: number, lastStable: number | null): void {
-    this.#contactAtMs = this.owner.now()
-    if (logStart >= 0) this.#sourceLogStart = logStart
-    if (lastStable !== null && lastStable >= 0) this.#sourceLastStable = lastStable
-    this.#sourceHighWatermark = highWatermark
-    this.#noteLevel()
-  }
-
-  #noteLevel (): void {
-    // Level with what the source was last seen to have, which it had at the time of that contact.
-    if (this.#sourceHighWatermark !== null && this.#shadowEnd !== null && this.#shadowEnd >= this.#sourceHighWatermark) this.#levelAtMs = this.#contactAtMs
+    this.#source.contact(logStart, highWatermark, lastStable)
+    this.#source.noteLevel(this.#shadowEnd)
   }
 
   /** `freshMs`: within which a contact with the source counts as now. */
   status (freshMs: number): PartitionStatus {
-    const now = this.owner.now()
-    const contactAgeMs = this.#contactAtMs === null ? null : now - this.#contactAtMs
-    const lag = this.#sourceHighWatermark === null || this.#shadowEnd === null ? null : Math.max(0, this.#sourceHighWatermark - this.#shadowEnd)
-    const isLevel = lag === 0 && contactAgeMs !== null && contactAgeMs <= freshMs
-    // Never level since this engine began: behind for at least as long as that.
-    const behindSinceMs = this.#levelAtMs ?? (this.#contactAtMs === null ? null : this.#startedAtMs)
     return {
       partition: this.partition,
-      sourceLogStartOffset: this.#sourceLogStart,
-      sourceLastStableOffset: this.#sourceLastStable,
-      sourceHighWatermark: this.#sourceHighWatermark,
-      shadowEndOffset: this.#shadowEnd,
-      lagRecords: lag,
-      lagSeconds: isLevel ? 0 : behindSinceMs === null ? null : (now - behindSinceMs) / 1000,
-      sourceContactAgeMs: contactAgeMs,
+      ...this.#source.status(this.#shadowEnd, freshMs),
       activity: this.activity === 'locating' ? 'starting' : this.activity,
       problem: this.#problem
     }

@@ -1,7 +1,8 @@
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
-import { ShadowPartition, type ShadowMetadata } from './shadow-partition.ts'
+import type { ShadowMetadata } from './leadership.ts'
+import { ShadowPartition } from './shadow-partition.ts'
 import { TailMemory } from './tail-memory.ts'
 
 /** A partition that was placed on the shadow leader and has no source: its log is empty, and stays so. */

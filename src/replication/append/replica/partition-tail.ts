@@ -16,6 +16,7 @@ import type { HeldBytes } from '../../source/byte-budget.ts'
 import type { FetchTarget } from '../../source/fetch-target.ts'
 import type { ServedEpochs } from './served-epochs.ts'
 import { TailChunk, type ChunkSlice, type SliceLimits } from './tail-chunk.ts'
+import type { TailDemand } from './tail-demand.ts'
 import type { ChunkHolder, TailMemory } from './tail-memory.ts'
 import { TailReader, type ReaderOwner } from './tail-reader.ts'
 
@@ -32,15 +33,7 @@ export interface TailOwner {
   readonly sourceEnd: number
   /** Nothing from this offset on is read or served. */
   readonly limitOffset: number
-  /** Where the followers that are alive stand. */
-  readonly followerOffsets: readonly number[]
-  /** Where those of them stand that have just moved. */
-  readonly movingOffsets: readonly number[]
-  /** True while followers may still come that begin where the others began: nothing is let go of before it has to be. */
-  readonly isGathering: boolean
-  /** Where those stand that will be answered when there is something, and of these, those whose request is here already. */
-  readonly wantedOffsets: readonly number[]
-  readonly awaitedOffsets: readonly number[]
+  readonly demand: TailDemand
   readonly servedEpochs: ServedEpochs
   /** The source's leader epoch of the last batch before an offset, where it is known from elsewhere; -1 where it is not. */
   epochBefore (offset: number): number
@@ -135,7 +128,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
     const limit = Math.min(this.#owner.limitOffset, this.#heldBackFrom)
     const ends = new Set<number>()
     const needed = new Set<TailChunk>()
-    for (const offset of this.#owner.followerOffsets) {
+    for (const offset of this.#owner.demand.followerOffsets) {
       let end = offset
       for (let index = this.#indexAt(offset), chunk = this.#chunks[index]; chunk !== undefined && chunk.from <= end; chunk = this.#chunks[++index]) {
         needed.add(chunk)
@@ -145,7 +138,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
     }
     let surplus = needed.size - MAX_RUN_CHUNKS
     for (const chunk of [...this.#chunks]) {
-      if ((!needed.has(chunk) && !this.#owner.isGathering) || (surplus-- > 0 && this.#isPassedBySomebody(chunk) && !this.#isAwaited(chunk))) this.#drop(chunk)
+      if ((!needed.has(chunk) && !this.#owner.demand.isGathering) || (surplus-- > 0 && this.#isPassedBySomebody(chunk) && !this.#isAwaited(chunk))) this.#drop(chunk)
     }
     this.#readers = this.#readers.filter(reader => {
       if (ends.delete(reader.nextOffset)) return true
@@ -178,10 +171,10 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
   hasEnough (reader: TailReader, maxAheadBytes: number): boolean {
     const end = reader.nextOffset
     if (end >= Math.min(this.#owner.limitOffset, this.#heldBackFrom)) return true
-    if (this.#owner.wantedOffsets.includes(end)) return false
+    if (this.#owner.demand.wantedOffsets.includes(end)) return false
     // Reading ahead is for when there is room.
     if (this.#owner.memory.isShort) return true
-    const nearest = Math.max(-1, ...this.#owner.followerOffsets.filter(offset => offset <= end))
+    const nearest = Math.max(-1, ...this.#owner.demand.followerOffsets.filter(offset => offset <= end))
     let bytes = 0
     let count = 0
     for (let index = this.#indexAt(nearest), chunk = this.#chunks[index]; chunk !== undefined && chunk.from < end; chunk = this.#chunks[++index]) {
@@ -238,8 +231,8 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
    * that, what the one behind needs next would be taken from it first, and every byte be read once for each of them.
    */
   isNeeded (chunk: TailChunk): boolean {
-    if (this.#isAwaited(chunk) || this.#owner.isGathering) return true
-    return this.#owner.movingOffsets.some(offset => offset < chunk.to && this.#isInRunOf(offset, chunk))
+    if (this.#isAwaited(chunk) || this.#owner.demand.isGathering) return true
+    return this.#owner.demand.movingOffsets.some(offset => offset < chunk.to && this.#isInRunOf(offset, chunk))
   }
 
   #isInRunOf (offset: number, wanted: TailChunk): boolean {
@@ -253,7 +246,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
 
   #isAwaited (chunk: TailChunk): boolean {
     const limit = Math.min(chunk.to, chunk.heldBackFrom, this.#owner.limitOffset)
-    return this.#owner.awaitedOffsets.some(offset => offset >= chunk.from && offset < limit)
+    return this.#owner.demand.awaitedOffsets.some(offset => offset >= chunk.from && offset < limit)
   }
 
   evict (chunk: TailChunk): void {
@@ -284,7 +277,7 @@ export class PartitionTail implements ReaderOwner, ChunkHolder {
   }
 
   #isPassedBySomebody (chunk: TailChunk): boolean {
-    return this.#owner.followerOffsets.some(offset => offset >= chunk.to)
+    return this.#owner.demand.followerOffsets.some(offset => offset >= chunk.to)
   }
 
   /** What was held back stays so: it is not read again before it may be served. */

@@ -1,5 +1,6 @@
 /** What the source was last seen to have of one partition, and for how long the shadow has been behind it. */
 import type { PartitionStatus } from '../../link-service.ts'
+import { LagClock } from '../lag-clock.ts'
 
 export interface SourceBounds {
   /** Below 0 where an answer does not tell. */
@@ -10,22 +11,18 @@ export interface SourceBounds {
 }
 
 export class SourceView {
-  readonly #now: () => number
+  readonly #lag: LagClock
   readonly #startOffset: number
-  readonly #startedAtMs: number
   #logStart: number | null = null
   #lastStable: number | null = null
   #highWatermark: number | null = null
   /** The highest high watermark that was seen: a new leader of the source may not know it yet. */
   #end = 0
-  #contactAtMs: number | null = null
-  #levelAtMs: number | null = null
 
   /** `startOffset`: where the copy begins, if the source has more. */
   constructor (now: () => number, startOffset = 0) {
-    this.#now = now
+    this.#lag = new LagClock(now)
     this.#startOffset = startOffset
-    this.#startedAtMs = now()
   }
 
   /** Where the log of the copy starts: with the source's, and not before the place that it was to begin at. */
@@ -45,7 +42,7 @@ export class SourceView {
   }
 
   contact ({ logStartOffset, highWatermark, lastStableOffset = null }: SourceBounds): void {
-    this.#contactAtMs = this.#now()
+    this.#lag.contact()
     // It does not move back; a new leader of the source may not know it yet.
     if (logStartOffset >= 0) this.#logStart = Math.max(this.#logStart ?? 0, logStartOffset)
     if (lastStableOffset !== null && lastStableOffset >= 0) this.#lastStable = lastStableOffset
@@ -54,25 +51,16 @@ export class SourceView {
   }
 
   noteLevel (shadowEnd: number | null): void {
-    // Level with what the source was last seen to have, which it had at the time of that contact.
-    if (this.#contactAtMs !== null && shadowEnd !== null && shadowEnd >= this.#end) this.#levelAtMs = this.#contactAtMs
+    if (this.#highWatermark !== null && shadowEnd !== null && shadowEnd >= this.#end) this.#lag.noteLevel()
   }
 
   status (shadowEnd: number | null, freshMs: number): Omit<PartitionStatus, 'partition' | 'activity' | 'problem'> {
-    const now = this.#now()
-    const contactAgeMs = this.#contactAtMs === null ? null : now - this.#contactAtMs
-    const lag = this.#contactAtMs === null || shadowEnd === null ? null : Math.max(0, this.#end - shadowEnd)
-    const isLevel = lag === 0 && contactAgeMs !== null && contactAgeMs <= freshMs
-    // Never level since this engine began: behind for at least as long as that.
-    const behindSinceMs = this.#levelAtMs ?? (this.#contactAtMs === null ? null : this.#startedAtMs)
     return {
       sourceLogStartOffset: this.#logStart,
       sourceLastStableOffset: this.#lastStable,
       sourceHighWatermark: this.#highWatermark,
       shadowEndOffset: shadowEnd,
-      lagRecords: lag,
-      lagSeconds: isLevel ? 0 : behindSinceMs === null ? null : (now - behindSinceMs) / 1000,
-      sourceContactAgeMs: contactAgeMs
+      ...this.#lag.status(this.#highWatermark === null || shadowEnd === null ? null : Math.max(0, this.#end - shadowEnd), freshMs)
     }
   }
 }

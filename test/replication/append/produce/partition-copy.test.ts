@@ -1,72 +1,6 @@
 import { test } from 'tap'
-import { buildBatch } from '../../../../protocol/records/build-batch.ts'
-import { readBatches, type RecordBatch } from '../../../../protocol/records/record-batch.ts'
 import { ByteBudget, HeldBytes } from '../../../../src/replication/source/byte-budget.ts'
-import { PartitionCopy, type CopyOwner } from '../../../../src/replication/append/produce/partition-copy.ts'
-import type { TopicFault } from '../../../../src/state/topic-state.ts'
-
-const SOURCE = { logStart: 0, highWatermark: 100 }
-
-interface Batch {
-  readonly base: number
-  readonly records?: number
-  readonly epoch?: number
-  readonly producerId?: number
-  /** Damages the bytes under the CRC. */
-  readonly damaged?: boolean
-}
-
-function bytesOf ({ base, records = 1, epoch = 0, producerId = -1, damaged = false }: Batch): Buffer {
-  const bytes = buildBatch({
-    baseOffset: base,
-    partitionLeaderEpoch: epoch,
-    producerId,
-    records: Array.from({ length: records }, (_, index) => ({ timestamp: 1000 + index, value: Buffer.from(`v${base + index}`) }))
-  })
-  if (damaged) bytes.writeUInt8((bytes.at(-1) ?? 0) ^ 0xff, bytes.length - 1)
-  return bytes
-}
-
-function batches (...inputs: readonly Batch[]): RecordBatch[] {
-  return readBatches(Buffer.concat(inputs.map(bytesOf))).batches
-}
-
-/** A partition copy whose owner writes down what it is told. */
-function setUp () {
-  const events: string[] = []
-  const faults: TopicFault[] = []
-  const budget = new ByteBudget(1_000_000)
-  const clock = { nowMs: 0 }
-  const owner: CopyOwner = {
-    topic: 't',
-    sourceTopicId: null,
-    shadowTopicId: null,
-    now: () => clock.nowMs,
-    onReady: () => { events.push('ready') },
-    onRoom: () => { events.push('room') },
-    onLost: (_copy, attempt) => { events.push(`lost ${attempt}`) },
-    // As ShadowTopic does: a fault stops every partition.
-    onFault: (_copy, fault) => {
-      faults.push(fault)
-      copy.stop()
-    },
-    onProducerId: id => { events.push(`producer ${id}`) },
-    onCopied: () => {}
-  }
-  const copy: PartitionCopy = new PartitionCopy(3, owner)
-  const fetched = (fetchOffset: number, ...inputs: readonly Batch[]): void => {
-    const list = batches(...inputs)
-    const held = new HeldBytes(budget, list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
-    copy.fetched({ fetchOffset, highWatermark: 100, lastStableOffset: 100, logStartOffset: 0, batches: list, held })
-    held.release()
-  }
-  const located = (end: number, epoch = 0): void => {
-    copy.lookingUp()
-    copy.located(end, epoch, SOURCE)
-  }
-  const fault = (): TopicFault | null => faults[0] ?? null
-  return { copy, budget, clock, events, faults, fault, fetched, located }
-}
+import { SOURCE, setUp } from './copy-fixture.ts'
 
 test('copies in order: one append under way, the next when it is answered', async t => {
   const { copy, budget, events, fetched, located } = setUp()
@@ -126,67 +60,6 @@ test('a batch that reaches over the position is no copy of what the shadow has',
   fetched(5, { base: 4, records: 3 })
   fetched(5, { base: 4, records: 3 })
   t.match(fault(), { code: 'DIVERGED', partition: 3, offset: 5 })
-})
-
-test('a refused batch stops the topic once all before it is appended, at its exact offset', async t => {
-  const { copy, budget, faults, fetched, located } = setUp()
-  located(0)
-  fetched(0, { base: 0, records: 2 }, { base: 2 }, { base: 7 }, { base: 8 })
-  t.ok(copy.wantsFetch(Infinity), 'it is asked for once more: it may have been damaged on the way')
-  fetched(3, { base: 7 }, { base: 8 })
-  t.notOk(copy.wantsFetch(Infinity), 'nothing is fetched behind it')
-  copy.takeForAppend()
-  t.same(faults, [])
-  copy.appended(0)
-  t.same(faults, [])
-  copy.takeForAppend()
-  copy.appended(2)
-  t.match(faults, [{ code: 'OFFSET_GAP', partition: 3, offset: 3 }])
-  t.equal(copy.shadowEndOffset, 3)
-  t.equal(budget.usedBytes, 0)
-})
-
-test('a refused batch with nothing before it stops the topic when it comes the second time', async t => {
-  const { faults, fetched, located } = setUp()
-  located(3)
-  fetched(3, { base: 9 })
-  t.same(faults, [])
-  fetched(3, { base: 9 })
-  t.match(faults, [{ code: 'OFFSET_GAP', offset: 3 }])
-})
-
-test('an append that was answered with a higher offset: something else wrote to the shadow', async t => {
-  const { copy, budget, faults, fetched, located } = setUp()
-  located(5)
-  fetched(5, { base: 5 }, { base: 6 })
-  copy.takeForAppend()
-  copy.appended(7)
-  t.match(faults, [{ code: 'FOREIGN_WRITE', partition: 3, offset: 5 }])
-  t.match(faults[0]?.reason, /5 to 6/)
-  t.equal(copy.shadowEndOffset, 5)
-  t.equal(copy.takeForAppend(), null)
-  t.equal(budget.usedBytes, 0)
-})
-
-test('an append that was answered with a lower offset was taken for a repetition', async t => {
-  const { copy, faults, fetched, located } = setUp()
-  located(5)
-  fetched(5, { base: 5 })
-  copy.takeForAppend()
-  copy.appended(2)
-  t.match(faults, [{ code: 'DIVERGED', partition: 3, offset: 5 }])
-})
-
-test('a misplaced append is told even when the topic was stopped meanwhile', async t => {
-  const { copy, budget, faults, fetched, located } = setUp()
-  located(5)
-  fetched(5, { base: 5 })
-  copy.takeForAppend()
-  copy.stop()
-  t.ok(copy.isAppending)
-  copy.appended(6)
-  t.match(faults, [{ code: 'FOREIGN_WRITE', offset: 5 }])
-  t.equal(budget.usedBytes, 0)
 })
 
 test('after an ambiguous append nothing is sent before the shadow was looked up', async t => {
@@ -274,59 +147,6 @@ test('an ambiguous append ends a wait for it too, and is remembered', async t =>
   t.equal(copy.activity, 'waiting')
   t.match(copy.ambiguous, { baseOffset: 5, lastOffset: 5 })
   t.equal(events.filter(event => event.startsWith('lost')).length, 1)
-})
-
-test('a diverged source stops the topic after what is queued, and an old answer that says so is ignored', async t => {
-  const { copy, faults, fetched, located } = setUp()
-  const fault: TopicFault = { code: 'SOURCE_LOST_RECORDS', reason: 'rewritten', partition: 3, offset: 6 }
-  located(5)
-  copy.stopAhead(4, fault)
-  fetched(5, { base: 5 })
-  copy.takeForAppend()
-  copy.stopAhead(6, fault)
-  t.same(faults, [])
-  copy.appended(5)
-  t.same(faults, [fault])
-})
-
-test('a wrong CRC is asked for again, and is the source\'s fault the second time', async t => {
-  const { copy, budget, faults, fetched, located } = setUp()
-  located(0)
-  fetched(0, { base: 0 }, { base: 1, damaged: true }, { base: 2 })
-  t.equal(copy.nextOffset, 1)
-  t.match(copy.status(0).problem, /offset 1/)
-  t.ok(copy.wantsFetch(Infinity))
-  fetched(1, { base: 1, damaged: true })
-  t.same(faults, [], 'what is before it is appended first')
-  copy.takeForAppend()
-  copy.appended(0)
-  t.match(faults, [{ code: 'SOURCE_CORRUPT', offset: 1 }])
-  t.equal(budget.usedBytes, 0)
-})
-
-test('a wrong CRC that was right the second time is forgotten', async t => {
-  const { copy, faults, fetched, located } = setUp()
-  located(0)
-  fetched(0, { base: 0, damaged: true })
-  fetched(0, { base: 0 })
-  t.equal(copy.status(0).problem, null)
-  copy.takeForAppend()
-  copy.lost('no', { isAmbiguous: false })
-  located(0)
-  fetched(0, { base: 0, damaged: true })
-  t.same(faults, [])
-})
-
-test('what cannot be read is asked for again, and is the source\'s fault the second time', async t => {
-  const { copy, faults, located } = setUp()
-  located(8)
-  copy.unreadable(7, 'an old answer')
-  t.equal(copy.status(0).problem, null)
-  copy.unreadable(8, 'unknown magic 9')
-  t.match(copy.status(0).problem, /offset 8.*magic 9/)
-  t.same(faults, [])
-  copy.unreadable(8, 'unknown magic 9')
-  t.match(faults, [{ code: 'SOURCE_CORRUPT', offset: 8 }])
 })
 
 test('shed: what is queued behind the append under way is fetched again, from where it was dropped', async t => {
@@ -432,27 +252,6 @@ test('stopped with an append that ends ambiguously: it is remembered, and nothin
   t.match(copy.ambiguous, { lastOffset: 0 })
   t.equal(copy.activity, 'stopped')
   t.notOk(events.some(event => event.startsWith('lost')))
-  t.equal(budget.usedBytes, 0)
-})
-
-test('a batch that is refused for good stops the topic; refusals of one batch are counted', async t => {
-  const { copy, budget, faults, fetched, located } = setUp()
-  located(0)
-  fetched(0, { base: 0 }, { base: 1 })
-  copy.takeForAppend()
-  t.equal(copy.countRefusal(), 1)
-  copy.lost('too large', { isAmbiguous: false })
-  located(0)
-  fetched(0, { base: 0 })
-  copy.takeForAppend()
-  t.equal(copy.countRefusal(), 2)
-  copy.appended(0)
-  fetched(1, { base: 1 })
-  copy.takeForAppend()
-  t.equal(copy.countRefusal(), 1, 'another batch')
-  copy.refused('INVALID_RECORD')
-  t.match(faults, [{ code: 'APPEND_REFUSED', offset: 1 }])
-  t.match(faults[0]?.reason, /INVALID_RECORD/)
   t.equal(budget.usedBytes, 0)
 })
 
