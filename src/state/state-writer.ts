@@ -15,8 +15,8 @@ import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 const APPEND_TIMEOUT_MS = 10_000
 
-/** Of keys and values; Kafka's own limit for a batch is 1 MiB (`max.message.bytes`). */
-const MOST_BATCH_BYTES = 512 * 1024
+/** Kafka's own limit for a batch is 1 MiB and 12 bytes (`max.message.bytes`). */
+const MOST_BATCH_BYTES = 960 * 1024
 
 /** What one record has beside its key and value: lengths, and the header with the epoch. */
 const RECORD_OVERHEAD_BYTES = 64
