@@ -28,7 +28,7 @@ const ROWS_PER_BASE = 100
 const MOST_STEP_MS = 640
 const ASK_AGAIN = { baseMs: 20, maxMs: 160 }
 /** After so many attempts, about ten seconds, the topic's problem says what is the matter. */
-const MOST_ATTEMPTS = 100
+const MOST_ATTEMPTS = 60
 
 export interface FailoverQuestionsOptions {
   readonly shadow: Cluster
