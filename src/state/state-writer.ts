@@ -3,20 +3,21 @@
  * a few of them. Batches carry a producer id and a sequence, so a batch that is
  * sent again after a lost answer is appended once, and an old one that arrives late is refused: a state never goes back.
  */
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
 import { initProducerId } from '../client/admin/init-producer-id.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { Coalesced } from '../client/coalesced.ts'
 import { retry } from '../client/retry.ts'
-import { BrokerError, ShadowError } from '../errors.ts'
+import { BrokerError, isBrokerError, ShadowError } from '../errors.ts'
 import { encodeValue, headersOf, keyOf, type StateChange } from './records.ts'
 import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 const APPEND_TIMEOUT_MS = 10_000
 
-/** Of keys and values; Kafka's own limit for a batch is 1 MiB (`max.message.bytes`). */
-const MOST_BATCH_BYTES = 512 * 1024
+/** Kafka's own limit for a batch is 1 MiB and 12 bytes (`max.message.bytes`). */
+const MOST_BATCH_BYTES = 960 * 1024
 
 /** What one record has beside its key and value: lengths, and the header with the epoch. */
 const RECORD_OVERHEAD_BYTES = 64
@@ -53,8 +54,19 @@ export class StateWriter {
     return await this.#batches.request(changes.map(change => ({ key: Buffer.from(keyOf(change)), value: encodeValue(change, this.#epoch) })))
   }
 
-  /** Returns where each of the writes ends. */
+  /** Returns where each of the writes ends. Where the cluster takes smaller batches only (`message.max.bytes`), they go out in several. */
   async #write (writes: ReadonlyArray<readonly StateRecord[]>): Promise<number[]> {
+    try {
+      return await this.#writeOne(writes)
+    } catch (error) {
+      // Nothing of it was appended.
+      if (writes.length < 2 || !isBrokerError(error, ErrorCodes.MESSAGE_TOO_LARGE)) throw error
+      const half = Math.ceil(writes.length / 2)
+      return [...await this.#write(writes.slice(0, half)), ...await this.#write(writes.slice(half))]
+    }
+  }
+
+  async #writeOne (writes: ReadonlyArray<readonly StateRecord[]>): Promise<number[]> {
     const records = writes.flat()
     let batch: Buffer | null = null
     try {

@@ -3,6 +3,7 @@ import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
+import { alterTopicConfigs } from '../../src/client/admin/alter-topic-configs.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
 import type { HookOutcome } from '../../src/embedded/request-hooks.ts'
@@ -45,6 +46,17 @@ test('appends changes in order and says where they end', async t => {
   t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed', 'link/d removed'])
 })
 
+test('where the cluster takes small batches only, what waits goes out in several, in order, and what cannot is refused', async t => {
+  const { cluster, broker, writer, keys } = await setUp(t)
+  await alterTopicConfigs(cluster, STATE_TOPIC, new Map([['max.message.bytes', '250']]), { signal: AbortSignal.timeout(10_000) })
+  const names = Array.from({ length: 9 }, (_, index) => `${index}`.repeat(20))
+  t.same(await Promise.all(names.map(name => writer.write([removal(name)]))), names.map((_, index) => index + 1))
+  t.same(keys(), names.map(name => `link/${name} removed`))
+  t.ok([...broker.log(STATE_TOPIC, 0).batches(() => true)].length > 1)
+  await t.rejects(writer.write([removal('x'.repeat(300))]), { message: /MESSAGE_TOO_LARGE/ })
+  t.equal(await writer.write([removal('a')]), 10, 'and holds up nobody')
+})
+
 test('a node that is down is not needed, wherever it stands in the metadata', async t => {
   const { broker, cluster, writer, keys } = await setUp(t)
   broker.onRequest(Metadata, () => ({ transform: answer => ({ ...answer, brokers: [{ nodeId: 3000, host: '127.0.0.1', port: 1 }, ...answer.brokers] }) }))
@@ -79,17 +91,27 @@ test('the end of leadership ends a write that is tried again, and all after it',
   t.same(keys(), [])
 })
 
-test('what waits goes out as one batch, as long as it is no large one', async t => {
+/** `max.message.bytes`, as Kafka has it where nobody sets it. */
+const KAFKA_MOST_BATCH_BYTES = 1_048_588
+
+test('what waits goes out as one batch, as long as Kafka takes it', async t => {
   const { broker, writer } = await setUp(t)
-  let appends = 0
-  broker.onRequest(Produce, () => {
-    appends++
+  const sizes: number[] = []
+  broker.onRequest(Produce, ({ body }) => {
+    sizes.push(body.topicData[0]?.partitionData[0]?.records?.length ?? 0)
     return 'pass'
   })
-  t.same(await Promise.all(Array.from({ length: 500 }, (_, index) => writer.write([removal(`link-${index}`)]))), Array.from({ length: 500 }, (_, index) => index + 1))
-  t.equal(appends, 1)
-  await Promise.all(Array.from({ length: 3 }, (_, index) => writer.write([removal(`${index}${'x'.repeat(300_000)}`)])))
-  t.equal(appends, 4)
+  // As large as the states of topics are: those of 1,000 fit.
+  const names = Array.from({ length: 1000 }, (_, index) => `link-${index}${'x'.repeat(600)}`)
+  t.same(await Promise.all(names.map(name => writer.write([removal(name)]))), names.map((_, index) => index + 1))
+  t.equal(sizes.length, 1)
+  // Of those, one batch takes three.
+  await Promise.all(Array.from({ length: 4 }, (_, index) => writer.write([removal(`${index}${'x'.repeat(320_000)}`)])))
+  t.equal(sizes.length, 3)
+  // What a record has beside its key and value is most of these.
+  await Promise.all(Array.from({ length: 30_000 }, (_, index) => writer.write([removal(String(index))])))
+  t.ok(sizes.length > 3)
+  t.ok(sizes.every(size => size > 0 && size < KAFKA_MOST_BATCH_BYTES), sizes.join(', '))
 })
 
 test('nothing is no change', async t => {

@@ -15,7 +15,6 @@ import type { RowOutcome } from '../../client/admin/error-row.ts'
 import type { Cluster } from '../../client/cluster.ts'
 import { Coalesced } from '../../client/coalesced.ts'
 import { ShadowError, type BrokerError } from '../../errors.ts'
-import { backoffMs } from '../../net/backoff.ts'
 import { sleep } from '../../net/sleep.ts'
 import { readLogEnds } from './log-ends.ts'
 import type { ProducerIdBarrier } from './producer-id-barrier.ts'
@@ -23,10 +22,13 @@ import type { ProducerIdBarrier } from './producer-id-barrier.ts'
 /** Of partitions. An answer must not keep those waiting who have theirs already. */
 const MOST_PARTITIONS = 500
 /** Of configs, each a record of the metadata log: the controller writes at most 10,000 for one request. */
-const MOST_CONFIGS = 5000
-const ASK_AGAIN = { baseMs: 20, maxMs: 200 }
+const MOST_CONFIGS = 9000
+/** So many that wait may be asked for every 20 ms; twice as many every 40 ms. */
+const ROWS_PER_BASE = 100
+const MOST_STEP_MS = 640
+const ASK_AGAIN = { baseMs: 20, maxMs: 160 }
 /** After so many attempts, about ten seconds, the topic's problem says what is the matter. */
-const MOST_ATTEMPTS = 100
+const MOST_ATTEMPTS = 60
 
 export interface FailoverQuestionsOptions {
   readonly shadow: Cluster
@@ -34,10 +36,13 @@ export interface FailoverQuestionsOptions {
   /** As the metadata log has it; default: as the cluster's metadata does. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) while that is not known */
   readonly leaderOf?: LeaderLookup
   readonly signal: AbortSignal
+  /** Default: the process's. */
+  readonly now?: () => number
 }
 
 export class FailoverQuestions {
   readonly #signal: AbortSignal
+  readonly #now: () => number
   /** Partitions whose leaders were asked before they knew that they lead: the more there are, the less often each is asked for. */
   #early = 0
   readonly #producers: Coalesced<PartitionRow, PartitionProducers>
@@ -47,9 +52,10 @@ export class FailoverQuestions {
   readonly #barrier: Coalesced<null, true>
   readonly #logEnds: Coalesced<PartitionRow, number | string>
 
-  constructor ({ shadow, barrier, leaderOf, signal }: FailoverQuestionsOptions) {
+  constructor ({ shadow, barrier, leaderOf, signal, now = () => performance.now() }: FailoverQuestionsOptions) {
     const options = { signal, ...(leaderOf === undefined ? {} : { leaderOf }) }
     this.#signal = signal
+    this.#now = now
     this.#producers = new Coalesced(rows => describeProducers(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#aborts = new Coalesced(rows => abortTransactions(shadow, rows, options), { most: MOST_PARTITIONS })
     this.#ends = new Coalesced(rows => endOfEpoch(shadow, rows, options), { most: MOST_PARTITIONS })
@@ -103,10 +109,24 @@ export class FailoverQuestions {
       if (!isEarly || failures >= MOST_ATTEMPTS) throw new ShadowError('BROKER_ERROR', `${row.topic}-${row.partition}: ${problem}: ${error?.message ?? errorName(errorCode)}`, { retriable: true })
       this.#early++
       try {
-        await sleep(backoffMs(failures, ASK_AGAIN) * Math.max(1, this.#early / MOST_PARTITIONS), this.#signal)
+        await sleep(askAgainInMs(failures, this.#early, this.#now()), this.#signal)
       } finally {
         this.#early--
       }
     }
   }
+}
+
+/**
+ * How long to wait until a partition is asked for again whose leader does not know yet that it leads. All wait for multiples of the same
+ * times, so that those that are asked for again go together; and the longer, the more there are: a broker that takes over many
+ * partitions takes the longer, the more it is asked meanwhile.
+ * @param failures how often it has been asked for, less one
+ * @param early how many partitions wait
+ */
+export function askAgainInMs (failures: number, early: number, nowMs: number): number {
+  const { baseMs, maxMs } = ASK_AGAIN
+  const share = 2 ** Math.ceil(Math.log2(Math.max(1, early / ROWS_PER_BASE)))
+  const stepMs = Math.max(Math.min(maxMs, baseMs * 2 ** failures), Math.min(MOST_STEP_MS, baseMs * share))
+  return stepMs - nowMs % stepMs
 }

@@ -8,6 +8,7 @@ import { PAUSABLE_TASKS, withTaskPaused } from '../../config/link/task-sections.
 import type { LinkConfig } from '../../config/link-config.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import { isAborted } from '../../net/abort.ts'
+import { sleep } from '../../net/sleep.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { LinkRecord } from '../../state/records.ts'
 import { isWritable, openedState } from '../../state/topic-state.ts'
@@ -38,6 +39,9 @@ export interface OrdersHost {
   /** Topics were paused. */
   onPaused (): void
 }
+
+/** The status of a thousand topics, which whoever orders is answered with, takes as long as their handover: that goes first. */
+const HAND_OVER_FIRST_MS = 100
 
 /** How many topics are named that an order cannot be carried out for. */
 const NAMED = 3
@@ -85,8 +89,11 @@ export class LinkOrders {
   async failover (selection: TopicSelection, options: { readonly withSchemas?: boolean } = {}): Promise<void> {
     if (selection === null && this.#host.record.failedOverAt === null) await this.#host.change(record => ({ ...record, failedOverAt: record.failedOverAt ?? this.#now() }))
     if (selection === null) this.#host.onFailedOver()
-    await Promise.all(this.#opened(selection, options).map(topic => this.#failOver(topic)))
+    const topics = this.#opened(selection, options)
+    await Promise.all(topics.map(topic => this.#failOver(topic)))
     if (selection === null) this.#host.onDone()
+    // It is recorded: nothing that ends the engine meanwhile changes that.
+    if (topics.length > 1) await sleep(HAND_OVER_FIRST_MS, this.#host.signal).catch(() => {})
   }
 
   async #failOver (topic: ShadowTopic): Promise<void> {

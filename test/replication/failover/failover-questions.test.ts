@@ -7,7 +7,7 @@ import { Metadata } from '../../../protocol/messages/metadata.ts'
 import { OffsetForLeaderEpoch } from '../../../protocol/messages/offset-for-leader-epoch.ts'
 import { Cluster, type PartitionView } from '../../../src/client/cluster.ts'
 import { silentLogger } from '../../../src/observability/logger.ts'
-import { FailoverQuestions } from '../../../src/replication/failover/failover-questions.ts'
+import { askAgainInMs, FailoverQuestions } from '../../../src/replication/failover/failover-questions.ts'
 import { ProducerIdBarrier } from '../../../src/replication/failover/producer-id-barrier.ts'
 import { ScriptedPeer } from '../../support/scripted-peer.ts'
 
@@ -100,4 +100,16 @@ test('the barrier is raised once for all who ask meanwhile, and again for ids th
   barrier.note(10)
   await questions.ensureBarrier()
   t.equal(next, 12)
+})
+
+test('partitions that are not led yet are asked for at the same times, less often the more they are, and quickly when they are few', t => {
+  t.equal(askAgainInMs(0, 1, 1005), 15, 'at the next multiple of 20 ms')
+  t.equal(askAgainInMs(0, 1, 1020), 20, 'never at once')
+  t.equal(askAgainInMs(1, 1, 1005), 35, 'at the next multiple of 40 ms: what was asked for before goes with it')
+  t.equal(askAgainInMs(50, 1, 1125), 155, 'and so on up to 160 ms')
+  t.equal(askAgainInMs(0, 100, 1005), 15)
+  t.equal(askAgainInMs(0, 101, 1005), 35)
+  t.equal(askAgainInMs(0, 1000, 1280), 320)
+  t.equal(askAgainInMs(50, 1_000_000, 1280), 640, 'and no longer, however many they are')
+  t.end()
 })

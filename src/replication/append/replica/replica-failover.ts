@@ -2,16 +2,21 @@
  * The failover of one topic in append mode replica, or the end of its promotion. It may be ended at any point, by a kill too, and begun again by whoever leads
  * then: every step looks at what is there.
  *
- *   freeze ──▶ followers at the end, producer-id barrier ──▶ hand over ──▶ where it ended, end open transactions ──▶ topic configs ──▶ FAILED_OVER
+ *   freeze ──▶ followers at the end, producer-id barrier ──▶ (gather) ──▶ hand over ──▶ where it ended, end open transactions ──▶ (gather) ──▶ topic configs ──▶ FAILED_OVER
+ *
+ * Topics that are opened at the same time wait for each other at two points, for a short time: before the handover, so that brokers take
+ * over all partitions in one go, and after it, so that nothing else is asked of them meanwhile.
  *
  * The source is not asked for anything: it may be gone. Then the longest follower is the truth.
  */
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { orAborted } from '../../../net/abort.ts'
 import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
+import { Gathering, type Coming } from '../../failover/gathering.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { FailoverSteps } from '../../failover/failover-steps.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
@@ -29,12 +34,28 @@ import type { ShadowPartition } from './shadow-partition.ts'
 
 const POLL_MS = 5
 
+/** Followers are looked at every few milliseconds: who has them at the end is not far behind the others. */
+const HAND_OVER = { quietMs: 20, mostMs: 100 }
+/** Brokers take partitions over one by one, a few hundred a second; and what follows another broker goes on only after all of them. */
+const TAKEN_OVER = { quietMs: 200, mostMs: 2000 }
+
+/** Where the topics that are opened at the same time wait for each other. */
+export interface FailoverGatherings {
+  readonly handOver: Gathering
+  readonly takenOver: Gathering
+}
+
+export function failoverGatherings (now: () => number): FailoverGatherings {
+  return { handOver: new Gathering({ ...HAND_OVER, now }), takenOver: new Gathering({ ...TAKEN_OVER, now }) }
+}
+
 export interface ReplicaFailoverOptions extends Opening {
   readonly leader: ShadowLeader
   /** How long a follower is waited for that does not have all, and may yet; then it is left out, and joins again afterwards. */
   readonly followerTimeoutMs: number
   readonly questions: FailoverQuestions
   readonly totals: FailoverTotals
+  readonly gatherings: FailoverGatherings
   readonly barrier: ProducerIdBarrier
   readonly logger: Logger
   readonly now: () => number
@@ -61,7 +82,21 @@ interface Cut {
  * @throws {ShadowError} ABORTED
  */
 export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<void> {
-  const { leader, questions, logger, totals, leadership } = options
+  const announced: Coming[] = []
+  try {
+    await open(topic, options, gathering => {
+      const coming = gathering.announce(() => topic.problem !== null)
+      announced.push(coming)
+      return coming
+    })
+  } finally {
+    for (const coming of announced) coming.leave()
+  }
+}
+
+async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announce: (gathering: Gathering) => Coming): Promise<void> {
+  const { leader, questions, logger, totals, leadership, gatherings } = options
+  const toHandOver = announce(gatherings.handOver)
   const steps = new FailoverSteps(topic, options)
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
@@ -78,6 +113,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
     steps.run('followers', () => cutAll(topic, topicId, options)),
     steps.run('producerIds', () => questions.ensureBarrier())
   ])
+  await steps.run('gather', () => orAborted(toHandOver.arrive(), options.signal))
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
   if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end ?? -1))) {
@@ -86,6 +122,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
   }
   // There is no way back from here on, and whoever goes on with it must know. A topic that is FAILING_OVER says so already.
   if (opened === 'PROMOTED' && !topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
+  const takenOver = announce(gatherings.takenOver)
   await steps.run('handOver', async () => {
     await Promise.all(cuts.map(async ({ partition, targets }) => {
       await handOver(leader, topicId, topic.topic, partition, targets)
@@ -96,6 +133,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
     steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership),
     steps.run('transactions', () => endTransactions(topic, options), leadership)
   ])
+  await steps.run('gatherAgain', () => orAborted(takenOver.arrive(), leadership), leadership)
   const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
     alter: (name, changes) => questions.alterConfigs(name, changes),
     shadowing: await options.shadowingConfigs(topic)

@@ -32,7 +32,7 @@ import { ProducerIdGate } from './producer-id-gate.ts'
 import { livingReplicas, targetReplicas } from './partition-entry.ts'
 import { planRollback, rollBack, type PrefixRestoreHost } from './prefix-restore.ts'
 import { replicaShadowingConfigs } from './replica-configs.ts'
-import { failOverReplica } from './replica-failover.ts'
+import { failoverGatherings, failOverReplica, type FailoverGatherings } from './replica-failover.ts'
 import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
 import { ReplicaTopics } from './replica-topics.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
@@ -82,6 +82,7 @@ export class ReplicaMode implements AppendMode {
   readonly #gate: ProducerIdGate
   readonly #questions: FailoverQuestions
   readonly #totals: FailoverTotals
+  readonly #gatherings: FailoverGatherings
   readonly #work: ReplicaWork
   readonly #guard: SettingsGuard
   readonly #prefixes: PrefixRestoreHost
@@ -102,6 +103,7 @@ export class ReplicaMode implements AppendMode {
     this.#guard = new SettingsGuard({ metadata: leader.metadata, cluster: shadow, assertMayLead: () => leader.assertMayLead(), shadowingConfigs: record => host.shadowingConfigs(record), signal, logger: options.logger })
     this.#questions = new FailoverQuestions({ shadow, barrier, leaderOf: row => leaderOf(leader.control.image, row), signal })
     this.#totals = new FailoverTotals(options.logger, options.now)
+    this.#gatherings = failoverGatherings(options.now)
     barrier.note(options.highestProducerId)
     this.#gate = new ProducerIdGate({
       highest: options.highestProducerId,
@@ -293,6 +295,7 @@ export class ReplicaMode implements AppendMode {
       followerTimeoutMs: leader.followerTimeoutMs,
       questions: this.#questions,
       totals: this.#totals,
+      gatherings: this.#gatherings,
       barrier,
       logger,
       now,
