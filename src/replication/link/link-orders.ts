@@ -40,7 +40,8 @@ export interface OrdersHost {
   onPaused (): void
 }
 
-/** The status of a thousand topics, which whoever orders is answered with, takes as long as their handover: that goes first. */
+/** The status of so many topics and more, which whoever orders is answered with, takes as long as their handover: that goes first. None is open before. */
+const MANY_TOPICS = 200
 const HAND_OVER_FIRST_MS = 100
 
 /** How many topics are named that an order cannot be carried out for. */
@@ -93,7 +94,7 @@ export class LinkOrders {
     await Promise.all(topics.map(topic => this.#failOver(topic)))
     if (selection === null) this.#host.onDone()
     // It is recorded: nothing that ends the engine meanwhile changes that.
-    if (topics.length > 1) await sleep(HAND_OVER_FIRST_MS, this.#host.signal).catch(() => {})
+    if (topics.length >= MANY_TOPICS) await sleep(HAND_OVER_FIRST_MS, this.#host.signal).catch(() => {})
   }
 
   async #failOver (topic: ShadowTopic): Promise<void> {
