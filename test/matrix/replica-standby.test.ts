@@ -202,16 +202,36 @@ test('the engine that leads hangs, and wakes when another one leads', async t =>
   pair = [waiting, leading]
 })
 
-test('the engine that leads is killed while the other one is not in the ISR', async t => {
+for (const isMissed of [false, true]) {
+  test(`the engine that leads is killed while the other one is not in the ISR, ${isMissed ? 'and comes after the cluster has missed both' : 'and goes on at once'}`, async t => {
+    const [leading, waiting] = pair
+    waiting.pause()
+    await eventually('it is out of the ISR', async () => !await isrIs(...SHADOW_LEADERS))
+    await allRead(t)
+    const taken = await takeover(async () => {
+      await leading.kill()
+      if (isMissed) await eventually('nobody leads', () => watch.latest?.leaderId === -1)
+      waiting.resume()
+    })
+    t.comment(`the next engine leads after ${taken.leadsMs} ms and copies after ${taken.copiesMs} ms`)
+    await allRead(t)
+    await leading.start()
+    pair = [waiting, leading]
+    await bothStand()
+    nobodyElseLed(t)
+  })
+}
+
+test('both are killed, and the one that did not lead comes back alone, after the cluster has missed both', async t => {
   const [leading, waiting] = pair
-  waiting.pause()
+  await waiting.kill()
   await eventually('it is out of the ISR', async () => !await isrIs(...SHADOW_LEADERS))
-  await allRead(t)
   const taken = await takeover(async () => {
     await leading.kill()
-    waiting.resume()
+    await eventually('nobody leads', () => watch.latest?.leaderId === -1)
+    await waiting.start()
   })
-  t.comment(`the next engine leads after ${taken.leadsMs} ms and copies after ${taken.copiesMs} ms`)
+  t.comment(`it leads ${taken.leadsMs} ms after it was started, and copies after ${taken.copiesMs} ms`)
   await allRead(t)
   await leading.start()
   pair = [waiting, leading]

@@ -13,7 +13,7 @@ import { isAborted } from '../../../net/abort.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { ShadowLeaderRecord } from '../../../state/records.ts'
 import type { BrokerSeat } from './broker-seat.ts'
-import { targetReplicas } from './partition-entry.ts'
+import { eligibleLeaders, targetReplicas } from './partition-entry.ts'
 import { PartitionControl } from './partition-control.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 
@@ -80,7 +80,10 @@ export class Homecoming {
   /** Those that it can lead, and neither we nor a real broker. */
   #leftWith (id: number): PartitionEntry[] {
     const { leader: { brokerId, shadowIds, control: { image } } } = this.#options
-    const isLeft = ({ isr }: PartitionEntry): boolean => isr.includes(id) && isr.every(member => member !== brokerId && shadowIds.has(member))
+    const isLeft = (entry: PartitionEntry): boolean => {
+      const eligible = eligibleLeaders(entry)
+      return eligible.includes(id) && eligible.every(member => member !== brokerId && shadowIds.has(member))
+    }
     return [...image.topics.values()].flatMap(({ partitions }) => [...partitions.values()].filter(isLeft))
   }
 

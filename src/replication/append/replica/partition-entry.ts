@@ -6,6 +6,11 @@ export function targetReplicas ({ replicas, removingReplicas }: PartitionEntry):
   return replicas.filter(id => !removingReplicas.includes(id))
 }
 
+/** Who the controller may have lead: the ISR, and where that is empty those that left it last (KIP-966). */
+export function eligibleLeaders ({ isr, elr }: PartitionEntry): readonly number[] {
+  return isr.length > 0 ? isr : elr
+}
+
 /** True while a reassignment is under way. */
 export function isMoving ({ addingReplicas, removingReplicas }: PartitionEntry): boolean {
   return addingReplicas.length > 0 || removingReplicas.length > 0

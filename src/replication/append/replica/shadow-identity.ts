@@ -9,6 +9,7 @@ import { ShadowError } from '../../../errors.ts'
 import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
 import type { ShadowLeaderRecord, StateChange } from '../../../state/records.ts'
 import type { StateFollower } from '../../../state/state-follower.ts'
+import { eligibleLeaders } from './partition-entry.ts'
 
 /** An engine that may be a broker of the shadow cluster. */
 export interface EnginePlace {
@@ -150,10 +151,10 @@ function isOurs ({ brokerId, incarnationId }: ShadowLeaderRecord, image: Metadat
   return registered === undefined || registered.incarnationId === incarnationId
 }
 
-/** By broker id: of how many partitions it is in the ISR. */
+/** By broker id: how many partitions it may lead. */
 function countHeld ({ topics }: MetadataImage): ReadonlyMap<number, number> {
   const counts = new Map<number, number>()
-  for (const { partitions } of topics.values()) for (const { isr } of partitions.values()) for (const id of isr) counts.set(id, (counts.get(id) ?? 0) + 1)
+  for (const { partitions } of topics.values()) for (const entry of partitions.values()) for (const id of eligibleLeaders(entry)) counts.set(id, (counts.get(id) ?? 0) + 1)
   return counts
 }
 

@@ -220,8 +220,10 @@ export class ShadowLeader {
       metadata,
       cluster,
       maySpeak: () => this.#maySpeakFor(identity),
-      // What was read last may be old, in a process that was stopped for a while: the cluster may have forgotten the broker for good.
+      // What was read last may be old, in a process that was stopped for a while: the cluster may have forgotten the broker for good. Who
+      // leads has its lease to go by, and nobody else writes who is which broker.
       beforeRegistration: async signal => {
+        if (this.#isLeading) return
         const { shadowLeaders } = await state.caughtUp(signal)
         if (!isGivenToUs(shadowLeaders.get(identity.brokerId))) throw new ShadowError('CONFLICT', `broker ${identity.brokerId} is not this engine any more`)
       },

@@ -11,10 +11,10 @@ function broker (id: number, incarnationId: string): BrokerEntry {
   return { id, epoch: 1n, incarnationId, endpoints: new Map(), rack: null, fenced: false, inControlledShutdown: false, logDirs: [], cordonedLogDirs: [] }
 }
 
-/** One partition with these in its replicas and ISR. */
-function image (brokers: readonly BrokerEntry[], replicas: readonly number[] = [], isr: readonly number[] = []): MetadataImage {
+/** One partition with these in its replicas and ISR, and these eligible where there is no ISR. */
+function image (brokers: readonly BrokerEntry[], replicas: readonly number[] = [], isr: readonly number[] = [], elr: readonly number[] = []): MetadataImage {
   const entry: PartitionEntry = {
-    topicId: 't', partition: 0, leader: -1, leaderEpoch: 0, partitionEpoch: 0, replicas, isr, addingReplicas: [], removingReplicas: [], elr: [], lastKnownElr: [], leaderRecoveryState: 0
+    topicId: 't', partition: 0, leader: -1, leaderEpoch: 0, partitionEpoch: 0, replicas, isr, addingReplicas: [], removingReplicas: [], elr, lastKnownElr: [], leaderRecoveryState: 0
   }
   const topics = new Map<string, TopicEntry>(replicas.length === 0 ? [] : [['t', { id: 't', name: 't', partitions: new Map([[0, entry]]) }]])
   return {
@@ -54,6 +54,7 @@ test('of several, an engine is the one that it stands by as, or the one that has
   t.equal(choose(two, image([broker(3000, 'a'), broker(3001, 'b')], [3000, 1], [3000])).brokerId, 3001, 'it is alive')
   t.equal(choose(two, image([broker(3000, 'a'), { ...broker(3001, 'b'), fenced: true }], [3000, 3001, 1], [3000])).brokerId, 3000, 'it is not, and in no ISR')
   t.equal(choose(two, image([{ ...broker(3001, 'b'), fenced: true }], [3000, 3001, 1], [3000, 3001])).brokerId, 3001, 'both have them')
+  t.equal(choose(two, image([{ ...broker(3000, 'a'), fenced: true }], [3000, 3001, 1], [], [3000])).brokerId, 3000, 'only that one may lead, when it is alive')
   t.equal(choose(known(record(3000, 'a', OTHER), record(3001, 'b', { instance: 'before', address: SELF.address })), image([])).brokerId, 3001)
 })
 
