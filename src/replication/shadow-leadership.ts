@@ -163,8 +163,7 @@ export class ShadowLeadership {
     })
     const current: Current = { leader, abort, reign: null }
     if (identity !== null) leader.standBy(identity)
-    // eslint-disable-next-line no-new -- it listens, until the signal
-    new Eviction({
+    Eviction.start({
       leader,
       isStandingBy: () => current.reign === null,
       isShadowTopic: topic => current.reign === null

@@ -41,16 +41,16 @@ export class Eviction {
   /** Topic ids and partitions that are being moved. */
   readonly #moving = new Set<string>()
 
-  constructor (options: EvictionOptions) {
-    const { leader, signal } = options
+  private constructor (options: EvictionOptions) {
     this.#options = options
-    const forgets = [leader.metadata.onChange(delta => this.#look(delta)), leader.onReady(() => this.#lookAtAll())]
-    onAbort(signal, () => { for (const forget of forgets) forget() })
   }
 
-  /** Partitions that are none of ours, and that nobody has moved yet. */
-  get pending (): number {
-    return this.#moving.size
+  /** Looks at what the metadata shows, until the signal. */
+  static start (options: EvictionOptions): void {
+    const { leader, signal } = options
+    const eviction = new Eviction(options)
+    const forgets = [leader.metadata.onChange(delta => eviction.#look(delta)), leader.onReady(() => eviction.#lookAtAll())]
+    onAbort(signal, () => { for (const forget of forgets) forget() })
   }
 
   #look (delta: MetadataDelta): void {

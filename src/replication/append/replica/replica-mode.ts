@@ -268,7 +268,8 @@ export class ReplicaMode implements AppendMode {
       this.#repairing.set(topic, false)
       await this.#guard.check(topic)
       const moved = await topic.exclusively(async () => topic.isShadowed ? await this.#topics.moveOn(topic.record) : 0)
-      await topic.exclusively(async () => topic.isShadowed && !topic.record.handingOver ? await admitStandbys(leader, topic.topic) : 0)
+      // What has just been moved is looked at again once the metadata shows it.
+      if (moved === 0) await topic.exclusively(async () => { if (topic.isShadowed && !topic.record.handingOver) await admitStandbys(leader, topic.topic) })
       if (moved > 0) logger.warn({ topic: topic.topic }, `${moved} partitions of ${topic.topic} were not being moved to real brokers any more: somebody cancelled that; it was begun again, and their followers start anew`)
     }
   }

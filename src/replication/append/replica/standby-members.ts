@@ -29,13 +29,11 @@ export function lackStandbys (leader: ShadowLeader, topic: string): PartitionEnt
 }
 
 /**
- * Takes the engines that stand by into the ISR of a shadow topic's partitions. Returns of how many.
+ * Takes the engines that stand by into the ISR of a shadow topic's partitions.
  * @throws {BrokerError} what the controller says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable), ABORTED
  */
-export async function admitStandbys (leader: ShadowLeader, topic: string): Promise<number> {
-  const lacking = lackStandbys(leader, topic)
-  await Promise.all(lacking.map(entry => admit(leader, topic, entry)))
-  return lacking.length
+export async function admitStandbys (leader: ShadowLeader, topic: string): Promise<void> {
+  await Promise.all(lackStandbys(leader, topic).map(entry => admit(leader, topic, entry)))
 }
 
 async function admit (leader: ShadowLeader, topic: string, entry: PartitionEntry): Promise<void> {
@@ -59,7 +57,14 @@ async function add (leader: ShadowLeader, topic: string, entry: PartitionEntry, 
   const { topicId, partition } = entry
   const missing = standbys.filter(id => !entry.replicas.includes(id))
   if (entry.addingReplicas.some(id => !shadowIds.has(id))) await control.reassign(topic, partition, [...missing, ...real])
-  if (isMoving(entry)) await control.reassign(topic, partition, null)
+  if (isMoving(entry)) {
+    // A cancelled move takes what it added out of the replicas: a real broker would throw its copy away.
+    await control.until(image => {
+      const shown = image.partition(topicId, partition)
+      return shown === null || shown.addingReplicas.every(id => shadowIds.has(id)) ? true : undefined
+    }, { what: `that no real broker is being added to ${topic}-${partition}`, timeoutMs: SHOWN_MS })
+    await control.reassign(topic, partition, null)
+  }
   // What was being added and is an engine went with the cancelled move.
   const kept = entry.replicas.filter(id => !shadowIds.has(id) || !entry.addingReplicas.includes(id))
   await control.reassign(topic, partition, [...new Set([...standbys, ...kept])])
