@@ -19,8 +19,8 @@ export interface ShownConfigs {
 
 export class ReadRules {
   readonly #rules: WriteRules
-  /** By topic and partition: the follower that clients are shown as the leader. */
-  readonly #shown = new Map<string, Map<number, number>>()
+  /** By topic and partition: the follower that clients are shown as the leader, and the others, those that were there longest first. */
+  readonly #shown = new Map<string, Map<number, readonly number[]>>()
 
   constructor (rules: WriteRules) {
     this.#rules = rules
@@ -61,16 +61,18 @@ export class ReadRules {
   }
 
   /**
-   * The follower to show as the leader of a partition: the one shown before as long as it is among `followers`, else the first of them.
-   * Another may have less of the log: a client that had read further would be told that its offset is out of range.
+   * The follower to show as the leader of a partition: the one shown before as long as it is among `followers`, else the one that has been
+   * among them longest. Another may have less of the log, most of all one that has just come: a client that had read further would be
+   * told that its offset is out of range.
    */
   followerFor (topic: string, partition: number, followers: readonly number[]): number | null {
     let shown = this.#shown.get(topic)
-    if (shown === undefined) this.#shown.set(topic, shown = new Map<number, number>())
-    const before = shown.get(partition)
-    if (before !== undefined && followers.includes(before)) return before
-    const [first = null] = followers
-    if (first !== null) shown.set(partition, first)
+    if (shown === undefined) this.#shown.set(topic, shown = new Map<number, readonly number[]>())
+    const known = shown.get(partition) ?? []
+    const present = [...known.filter(nodeId => followers.includes(nodeId)), ...followers.filter(nodeId => !known.includes(nodeId))]
+    const [first = null] = present
+    // While nobody can be reached, it is not known either who was away.
+    if (first !== null) shown.set(partition, present)
     return first
   }
 }

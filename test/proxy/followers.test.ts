@@ -72,6 +72,19 @@ test('a follower that was shown as the leader stays it for as long as it is ther
   t.equal(await leaderWith(1, 2), 1)
 })
 
+test('where the one that was shown is gone, the one that has been there longest is, whatever the order of the replicas', async t => {
+  const { client, broker } = await startReplica(t, { nodeIds: '1-4' })
+  const socket = await client()
+  const leaderOf = async (replicaNodes: number[], brokers: number[]): Promise<number | undefined> => {
+    broker.answer = answerWith(Metadata, () => metadata([{ leaderId: LEADER, replicaNodes }], brokers))
+    return (await socket.request(Metadata, 12, { topics: null })).topics[0]?.partitions[0]?.leaderId
+  }
+  t.equal(await leaderOf([LEADER, 1, 2], [1, 2]), 1)
+  t.equal(await leaderOf([LEADER, 4, 1, 2], [1, 2, 4]), 1)
+  t.equal(await leaderOf([LEADER, 4, 1, 2], [2, 4]), 2, 'a new replica has less of the log')
+  t.equal(await leaderOf([LEADER, 1, 4, 2], [1, 4]), 4, 'and so has one that comes back')
+})
+
 test('topics that are not read from followers, and states that are not known, stay as the broker says', async t => {
   const { client, broker, links, sidecar } = await startReplica(t, { isStateKnown: false })
   const row = { leaderId: 1, replicaNodes: [LEADER, 1], isrNodes: [LEADER, 1] }
