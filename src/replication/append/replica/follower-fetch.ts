@@ -12,7 +12,14 @@ export interface FollowerFetch extends ToldPosition {
 export type FetchLook =
   | { readonly kind: 'error', readonly errorCode: number, readonly leaderEpoch: number | null }
   | { readonly kind: 'diverging', readonly epoch: number, readonly endOffset: number, readonly highWatermark: number, readonly logStartOffset: number }
-  | { readonly kind: 'data', readonly found: Found | null, readonly highWatermark: number, readonly logStartOffset: number }
+  | {
+    readonly kind: 'data'
+    readonly found: Found | null
+    readonly highWatermark: number
+    readonly logStartOffset: number
+    /** True when the follower has, or will have, more than it may show: others do not have it yet, or are given up after some time. */
+    readonly isHeld: boolean
+  }
 
 export type OffsetLook = { readonly errorCode: number } | { readonly errorCode: 0, readonly offset: number, readonly leaderEpoch: number }
 

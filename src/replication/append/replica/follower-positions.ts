@@ -1,4 +1,4 @@
-/** Where the followers of one shadow partition stand. A follower's fetch offset is the end of its log. */
+/** Where the followers of one shadow partition stand, and which of them keep up. A follower's fetch offset is the end of its log. */
 import { abortedError, onAbort } from '../../../net/abort.ts'
 import { type ShadowError } from '../../../errors.ts'
 
@@ -26,6 +26,15 @@ export interface ToldPosition {
   readonly contact: FollowerContact
 }
 
+/** How a follower keeps up with the one that has most. */
+interface Pace {
+  /** When it asked last, and how much the one with most had then. */
+  askedAtMs: number
+  highestThen: number
+  /** Since when it has had less than that one; null while it has not. */
+  behindSinceMs: number | null
+}
+
 interface Waiter {
   readonly isMet: () => boolean
   readonly settle: (error: ShadowError | null) => void
@@ -34,15 +43,21 @@ interface Waiter {
 export class FollowerPositions {
   readonly #now: () => number
   readonly #timeoutMs: number
+  readonly #isFenced: (brokerId: number) => boolean
   readonly #told = new Map<number, ToldPosition>()
   /** Milliseconds since 1970 when each was first seen where it stands. */
   readonly #movedAtMs = new Map<number, number>()
+  readonly #paces = new Map<number, Pace>()
   readonly #waiters = new Set<Waiter>()
 
-  /** A follower that was not heard of for `timeoutMs` counts as gone. */
-  constructor (now: () => number, timeoutMs: number) {
+  /**
+   * A follower that was not heard of for `timeoutMs` counts as gone, and one that was behind for as long does not keep up; nor does one
+   * that the cluster knows to be gone.
+   */
+  constructor (now: () => number, timeoutMs: number, isFenced: (brokerId: number) => boolean) {
     this.#now = now
     this.#timeoutMs = timeoutMs
+    this.#isFenced = isFenced
   }
 
   /** True when the offset is another one than before, or the follower new. */
@@ -55,9 +70,28 @@ export class FollowerPositions {
     return true
   }
 
+  /**
+   * A follower of those that `among` has was noted. As in Kafka, it was level when it asked last if it has by now all that the others had
+   * then (Replica.updateFetchStateOrThrow).
+   */
+  notePace (brokerId: number, among: ReadonlyMap<number, unknown>): void {
+    const [nowMs, end, highest] = [this.#now(), this.of(brokerId) ?? 0, this.#highestPresent(among)]
+    let pace = this.#paces.get(brokerId)
+    if (pace === undefined) this.#paces.set(brokerId, pace = { askedAtMs: nowMs, highestThen: Infinity, behindSinceMs: null })
+    if (end >= pace.highestThen) pace.behindSinceMs = pace.askedAtMs
+    if (end >= highest) pace.behindSinceMs = null
+    pace.askedAtMs = nowMs
+    pace.highestThen = highest
+    for (const [id, its] of this.#paces) if ((this.of(id) ?? 0) < highest) its.behindSinceMs ??= nowMs
+  }
+
   /** Forgets those that have no replica any more. */
   keepOnly (brokerIds: readonly number[]): void {
-    for (const brokerId of this.#told.keys()) if (!brokerIds.includes(brokerId)) this.#told.delete(brokerId)
+    for (const brokerId of this.#told.keys()) {
+      if (brokerIds.includes(brokerId)) continue
+      this.#told.delete(brokerId)
+      this.#paces.delete(brokerId)
+    }
   }
 
   /** How many have been heard of. */
@@ -84,6 +118,33 @@ export class FollowerPositions {
     const offsets: number[] = []
     for (const [brokerId, { fetchOffset, contact }] of this.#told) if (contact.atMs >= since && among.has(brokerId)) offsets.push(fetchOffset)
     return offsets
+  }
+
+  /**
+   * The lowest fetch offset of those of them that are alive and keep up, but for one; Infinity where there is none. Whoever has been
+   * behind for long, such as a broker that comes back or a new replica of a large partition, counts again once it has come up with the
+   * others.
+   */
+  lowestKeepingUp (among: ReadonlyMap<number, unknown>, except: number | null = null): number {
+    const since = this.#now() - this.#timeoutMs
+    const highest = this.#highestPresent(among)
+    let lowest = Infinity
+    for (const [brokerId, position] of this.#told) {
+      if (brokerId === except || !this.#isPresent(position, among)) continue
+      const behindSinceMs = this.#paces.get(brokerId)?.behindSinceMs ?? null
+      if (position.fetchOffset >= highest || behindSinceMs === null || behindSinceMs >= since) lowest = Math.min(lowest, position.fetchOffset)
+    }
+    return lowest
+  }
+
+  #highestPresent (among: ReadonlyMap<number, unknown>): number {
+    let highest = 0
+    for (const position of this.#told.values()) if (this.#isPresent(position, among)) highest = Math.max(highest, position.fetchOffset)
+    return highest
+  }
+
+  #isPresent ({ brokerId, contact }: ToldPosition, among: ReadonlyMap<number, unknown>): boolean {
+    return contact.atMs >= this.#now() - this.#timeoutMs && among.has(brokerId) && !this.#isFenced(brokerId)
   }
 
   /** The fetch offsets of those that `among` has and that were elsewhere within the last `withinMs`. */

@@ -122,6 +122,7 @@ export class ReplicaMode implements AppendMode {
       locate: (partition, attempt) => this.#bounds.schedule(partition, attempt),
       check: (partition, brokerId, fetchOffset) => this.#check.start(partition, brokerId, fetchOffset),
       onProducerId: producerId => host.onProducerId(producerId),
+      isFenced: brokerId => options.leader.metadata.image?.brokers.get(brokerId)?.fenced === true,
       isLiving: brokerId => !options.leader.shadowIds.has(brokerId) && options.leader.metadata.image?.brokers.get(brokerId)?.fenced === false,
       mayServe: producerId => this.#gate.mayServe(producerId),
       problem: () => leader.problem

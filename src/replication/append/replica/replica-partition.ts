@@ -38,6 +38,8 @@ export interface ReplicaWork {
   readonly logger: Logger
   /** True for a real broker that is alive. */
   isLiving (brokerId: number): boolean
+  /** True for one that the metadata log says is not alive. */
+  isFenced (brokerId: number): boolean
   fetch (target: FetchTarget): void
   sourceBounds (partition: ReplicaPartition): Promise<SourceBounds>
   /** Has the source's bounds looked up, after `attempt` failures in a row. */
@@ -162,6 +164,7 @@ export class ReplicaPartition implements PartitionShadow {
       sourceBounds: () => this.#work.sourceBounds(this),
       // What was handed over is nobody's to follow here any more.
       isLiving: replica => !this.#isStopped && this.#work.isLiving(replica),
+      isFenced: replica => this.#work.isFenced(replica),
       isFollowed: fault => this.#follow(fault),
       onRolledBack: (follower, thrownAway) => this.#rolledBack(follower, thrownAway),
       onFault: fault => this.#fault(fault),

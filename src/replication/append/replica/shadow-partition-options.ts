@@ -43,6 +43,8 @@ export interface ShadowPartitionOptions {
   readonly isFollowed?: (fault: TopicFault) => boolean
   /** True for a real broker that is alive, as the metadata log says. Default: none is known to be. */
   readonly isLiving?: (brokerId: number) => boolean
+  /** True for a broker that the metadata log says is not alive: nobody waits for it. Default: none. */
+  readonly isFenced?: (brokerId: number) => boolean
   /** A follower has thrown away the end of its log, from `to` on, as it was told to. */
   readonly onRolledBack?: (brokerId: number, thrownAway: { readonly from: number, readonly to: number }) => void
   /** Called once at most. Followers are answered with nothing from then on. */

@@ -59,7 +59,7 @@ export class ShadowPartition implements TailOwner {
     this.#life = new ShadowLife(`${options.topic}-${options.partition}`)
     this.#leadership = new Leadership(options.metadata)
     this.#source = new SourceView(options.now, options.startOffset)
-    this.#followers = new FollowerPositions(options.now, options.followerTimeoutMs ?? DEFAULT_FOLLOWER_TIMEOUT_MS)
+    this.#followers = new FollowerPositions(options.now, options.followerTimeoutMs ?? DEFAULT_FOLLOWER_TIMEOUT_MS, brokerId => options.isFenced?.(brokerId) === true)
     this.#logs = new FollowerLogs(this.#followers, () => this.servedEpochs, (brokerId, thrownAway) => {
       this.#shown.forgetFollower(brokerId)
       options.onRolledBack?.(brokerId, thrownAway)
@@ -279,6 +279,7 @@ export class ShadowPartition implements TailOwner {
     }
     if (fetchOffset > this.sourceEnd && this.#life.phase === 'serving') this.#doubtFollower(brokerId, fetchOffset)
     if (!this.#admission.ask(brokerId, fetchOffset, this.#logStart)) return this.#data(brokerId, fetchOffset, null)
+    this.#followers.notePace(brokerId, this.#admission.admitted)
     if (hasMoved) {
       this.#noteLevel()
       this.#tail.tend()
@@ -322,7 +323,7 @@ export class ShadowPartition implements TailOwner {
 
   get #latest (): number | null {
     if (this.#life.phase === 'locating') return null
-    const end = this.#life.phase === 'frozen' ? this.#life.frozenEnd : Math.min(this.sourceEnd, this.#doubt.from)
+    const end = this.#life.phase === 'frozen' ? this.#life.frozenEnd : this.#trustedSourceEnd
     return Math.max(end, this.#followers.highest)
   }
 
@@ -339,14 +340,28 @@ export class ShadowPartition implements TailOwner {
   /** A follower throws when its log would have to start behind its high watermark, and takes any high watermark that is not. */
   #data (brokerId: number, fetchOffset: number, found: Found | null): FetchLook {
     const logStartOffset = Math.min(this.#logStart, fetchOffset)
-    const isCompared = this.#isServing && this.#admission.admitted.has(brokerId)
+    const { admitted } = this.#admission
+    const isCompared = this.#isServing && admitted.has(brokerId)
     if (isCompared) this.#advanceShown()
-    const highWatermark = this.#shown.tell(brokerId, { fetchOffset, isCompared, limit: this.#life.frozenEnd, logStart: logStartOffset })
-    return { kind: 'data', found, highWatermark, logStartOffset }
+    const end = found?.slice.nextOffset ?? fetchOffset
+    const highWatermark = this.#shown.tell(brokerId, {
+      fetchOffset,
+      end,
+      sourceEnd: this.#trustedSourceEnd,
+      lowestOther: isCompared ? this.#followers.lowestKeepingUp(admitted, brokerId) : Infinity,
+      isCompared,
+      limit: this.#life.frozenEnd,
+      logStart: logStartOffset
+    })
+    return { kind: 'data', found, highWatermark, logStartOffset, isHeld: highWatermark < end }
   }
 
   #advanceShown (): boolean {
-    return this.#shown.advance(Math.min(this.sourceEnd, this.#doubt.from), this.#followers.aliveAmong(this.#admission.admitted))
+    return this.#shown.advance(this.#trustedSourceEnd, this.#followers.lowestKeepingUp(this.#admission.admitted))
+  }
+
+  get #trustedSourceEnd (): number {
+    return Math.min(this.sourceEnd, this.#doubt.from)
   }
 
   #doubtFollower (brokerId: number, fetchOffset: number): void {

@@ -68,6 +68,7 @@ class Scene {
       onProducerId: () => {},
       mayServe: () => true,
       isLiving: () => false,
+      isFenced: () => false,
       problem: () => null
     })
     const entry: PartitionEntry = {

@@ -33,7 +33,7 @@ export interface FetchAnswer {
 
 /** What would be answered at the moment. */
 interface Draft {
-  readonly rows: Map<SessionPartition, { readonly row: PartitionRow, readonly found: Found | null, readonly isNews: boolean }>
+  readonly rows: Map<SessionPartition, { readonly row: PartitionRow, readonly found: Found | null, readonly isNews: boolean, readonly mustLookAgain: boolean }>
   readonly bytes: number
   /** True when a row must not wait for more. */
   readonly isUrgent: boolean
@@ -82,7 +82,7 @@ export class FetchHandler {
           // What was looked at before and had nothing to tell is part of a full answer all the same.
           return isFull && news.rows.size < session.size ? draft(session.all) : news
         }
-        for (const [partition, { isNews }] of news.rows) if (!isNews) session.dirty.delete(partition)
+        for (const [partition, { isNews, mustLookAgain }] of news.rows) if (!isNews && !mustLookAgain) session.dirty.delete(partition)
         await wait.next()
       }
     } finally {
@@ -111,7 +111,9 @@ export class FetchHandler {
       if (partition.shadow !== null) memories.add(partition.shadow.memory)
       bytes += found?.slice.bytes.length ?? 0
       // Behind another one's data it may just not have had its turn.
-      rows.set(partition, { row, found, isNews: isChanged || found !== null || !hasRoom })
+      // What is held may be let go of because time has passed, of which nobody tells.
+      const mustLookAgain = look.kind === 'data' && look.isHeld
+      rows.set(partition, { row, found, isNews: isChanged || found !== null || !hasRoom, mustLookAgain })
     }
     return { rows, bytes, isUrgent }
   }
@@ -119,9 +121,9 @@ export class FetchHandler {
   #answer (session: FetchSession, { rows }: Draft, isFull: boolean): FetchAnswer {
     const releases: Array<() => void> = []
     const topics = new Map<string, { readonly topic: string, readonly topicId: string, readonly partitions: PartitionRow[] }>()
-    for (const [partition, { row, found, isNews }] of rows) {
+    for (const [partition, { row, found, isNews, mustLookAgain }] of rows) {
       // Served ones come last the next time; those that had no turn keep their place.
-      if (!isNews || found !== null) session.dirty.delete(partition)
+      if ((!isNews && !mustLookAgain) || found !== null) session.dirty.delete(partition)
       if (found !== null) session.dirty.add(partition)
       const isTold = isFull || row.errorCode !== ErrorCodes.NONE || found !== null || row.divergingEpoch !== undefined ||
         Number(row.highWatermark) !== partition.sentHighWatermark || Number(row.logStartOffset) !== partition.sentLogStartOffset
