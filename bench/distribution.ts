@@ -14,3 +14,8 @@ export function distribution (values: readonly number[]): Distribution {
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN
   return { count: sorted.length, mean: sorted.reduce((sum, value) => sum + value, 0) / sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) }
 }
+
+/** The one in the middle, the higher one where there are two. @throws {RangeError} when nothing was measured */
+export function median (values: readonly number[]): number {
+  return distribution(values).p50
+}

@@ -1,4 +1,5 @@
 import Benchmark from 'benchmark'
+import { median } from '../distribution.ts'
 
 export interface Speed {
   readonly perSecond: number
@@ -11,12 +12,6 @@ const CASE_SECONDS = 2
 
 /** Until V8 has optimised the work, and has taken back where it guessed wrong about the lives of its objects: whole seconds of a case could be that. */
 const WARM_UP_MS = 1000
-
-/** Not the mean: the odd sample that met something else of the machine would decide over it. */
-function median (samples: readonly unknown[]): number {
-  const sorted = Float64Array.from(samples.map(Number)).sort()
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN
-}
 
 /**
  * How often `work` can be done per second. Work that is asynchronous is waited for, as its caller would.
@@ -35,7 +30,8 @@ export async function speedOf (work: () => unknown): Promise<Speed> {
         ? (deferred: Benchmark.Deferred) => { Promise.resolve(work()).then(() => deferred.resolve(), reject) }
         : work,
       onError: () => reject(bench.error),
-      onComplete: () => resolve({ perSecond: 1 / median(bench.stats.sample), marginPercent: bench.stats.rme })
+      // Not the mean: the odd sample that met something else of the machine would decide over it.
+      onComplete: () => resolve({ perSecond: 1 / median(bench.stats.sample.map(Number)), marginPercent: bench.stats.rme })
     })
     bench.run({ async: true })
   })
