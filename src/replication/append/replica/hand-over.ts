@@ -6,10 +6,11 @@
  *          ▲         │ refused: somebody died, or epochs are old     │
  *          └─────────┘ look again                                    │ changed, and not complete: one that is being added is dead
  *                                                                    ▼
- *                                         we step aside, and the controller elects one of the targets
+ *                                         the move is replaced by one that adds nobody, and is complete
  *
- * A move cannot be completed, from Kafka 4.x on, without everybody that it adds. Then a target leads all the same, and the shadow
- * leader stays in the replicas, out of the ISR, until the dead one is back or is taken out by an operator.
+ * A move cannot be completed, from Kafka 4.3 on, without everybody that it or an earlier one adds (`admitStandbys` has to do with the same).
+ * Where no id is left for the broker that is nobody, we step aside, and the controller elects one of the targets; the shadow leader stays
+ * in the replicas then, out of the ISR, until the dead one is back or is taken out by an operator.
  */
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
@@ -48,13 +49,13 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
   switch (outcome.kind) {
     case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'altered':
-      if (moving.addingReplicas.some(id => shadowIds.has(id))) {
-        // An engine that stands by was being added when another one died: without it nothing is complete. Who is in the ISR stays in it.
-        await control.reassign(topic, partition, null)
+      try {
+        await addNobody(leader, moving, topic)
         await control.reassign(topic, partition, targets)
-        return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
+      } catch (error) {
+        if (!(error instanceof ShadowError) || error.code !== 'CONFLICT') throw error
+        await leader.stepAside(`real brokers are to lead what a dead one keeps from being moved: ${error.message}`)
       }
-      await leader.stepAside('real brokers are to lead what a dead one keeps from being moved')
       return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'refused':
     case 'unknown': {
@@ -64,6 +65,22 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
       throw retriable(`the handover of ${name}: ${outcome.error.message}`)
     }
   }
+}
+
+/**
+ * Ends a move, with all replicas as they are. A cancelled move takes what it added out of the replicas, and real brokers would throw their
+ * copies away: another move, which adds a broker that is nobody, has to come before. Who is in the ISR stays in it.
+ */
+async function addNobody ({ control, shadowIds, spare }: ShadowLeader, { topicId, partition, replicas, addingReplicas, removingReplicas }: PartitionEntry, topic: string): Promise<void> {
+  if (!addingReplicas.every(id => shadowIds.has(id))) {
+    const nobody = await spare.notAmong(replicas)
+    await control.reassign(topic, partition, [nobody, ...replicas.filter(id => !removingReplicas.includes(id))])
+    await control.until(image => {
+      const shown = image.partition(topicId, partition)
+      return shown?.addingReplicas.length === 1 && shown.addingReplicas[0] === nobody ? true : undefined
+    }, { what: `that nobody but broker ${nobody} is being added to ${topic}-${partition}`, timeoutMs: MOVED_MS })
+  }
+  await control.reassign(topic, partition, null)
 }
 
 function entryOf (leader: ShadowLeader, topicId: string, topic: string, partition: number): PartitionEntry {

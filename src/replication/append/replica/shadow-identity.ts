@@ -84,6 +84,14 @@ export class ShadowIdentities {
     await this.#record(chooseSeats(engines.filter(({ address }) => address !== self.address), { known: this.known, image, ranges, leading, now: wallClock() }), signal)
   }
 
+  /** A new broker that no engine is. Recorded before it is used. @throws {ShadowError} CONFLICT when there is no id left; ABORTED */
+  async spare (image: MetadataImage, signal: AbortSignal): Promise<ShadowLeaderRecord> {
+    const { ranges, wallClock } = this.#options
+    const spare = { ...newIdentity(freeIds(this.known, image, ranges), wallClock()), instance: NOBODY }
+    await this.#record([spare], signal)
+    return spare
+  }
+
   /** Nobody speaks for these brokers any more: a process that does stops to. */
   async vacate (ids: readonly number[], signal: AbortSignal): Promise<void> {
     await this.#record(ids.flatMap(id => this.known.get(id) ?? []).map(record => ({ ...record, instance: NOBODY })), signal)

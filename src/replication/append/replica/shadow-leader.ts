@@ -35,6 +35,7 @@ import { PartitionControl } from './partition-control.ts'
 import { ShadowIdentities, type EnginePlace } from './shadow-identity.ts'
 import { ShadowLeaderServer } from './shadow-leader-server.ts'
 import { ShadowPartitions } from './shadow-partitions.ts'
+import { SpareBroker } from './spare-broker.ts'
 import { dismissStandbys } from './standby-members.ts'
 
 const RETRY_MS = 1000
@@ -71,6 +72,7 @@ export class ShadowLeader {
   /** What followers can fetch. */
   readonly partitions = new ShadowPartitions()
   readonly identities: ShadowIdentities
+  readonly spare: SpareBroker
   readonly #options: ShadowLeaderOptions
   readonly #self: EnginePlace
   readonly #readyListeners = new Set<() => void>()
@@ -101,6 +103,7 @@ export class ShadowLeader {
       ...(dial === undefined ? {} : { dial })
     })
     this.metadata = MetadataFollower.start(this.controllers, { logger, now })
+    this.spare = new SpareBroker({ config, cluster, controllers: this.controllers, metadata: this.metadata, identities: this.identities, mayLead: options.mayLead, signal, logger, now })
     this.control = new PartitionControl({ controllers: this.controllers, metadata: this.metadata, cluster, broker: () => this.#credentials(), signal })
   }
 
