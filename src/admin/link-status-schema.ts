@@ -112,6 +112,7 @@ export const linkStatusSchema: z.ZodType<LinkStatus> = z.object({
   pausedAt: z.string().nullable(),
   appendMode: z.enum(['produce', 'replica']),
   appendModeReason: z.string().nullable(),
+  standbys: z.array(z.object({ brokerId: z.number(), partitions: z.number(), inSyncPartitions: z.number() })).nullable(),
   sourceClusterId: z.string().nullable(),
   createdAt: z.string(),
   configuration: z.record(z.string(), z.unknown()),

@@ -173,6 +173,14 @@ export interface SchemaRegistryStatus {
   readonly openedAt: string | null
 }
 
+/** Another engine that can take over at once what this one leads: it is alive, and a broker of its own. */
+export interface StandbyStatus {
+  readonly brokerId: number
+  /** Shadow partitions of the link that this engine leads, and those of them that have the other one in their ISR. */
+  readonly partitions: number
+  readonly inSyncPartitions: number
+}
+
 export interface LinkStatus {
   readonly name: string
   readonly uid: string
@@ -182,6 +190,8 @@ export interface LinkStatus {
   readonly appendMode: AppendMode
   /** Why `append_mode: auto` did not come to replica; null where it did, or was not asked. */
   readonly appendModeReason: string | null
+  /** In append mode replica: the engines that stand by; null while that is not known, and where nothing is led. */
+  readonly standbys: readonly StandbyStatus[] | null
   readonly sourceClusterId: string | null
   readonly createdAt: string
   /** The link's YAML document; `${sealed}` stands for every secret. */

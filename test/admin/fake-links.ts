@@ -48,6 +48,7 @@ export function link (name: string, over: Partial<LinkStatus> = {}): LinkStatus 
     pausedAt: null,
     appendMode: 'produce',
     appendModeReason: null,
+    standbys: null,
     sourceClusterId: 'source-cluster',
     createdAt: '2026-01-02T03:00:00.000Z',
     configuration: { name, client_options: { bootstrap_servers: ['source:9092'] } },

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
-import type { GroupStatus } from '../../src/replication/link-service.ts'
+import type { GroupStatus, LinkStatus } from '../../src/replication/link-service.ts'
 import { link, partition, topic } from '../admin/fake-links.ts'
 import { keysOf, kshadow } from './kshadow.ts'
 
@@ -104,6 +104,7 @@ test('status as JSON has the keys of rpk, and null where nothing is known', asyn
       paused_at: null,
       append_mode: 'produce',
       append_mode_reason: null,
+      standbys: null,
       created_at: '2026-01-02T03:00:00.000Z',
       source_cluster_id: 'source-cluster',
       source_reachable: true,
@@ -258,6 +259,19 @@ test('status and describe say why auto did not come to replica', async t => {
     t.match((await run(command)).out, /APPEND MODE +produce, not replica: this kshadow has no shadow_leader section \(add it\)\n/, command)
     t.match(JSON.parse((await run(`${command} --output json`)).out), { overview: { append_mode: 'produce', append_mode_reason: /no shadow_leader section/ } }, command)
   }
+})
+
+test('status says which engines could lead at once in place of this one', async t => {
+  const row = async (standbys: LinkStatus['standbys'], over: Partial<LinkStatus> = {}): Promise<string | undefined> => {
+    const { run } = await kshadow(t, link('a', { appendMode: 'replica', standbys, ...over }))
+    return /^STANDBY +(.*)$/m.exec((await run('status a -o')).out)?.[1]
+  }
+  t.equal(await row(null), '-', 'nobody knows')
+  t.equal(await row([]), 'none: no other engine has a broker id of its own')
+  t.equal(await row([{ brokerId: 3001, partitions: 12, inSyncPartitions: 11 }]), 'broker 3001, in sync with 11 of 12 partitions')
+  t.equal(await row(null, { appendMode: 'produce' }), undefined)
+  const { run } = await kshadow(t, link('a', { appendMode: 'replica', standbys: [{ brokerId: 3001, partitions: 12, inSyncPartitions: 11 }] }))
+  t.match(JSON.parse((await run('status a -o --output json')).out), { overview: { standbys: [{ broker_id: 3001, partitions: 12, in_sync_partitions: 11 }] } })
 })
 
 test('watch without an interval does not take the link for one, and JSON is a line each', async t => {

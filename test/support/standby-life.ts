@@ -66,6 +66,10 @@ export async function standbyLife (t: Test, version: KafkaVersion): Promise<void
 
   await t.test('an engine that stands by is in the ISR of what is there, and of what comes', async t => {
     await eventually('it is', () => isLedBy(FIRST, [FIRST, SECOND], [TOPIC]))
+    await eventually('the status says so', async () => {
+      const { standbys } = await one.engine.status(LINK)
+      return standbys?.length === 1 && standbys[0]?.brokerId === SECOND && standbys[0].inSyncPartitions === 2 && standbys[0].partitions === 2
+    })
     await createSourceTopic(sourceClient, OTHER, 1)
     write(OTHER, 0, 5)
     await createPartitions(sourceClient, { topic: TOPIC, count: 3 }, { signal })
@@ -126,6 +130,7 @@ export async function standbyLife (t: Test, version: KafkaVersion): Promise<void
   await t.test('an engine that was not in the ISR leads all the same', async t => {
     await two.stop()
     await eventually('it is out of the ISR', () => isLedBy(FIRST, [FIRST], [TOPIC, OTHER]))
+    await eventually('the status shows nobody who stands by', async () => (await one.engine.status(LINK)).standbys?.length === 0)
     // It comes back as the first one goes: whether it gets into the ISR before is open.
     two = standBy(1)
     await eventually('it is registered', () => two.state.state?.shadowLeaders.size === 2)

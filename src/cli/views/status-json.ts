@@ -32,6 +32,7 @@ export function overviewJson (link: LinkStatus): Record<string, unknown> {
     paused_at: link.pausedAt,
     append_mode: link.appendMode,
     append_mode_reason: link.appendModeReason,
+    standbys: link.standbys?.map(({ brokerId, partitions, inSyncPartitions }) => ({ broker_id: brokerId, partitions, in_sync_partitions: inSyncPartitions })) ?? null,
     created_at: link.createdAt,
     source_cluster_id: link.sourceClusterId,
     source_reachable: link.source.reachable,

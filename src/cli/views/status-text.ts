@@ -2,7 +2,7 @@
 import type { LinkStatus, PartitionStatus, TopicStatus } from '../../replication/link-service.ts'
 import type { PartitionRollback } from '../../state/rollbacks.ts'
 import { isWritable } from '../../state/topic-state.ts'
-import { formatAppendMode } from './append-mode.ts'
+import { formatAppendMode, formatStandbys } from './append-mode.ts'
 import { groupRows, groupSummary } from './group-rows.ts'
 import { maxLagSeconds } from './lag.ts'
 import { printable } from './printable.ts'
@@ -34,6 +34,7 @@ function overviewRows (link: LinkStatus): string {
     ['UID', link.uid],
     ['STATE', link.pausedAt === null ? link.state : `${link.state}, paused since ${link.pausedAt}`],
     ['APPEND MODE', formatAppendMode(link)],
+    ...(link.appendMode === 'replica' && isFollowing(link) ? [['STANDBY', formatStandbys(link)]] : []),
     ...(isFollowing(link) ? [['SOURCE', `${source}, last contact ${contactAgeMs === null ? 'never' : formatAgo(contactAgeMs)}`], ['LAG', formatLag(maxLagSeconds(link))]] : []),
     ['COPIED', formatBytes(link.copiedBytes)],
     ['BUFFERED', formatBytes(link.bufferedBytes)]

@@ -2,7 +2,7 @@
 import type { TopicView } from '../../client/cluster.ts'
 import type { TopicRecord } from '../../state/records.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
-import type { PartitionStatus, PlannedRollback } from '../link-service.ts'
+import type { PartitionStatus, PlannedRollback, StandbyStatus } from '../link-service.ts'
 
 /** One partition of a shadow topic, as its topic sees it. */
 export interface PartitionShadow {
@@ -125,6 +125,8 @@ export interface AppendMode {
   failOver (topic: ShadowTopic, opening: Opening): Promise<void>
   /** The brokers whose replicas of a partition are the copy, each of which `verify` reads; null for the one that its leader shows. */
   replicasOf (topic: ShadowTopic, partition: number): readonly number[] | null
+  /** See `LinkStatus.standbys`. */
+  standbys (topics: Iterable<ShadowTopic>): readonly StandbyStatus[] | null
   /** How many topics are created, grown and compared with their sources at a time. */
   readonly concurrentTopics: number
   /** How much fetched data is held at the moment. */

@@ -397,6 +397,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       pausedAt: this.#record.pausedAt,
       appendMode: this.#record.appendMode,
       appendModeReason: this.#record.appendModeReason,
+      standbys: this.#mode.standbys(this.#topics.values()),
       sourceClusterId: this.#record.sourceClusterId,
       createdAt: this.#record.createdAt,
       configuration: shownLinkDocument(this.#record.config),

@@ -98,6 +98,10 @@ export class ProduceMode implements AppendMode {
     }
   }
 
+  standbys (): null {
+    return null
+  }
+
   get bufferedBytes (): number {
     return this.#budget.usedBytes
   }

@@ -20,7 +20,7 @@ import { isWritable } from '../../../state/topic-state.ts'
 import { FailoverQuestions } from '../../failover/failover-questions.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
-import type { PlannedRollback } from '../../link-service.ts'
+import type { PlannedRollback, StandbyStatus } from '../../link-service.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, CreatedTopic, Opening, PartitionShadow, ShadowCreation, ShownTopics } from '../append-mode.ts'
@@ -37,7 +37,7 @@ import { ReplicaPartition, type ReplicaWork } from './replica-partition.ts'
 import { ReplicaTopics } from './replica-topics.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 import { SettingsGuard } from './settings-guard.ts'
-import { admitStandbys, lackStandbys } from './standby-members.ts'
+import { admitStandbys, lackStandbys, standbysOf } from './standby-members.ts'
 import { SourceBoundsLookup } from './source-bounds.ts'
 import { TailMemory } from './tail-memory.ts'
 
@@ -147,6 +147,10 @@ export class ReplicaMode implements AppendMode {
       for (const partition of this.#all()) this.#forget(partition)
       tailMemory.close()
     })
+  }
+
+  standbys (topics: Iterable<ShadowTopic>): readonly StandbyStatus[] | null {
+    return standbysOf(this.#options.leader, Array.from(topics, ({ topic }) => topic))
   }
 
   get bufferedBytes (): number {

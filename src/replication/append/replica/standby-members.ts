@@ -14,6 +14,7 @@
  *   moves on, and `handOver` can hand over.
  */
 import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { StandbyStatus } from '../../link-service.ts'
 import { isMoving, targetReplicas } from './partition-entry.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 
@@ -26,6 +27,14 @@ export function lackStandbys (leader: ShadowLeader, topic: string): PartitionEnt
   const { brokerId, livingStandbys, isSteppingAside } = leader
   if (brokerId === null || isSteppingAside || livingStandbys.length === 0) return []
   return [...leader.control.image.topicsByName.get(topic)?.partitions.values() ?? []].filter(entry => entry.leader === brokerId && livingStandbys.some(id => !entry.isr.includes(id)))
+}
+
+/** Of which partitions of these topics each engine that stands by is in the ISR; null while we lead nothing, or it is not known. */
+export function standbysOf (leader: ShadowLeader, topics: readonly string[]): readonly StandbyStatus[] | null {
+  const { brokerId, isReady, livingStandbys, metadata: { image } } = leader
+  if (!isReady || brokerId === null || image === null) return null
+  const led = topics.flatMap(topic => [...image.topicsByName.get(topic)?.partitions.values() ?? []].filter(entry => entry.leader === brokerId))
+  return livingStandbys.map(id => ({ brokerId: id, partitions: led.length, inSyncPartitions: led.filter(({ isr }) => isr.includes(id)).length }))
 }
 
 /**
