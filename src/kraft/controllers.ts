@@ -9,7 +9,7 @@ import type { Dial } from '../net/dial.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import { sleep } from '../net/sleep.ts'
 import type { Logger } from '../observability/logger.ts'
-import { DESCRIBE_QUORUM_BODY, quorumView } from './commands/describe-quorum.ts'
+import { DESCRIBE_QUORUM_BODY, quorumView } from './quorum-view.ts'
 import type { LocateControllers } from './locate-controllers.ts'
 
 export interface ControllersOptions {

@@ -3,7 +3,7 @@ import { DescribeQuorum } from '../../protocol/messages/describe-quorum.ts'
 import { ShadowError } from '../errors.ts'
 import type { Cluster } from '../client/cluster.ts'
 import type { HostPort } from '../net/host-port.ts'
-import { DESCRIBE_QUORUM_BODY, quorumView } from './commands/describe-quorum.ts'
+import { DESCRIBE_QUORUM_BODY, quorumView, type QuorumView } from './quorum-view.ts'
 
 /**
  * Called when the active controller is looked for the first time, and after every round in which there was none.
@@ -24,14 +24,14 @@ export function knownControllers (addresses: readonly HostPort[]): LocateControl
  */
 export function discoverControllers (cluster: Cluster): LocateControllers {
   return async ({ signal }) => {
-    const view = await ask(cluster, signal)
-    const addresses = view.voters.flatMap(({ id }) => view.endpoints.get(id)?.slice(0, 1) ?? [])
-    if (addresses.length === 0) throw settingNeeded(`the cluster names its controllers (${view.voters.map(({ id }) => id).join(', ')}), but not where they listen`)
+    const { voterIds, endpoints } = await ask(cluster, signal)
+    const addresses = voterIds.flatMap(id => endpoints.get(id)?.slice(0, 1) ?? [])
+    if (addresses.length === 0) throw settingNeeded(`the cluster names its controllers (${voterIds.join(', ')}), but not where they listen`)
     return addresses
   }
 }
 
-async function ask (cluster: Cluster, signal: AbortSignal): Promise<ReturnType<typeof quorumView>> {
+async function ask (cluster: Cluster, signal: AbortSignal): Promise<QuorumView> {
   try {
     const { body } = await cluster.request(DescribeQuorum, DESCRIBE_QUORUM_BODY, 'any', { signal, timeoutMs: TIMEOUT_MS, minVersion: 2 })
     return quorumView(body)

@@ -2,17 +2,18 @@
 import { randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
 import { CreateTopics } from '../../protocol/messages/create-topics.ts'
+import { DescribeQuorum } from '../../protocol/messages/describe-quorum.ts'
 import { alterTopicConfigs } from '../../src/client/admin/alter-topic-configs.ts'
 import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { Cluster } from '../../src/client/cluster.ts'
 import { BrokerLife, type BrokerLifeOptions } from '../../src/kraft/broker-life.ts'
 import { allocateProducerIds } from '../../src/kraft/commands/allocate-producer-ids.ts'
 import { alterPartition } from '../../src/kraft/commands/alter-partition.ts'
-import { describeQuorum } from '../../src/kraft/commands/describe-quorum.ts'
 import { Controllers } from '../../src/kraft/controllers.ts'
 import { discoverControllers, knownControllers } from '../../src/kraft/locate-controllers.ts'
 import { MetadataFollower } from '../../src/kraft/metadata/metadata-follower.ts'
 import type { MetadataImage, PartitionEntry } from '../../src/kraft/metadata/metadata-image.ts'
+import { DESCRIBE_QUORUM_BODY, quorumView } from '../../src/kraft/quorum-view.ts'
 import { interBrokerListener } from '../../src/kraft/registered-brokers.ts'
 import { createLogger, silentLogger } from '../../src/observability/logger.ts'
 import { KafkaCluster, type KafkaVersion } from '../support/kafka-cluster.ts'
@@ -116,7 +117,8 @@ for (const version of ['3.9', '4.1', '4.3'] as const) {
   test(`Kafka ${version} takes us for a broker, and its metadata log tells what its brokers tell`, async t => {
     const outside = await setUp(t, version, version === '4.3' ? 3 : 0, SNAPSHOT_CONFIG)
     const { kafka, cluster, controllers, metadata, start, identity } = outside
-    t.equal((await describeQuorum(controllers, { signal })).endpoints.size, kafka.controllerServers.length, 'found through the brokers')
+    const quorum = await controllers.request(DescribeQuorum, DESCRIBE_QUORUM_BODY, { signal, purpose: 'command', idempotent: true })
+    t.equal(quorumView(quorum.body).endpoints.size, kafka.controllerServers.length, 'found through the brokers')
     t.ok((metadata.image?.features.get('metadata.version') ?? 0) > 20)
 
     await createTopic(controllers, 'plain', [1], { partitions: 3, configs: { 'retention.ms': '1000000' } })
