@@ -1,4 +1,5 @@
 /** What a part of the bench found, and how it is written down. */
+import { median } from './distribution.ts'
 
 export interface Table {
   readonly columns: readonly string[]
@@ -42,6 +43,12 @@ export function number (value: number): string {
   if (!Number.isFinite(value)) return String(value)
   const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
+
+/** The median, and the lowest and the highest; nothing for what was not measured. */
+export function spread (values: readonly number[], unit: string): string {
+  if (values.some(Number.isNaN)) return ''
+  return `${number(median(values))} ${unit} (${number(Math.min(...values))} to ${number(Math.max(...values))})`
 }
 
 export function partMarkdown ({ title, conditions, tables, targets }: PartReport): string {

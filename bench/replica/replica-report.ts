@@ -1,7 +1,7 @@
 /** What was measured of append mode replica beside a native leader and MirrorMaker 2, as tables. */
 import { median } from '../distribution.ts'
 import { kafkaRelease } from '../kafka-release.ts'
-import { atLeast, atMost, number, type PartReport, type Table } from '../report.ts'
+import { atLeast, atMost, number, spread, type PartReport, type Table } from '../report.ts'
 import { MIRROR_TUNING } from '../replication/copiers.ts'
 import { LAG_BYTES_PER_SECOND, type LagReport } from '../replication/lag.ts'
 import { PARTITIONS, type Filled } from '../replication/source-topic.ts'
@@ -115,12 +115,6 @@ function sameWork (rounds: readonly Round[]): Table {
       row('Not part of it: the two followers', ({ nativeTwo }) => followers(nativeTwo), ({ two }) => followers(two))
     ]
   }
-}
-
-/** The median, and the lowest and the highest; nothing for what was not measured. */
-function spread (values: readonly number[], unit: string): string {
-  if (values.some(Number.isNaN)) return ''
-  return `${number(median(values))} ${unit} (${number(Math.min(...values))} to ${number(Math.max(...values))})`
 }
 
 function followers (copied: Copied): number {
