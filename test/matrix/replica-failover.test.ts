@@ -14,7 +14,7 @@ import { initProducerId } from '../../src/client/admin/init-producer-id.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
 import { ProducerIdBarrier } from '../../src/replication/failover/producer-id-barrier.ts'
-import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster, type BrokerCluster } from '../support/broker-link.ts'
+import { BrokerEngine, createSourceTopic, endOffsets, eventually, linkDocument, testCluster, type BrokerCluster, type BrokerEngineOptions } from '../support/broker-link.ts'
 import { FaultRelay, type Tripwire } from '../support/fault-relay.ts'
 import { KafkaCluster } from '../support/kafka-cluster.ts'
 import { takePorts } from '../support/port-block.ts'
@@ -96,10 +96,10 @@ interface Running {
   readonly relay: FaultRelay
 }
 
-async function start (t: Pick<Test, 'teardown'>, followerTimeoutMs?: number): Promise<Running> {
+async function start (t: Pick<Test, 'teardown'>, options: Pick<BrokerEngineOptions, 'followerTimeoutMs' | 'lastBrokerId'> = {}): Promise<Running> {
   const relay = new FaultRelay({ random: new Random(4), rate: () => 0, maxHoldMs: 0 })
   t.teardown(() => relay.stop())
-  const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: nextAddress(), shadowDial: relay.dial, dial: relay.dial, ...(followerTimeoutMs === undefined ? {} : { followerTimeoutMs }) })
+  const engine = await BrokerEngine.start(shadow, { sessionTimeoutMs: SESSION_MS, shadowLeader: nextAddress(), shadowDial: relay.dial, dial: relay.dial, ...options })
   t.teardown(() => engine.stop())
   return { engine, relay }
 }
@@ -224,31 +224,37 @@ test('an engine that dies at any step of a failover is followed by one that ends
   await engine.stop()
 })
 
-test('a follower that is dead at the failover is left out, and joins when it is back', async t => {
-  await createSourceTopic(sourceClient, 'halved', PARTITIONS, CONFIGS)
-  await write('halved', 10)
-  const { engine } = await start(t, 1000)
-  await engine.engine.create(document('halved', source, ['halved']), { dryRun: false })
-  await eventually('it is shadowed', async () => (await engine.topic('halved', 'halved'))?.partitions.length === PARTITIONS)
-  await untilCopied(copied('halved'), BROKERS)
-  await shadow.broker(2).kill()
-  await write('halved', 10)
-  await untilCopied(copied('halved'), [1])
-  await eventually('broker 2 is known to be dead', async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(2))
-  const ends = await endOffsets(sourceClient, 'halved')
-  // The dead broker may have coordinated the engines' election: until another one does, none leads.
-  await eventually('the engine leads', () => engine.engine.leadership().leading)
-  await engine.engine.failover('halved', 'halved')
-  await untilFailedOver(engine, 'halved', 'halved')
-  t.same(await endOffsets(shadowClient, 'halved'), ends)
-  t.ok((await replicasOf('halved')).every(replicas => [...replicas].sort().join() === BROKERS.join()), 'real brokers alone hold it, and the dead one is to')
-  t.same(await freshWrites('halved', 1), [String(ends[0])], 'and it is written to meanwhile')
-  await shadow.broker(2).start()
-  await eventually('it has joined', async () => (await shadowClient.refresh({ signal: signal() })).topics.get('halved')?.partitions.every(({ isr }) => isr.length === 2) === true)
-  await engine.deleteLink('halved')
-  await eventually('no engine is a broker any more, nor is who was one for the failover\'s sake', () => engine.state.state?.shadowLeaders.size === 0)
-  await engine.stop()
-})
+/** With one id there is none that nobody could be, and the shadow leader waits in the replicas. */
+for (const { topic, lastBrokerId } of [{ topic: 'halved', lastBrokerId: 3009 }, { topic: 'halved-too', lastBrokerId: 3000 }]) {
+  test(`a follower that is dead at the failover is left out, and joins when it is back: engines with ids to ${lastBrokerId}`, async t => {
+    await createSourceTopic(sourceClient, topic, PARTITIONS, CONFIGS)
+    await write(topic, 10)
+    const { engine } = await start(t, { followerTimeoutMs: 1000, lastBrokerId })
+    await engine.engine.create(document(topic, source, [topic]), { dryRun: false })
+    await eventually('it is shadowed', async () => (await engine.topic(topic, topic))?.partitions.length === PARTITIONS)
+    await untilCopied(copied(topic), BROKERS)
+    await shadow.broker(2).kill()
+    await write(topic, 10)
+    await untilCopied(copied(topic), [1])
+    await eventually('broker 2 is known to be dead', async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(2))
+    const ends = await endOffsets(sourceClient, topic)
+    // The dead broker may have coordinated the engines' election: until another one does, none leads.
+    await eventually('the engine leads', () => engine.engine.leadership().leading)
+    await engine.engine.failover(topic, topic)
+    await untilFailedOver(engine, topic, topic)
+    t.same(await endOffsets(shadowClient, topic), ends)
+    const isAlone = async (): Promise<boolean> => (await replicasOf(topic)).every(replicas => replicas.join() === BROKERS.join())
+    t.ok((await replicasOf(topic)).every(replicas => BROKERS.every(id => replicas.includes(id))), 'the dead one is to hold it, too')
+    t.equal(await isAlone(), lastBrokerId > 3000, 'real brokers alone hold it')
+    t.same(await freshWrites(topic, 1), [String(ends[0])], 'and it is written to meanwhile')
+    await shadow.broker(2).start()
+    await eventually('it has joined', async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions.every(({ isr }) => isr.length === 2) === true)
+    await eventually('real brokers alone hold it', isAlone)
+    await engine.deleteLink(topic)
+    await eventually('no engine is a broker any more, nor is who was one for the failover\'s sake', () => engine.state.state?.shadowLeaders.size === 0)
+    await engine.stop()
+  })
+}
 
 test('with the source gone and an engine that knows nothing, the longest follower is the truth', async t => {
   await createSourceTopic(sourceClient, 'uneven', PARTITIONS, CONFIGS)
@@ -266,7 +272,7 @@ test('with the source gone and an engine that knows nothing, the longest followe
   await first.engine.stop()
   await shadow.broker(1).start()
 
-  const { engine } = await start(t, 3000)
+  const { engine } = await start(t, { followerTimeoutMs: 3000 })
   await engine.engine.failover('uneven', 'uneven')
   await untilFailedOver(engine, 'uneven', 'uneven')
   await eventually('the longer log is the one that counts, whoever leads by now', async () => (await endOffsets(shadowClient, 'uneven')).join() === ends.join())

@@ -68,6 +68,8 @@ export interface BrokerEngineOptions {
   readonly advertised?: HostPort
   /** See ShadowLeaderConfig. */
   readonly followerTimeoutMs?: number
+  /** The ids from 3000 to this one are for engines. */
+  readonly lastBrokerId?: number
   /** The way to sources and to the shadow's controllers. */
   readonly dial?: Dial
   readonly logger?: Logger
@@ -100,14 +102,14 @@ export class BrokerEngine {
     return new BrokerEngine(shadow, options)
   }
 
-  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, dial, logger = silentLogger, shadowRegistry, secretKeyFile }: BrokerEngineOptions) {
+  private constructor (shadow: BrokerCluster, { sessionTimeoutMs = 6000, shadowDial, shadowLeader, advertised, followerTimeoutMs = 10_000, lastBrokerId = 3009, dial, logger = silentLogger, shadowRegistry, secretKeyFile }: BrokerEngineOptions) {
     const isUnreal = (nodeId: number): boolean => this.state.state?.shadowLeaders.has(nodeId) === true
     this.cluster = new Cluster({ bootstrapServers: shadow.bootstrapServers, clientId: 'engine', logger, isUnreal, ...(shadowDial === undefined ? {} : { dial: shadowDial }) })
     this.state = StateFollower.start(this.cluster, { logger })
     this.engine = Engine.start({
       config: {
         engine: { enabled: true, maxBufferedBytes: 32 * 1024 * 1024, sessionTimeoutMs, appendConnections: 2 },
-        shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: advertised ?? shadowLeader, brokerIds: [{ first: 3000, last: 3009 }], controllers: [], interBrokerListener: null, followerTimeoutMs },
+        shadowLeader: shadowLeader === undefined ? null : { listen: shadowLeader, advertised: advertised ?? shadowLeader, brokerIds: [{ first: 3000, last: lastBrokerId }], controllers: [], interBrokerListener: null, followerTimeoutMs },
         sidecar: { enabled: false, nodeIds: [] },
         admin: { enabled: false, listen: { host: '127.0.0.1', port: 0 }, advertised: { host: '127.0.0.1', port: 0 }, allowRemote: false },
         links: []
