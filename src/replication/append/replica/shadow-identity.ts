@@ -84,10 +84,15 @@ export class ShadowIdentities {
     await this.#record(chooseSeats(engines.filter(({ address }) => address !== self.address), { known: this.known, image, ranges, leading, now: wallClock() }), signal)
   }
 
-  /** A new broker that no engine is. Recorded before it is used. @throws {ShadowError} CONFLICT when there is no id left; ABORTED */
+  /**
+   * A broker that no engine is, not registered and in no replicas: one that was meant for it before, or a new one. Recorded before it is used.
+   * @throws {ShadowError} CONFLICT when there is no id left; ABORTED
+   */
   async spare (image: MetadataImage, signal: AbortSignal): Promise<ShadowLeaderRecord> {
     const { ranges, wallClock } = this.#options
-    const spare = { ...newIdentity(freeIds(this.known, image, ranges), wallClock()), instance: NOBODY }
+    const held = heldIds(image)
+    const left = [...this.known.values()].find(({ brokerId, instance }) => instance === NOBODY && !image.brokers.has(brokerId) && !held.has(brokerId))
+    const spare = left ?? { ...newIdentity(freeIds(this.known, image, ranges), wallClock()), instance: NOBODY }
     await this.#record([spare], signal)
     return spare
   }
@@ -169,11 +174,16 @@ function countHeld ({ topics }: MetadataImage): ReadonlyMap<number, number> {
 /** The ids that nobody has; it ends with an error that says so. */
 function * freeIds (known: ReadonlyMap<number, ShadowLeaderRecord>, image: MetadataImage, ranges: readonly NodeIdRange[]): Generator<number, never> {
   const ids = [...nodeIds(ranges)]
-  const held = new Set<number>()
-  // An id that is not registered may still stand in the replicas of a partition.
-  for (const { partitions } of image.topics.values()) for (const { replicas } of partitions.values()) for (const id of replicas) held.add(id)
+  const held = heldIds(image)
   for (const id of ids) if (!image.brokers.has(id) && !known.has(id) && !held.has(id)) yield id
   throw new ShadowError('CONFLICT', `every broker id of shadow_leader.broker_ids (${ids[0] ?? ''} to ${ids.at(-1) ?? ''}) is taken in the shadow cluster`, { retriable: true })
+}
+
+/** An id that is not registered may still stand in the replicas of a partition. */
+function heldIds ({ topics }: MetadataImage): ReadonlySet<number> {
+  const held = new Set<number>()
+  for (const { partitions } of topics.values()) for (const { replicas } of partitions.values()) for (const id of replicas) held.add(id)
+  return held
 }
 
 function newIdentity (free: Generator<number, never>, now: Date): ShadowLeaderRecord {

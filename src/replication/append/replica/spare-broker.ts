@@ -2,29 +2,18 @@
  * A broker of the shadow cluster that is never alive, and that nobody is: registered, so that a move can name it. Whoever needs one is
  * `handOver`. It is recorded in the state topic before it is registered, and leaves the cluster with the shadow leader, whoever that is then.
  */
-import type { Cluster } from '../../../client/cluster.ts'
-import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
 import { ShadowError } from '../../../errors.ts'
 import { BrokerLife } from '../../../kraft/broker-life.ts'
-import type { Controllers } from '../../../kraft/controllers.ts'
-import type { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
 import { abortedWithin } from '../../../net/abort.ts'
-import type { Logger } from '../../../observability/logger.ts'
-import { brokerListener } from './broker-seat.ts'
+import { brokerListener, type BrokerSeatOptions } from './broker-seat.ts'
 import type { ShadowIdentities } from './shadow-identity.ts'
 
 const REGISTER_MS = 5000
 
-export interface SpareBrokerOptions {
-  readonly config: Pick<ShadowLeaderConfig, 'advertised' | 'interBrokerListener'>
-  readonly cluster: Cluster
-  readonly controllers: Controllers
-  readonly metadata: MetadataFollower
+export interface SpareBrokerOptions extends Pick<BrokerSeatOptions, 'config' | 'cluster' | 'controllers' | 'metadata' | 'logger' | 'now'> {
   readonly identities: ShadowIdentities
   readonly mayLead: () => boolean
   readonly signal: AbortSignal
-  readonly logger: Logger
-  readonly now: () => number
 }
 
 export class SpareBroker {

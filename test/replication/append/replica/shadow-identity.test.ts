@@ -121,6 +121,19 @@ test('one that was forgotten is not taken for one that is recorded, however soon
   t.equal(written.length, 3, 'nothing is nothing to write')
 })
 
+test('a broker that is nobody is the same one again while it is not registered; what was begun and not done uses up no ids', async t => {
+  const { identities, written } = slowState()
+  const { signal } = new AbortController()
+  const { identity } = await identities.identify(image([]), signal)
+  const us = broker(3000, identity.incarnationId)
+  const spare = await identities.spare(image([us]), signal)
+  t.match(spare, { brokerId: 3001, instance: '', address: null })
+  t.same(await identities.spare(image([us]), signal), spare)
+  t.equal(written.length, 2, 'recorded once')
+  t.match(await identities.spare(image([us], [1, 3001]), signal), { brokerId: 3002 }, 'one that is in replicas is of no use')
+  await t.rejects(identities.spare(image([us, broker(3001, spare.incarnationId)], [3002]), signal), { code: 'CONFLICT' })
+})
+
 const SEATED = { leading: new Set([3000]), signal: new AbortController().signal }
 
 test('every engine that stands by is given a broker of its own, once, and the same one again when it is started anew', async t => {
