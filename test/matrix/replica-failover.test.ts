@@ -3,6 +3,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { AllocateProducerIds } from '../../protocol/messages/allocate-producer-ids.ts'
 import { AlterPartition } from '../../protocol/messages/alter-partition.ts'
+import { AlterPartitionReassignments } from '../../protocol/messages/alter-partition-reassignments.ts'
 import { DescribeProducers } from '../../protocol/messages/describe-producers.ts'
 import { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.ts'
 import { InitProducerId } from '../../protocol/messages/init-producer-id.ts'
@@ -221,6 +222,57 @@ test('an engine that dies at any step of a failover is followed by one that ends
     ;({ engine, relay } = successor)
   }
   await engine.deleteLink(link)
+  await engine.stop()
+})
+
+/**
+ * With a dead broker among those that a partition is moved to, a handover is: the move to the living ones, the ISR, a move that adds a
+ * broker that is nobody, its cancellation, and the move again.
+ */
+const DEATHS_AMONG_THE_DEAD: ReadonlyArray<readonly [place: string, tripwire: Tripwire]> = [
+  ['before nobody is added', before(AlterPartitionReassignments.key, 1)],
+  ['when nobody is added', after(AlterPartitionReassignments.key, 1)],
+  ['when that is cancelled', after(AlterPartitionReassignments.key, 2)],
+  ['when it is moved', after(AlterPartitionReassignments.key, 3)]
+]
+
+test('an engine that dies while it hands over what a dead broker is to hold, too, is followed by one that leaves plain Kafka', async t => {
+  const link = 'halves'
+  const topics = DEATHS_AMONG_THE_DEAD.map((_, index) => `halves-${index}`)
+  for (const topic of topics) await createSourceTopic(sourceClient, topic, 1, CONFIGS)
+  for (const topic of topics) await write(topic, 10, 1)
+  const options = { followerTimeoutMs: 1000 }
+  let { engine, relay } = await start(t, options)
+  await engine.engine.create(document(link, source, topics), { dryRun: false })
+  for (const topic of topics) await untilCopied(copied(topic, 1), BROKERS)
+  await shadow.broker(2).kill()
+  await eventually('broker 2 is known to be dead', async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(2))
+
+  for (const [index, [place, tripwire]] of DEATHS_AMONG_THE_DEAD.entries()) {
+    const topic = topics[index] ?? ''
+    // The dead broker may have coordinated the engines' election: until another one does, none leads.
+    await eventually(`${place}: the engine leads`, async () => engine.engine.leadership().leading && (await engine.topic(link, topic))?.state === 'ACTIVE')
+    const dead = relay.trip(tripwire)
+    engine.engine.failover(link, topic).catch(() => {})
+    await dead
+    await eventually(`${place}: a real broker leads`, async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions[0]?.leaderId === 1)
+    await engine.stop()
+    const successor = await start(t, options)
+    await untilFailedOver(successor.engine, link, topic)
+    const ends = await endOffsets(sourceClient, topic)
+    await eventually(`${place}: real brokers hold it, and nobody else`, async () => {
+      const replicas = (await replicasOf(topic)).join()
+      if (replicas !== BROKERS.join()) throw new Error(`they are ${replicas}`)
+      return true
+    })
+    t.same(await configsOf(topic), CONFIGS, `${place}: the configs are the source's`)
+    t.same(await freshWrites(topic, 1), [String(ends[0])], `${place}: the first new record is at the end`)
+    ;({ engine, relay } = successor)
+  }
+  await engine.deleteLink(link)
+  await eventually('no engine is a broker any more, nor is who was one for the failover\'s sake', () => engine.state.state?.shadowLeaders.size === 0)
+  await shadow.broker(2).start()
+  for (const topic of topics) await eventually(`broker 2 holds ${topic}, too`, async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions[0]?.isr.length === 2)
   await engine.stop()
 })
 

@@ -14,7 +14,7 @@
  */
 import { ShadowError } from '../../../errors.ts'
 import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
-import { isHandedOver, isLedByReal, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { isHandedOver, isLedByReal, isMoving, sameBrokers, targetReplicas } from './partition-entry.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
 
 const CONFIRM_MS = 3000
@@ -65,6 +65,25 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
       throw retriable(`the handover of ${name}: ${outcome.error.message}`)
     }
   }
+}
+
+/**
+ * Leaves a partition that real brokers lead to those of them that are in the ISR: a controller completes at once what leads there
+ * (PartitionReassignmentReplicas). An engine that died while it handed the partition over may have left a move behind that never ends by
+ * itself, because it adds somebody dead, or nobody. Without an id to be nobody that goes on.
+ * @throws {BrokerError} what the controller says against it; {ShadowError} CLUSTER_UNAVAILABLE (retriable), ABORTED
+ */
+export async function leaveToIsr (leader: ShadowLeader, entry: PartitionEntry, topic: string): Promise<void> {
+  const inIsr = entry.replicas.filter(id => entry.isr.includes(id))
+  if (isMoving(entry)) {
+    try {
+      await addNobody(leader, entry, topic)
+    } catch (error) {
+      if (!(error instanceof ShadowError) || error.code !== 'CONFLICT') throw error
+      return
+    }
+  }
+  await leader.control.reassign(topic, entry.partition, inIsr)
 }
 
 /**

@@ -24,7 +24,7 @@ import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
 import type { FailoverTotals } from './failover-totals.ts'
-import { handOver } from './hand-over.ts'
+import { handOver, leaveToIsr } from './hand-over.ts'
 import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
 import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
@@ -248,14 +248,18 @@ function rowsOf ({ topic, record }: ShadowTopic): PartitionRow[] {
  * Replicas that were left out are given back; they join when they have caught up, which nobody waits for. An engine before this one
  * may have left them out: the record says how many there are to be.
  */
-async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], { control, shadowIds }: ShadowLeader): Promise<void> {
+async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
+  const { control, shadowIds } = leader
   const { image } = control
   await Promise.all(Array.from({ length: topic.record.partitions }, async (_, partition) => {
     const entry = image.partition(topicId, partition)
     if (entry === null) return
-    const preferred = cuts.find(cut => cut.partition === partition)?.wanted ?? []
-    const replicas = targetReplicas(entry).filter(id => !shadowIds.has(id))
-    const all = completeReplicas(replicas, { count: Math.max(preferred.length, topic.record.replicationFactor ?? 0), preferred, image, shadowLeaders: shadowIds })
-    if (!sameBrokers(all, replicas)) await control.reassign(topic.topic, partition, all)
+    const real = entry.replicas.filter(id => !shadowIds.has(id))
+    const wanted = cuts.find(cut => cut.partition === partition)?.wanted ?? []
+    const count = Math.max(wanted.length, topic.record.replicationFactor ?? 0)
+    const all = completeReplicas(targetReplicas(entry).filter(id => real.includes(id)), { count, preferred: [...wanted, ...real], image, shadowLeaders: shadowIds })
+    if (real.length < entry.replicas.length) await leaveToIsr(leader, entry, topic.topic)
+    else if (sameBrokers(all, targetReplicas(entry))) return
+    await control.reassign(topic.topic, partition, all)
   }))
 }
