@@ -9,39 +9,31 @@ import { randomUUID } from 'node:crypto'
 import { runElection, type Lease } from '../client/group/election.ts'
 import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
-import { FrameMemory } from '../net/frame-memory.ts'
-import { aborted, abortedWithin, isAborted, throwIfAborted } from '../net/abort.ts'
+import { aborted, abortedWithin, isAborted } from '../net/abort.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
 import type { RunConfig } from '../config/run-config.ts'
-import { LinkSecrets, type SecretOwner } from '../config/secrets/link-secrets.ts'
-import { SCHEMA_API } from '../config/secrets/secret-fields.ts'
+import { LinkSecrets } from '../config/secrets/link-secrets.ts'
 import { formatHostPort } from '../net/host-port.ts'
 import { messageOf, ShadowError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AuditRecord, Operator } from '../state/audit-record.ts'
-import type { LinkRecord, StateChange, TopicRecord } from '../state/records.ts'
+import type { LinkRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
-import type { AppendHost, AppendMode } from './append/append-mode.ts'
-import { ProduceMode } from './append/produce/produce-mode.ts'
-import { ReplicaMode } from './append/replica/replica-mode.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
 import { encodeCard } from './engine-card.ts'
 import { rewriteFenced } from './fenced-records.ts'
+import { LinkFactory } from './link-factory.ts'
 import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection, VerifyTopicReport } from './link-service.ts'
-import type { PreflightScope } from './link/cluster-preflight.ts'
-import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
-import { recordedParts } from './link/link-tasks.ts'
 import { releaseLink } from './link/release-link.ts'
-import { sourceCluster } from './source/source-cluster.ts'
-import { ShadowLink } from './link/shadow-link.ts'
-import { leadOfIds, ownerOf, type Link, type Reign } from './reign.ts'
+import type { ShadowLink } from './link/shadow-link.ts'
+import { leadOfIds, type Link, type Reign } from './reign.ts'
 import { lookAtSecrets, renewSecrets } from './renew-secrets.ts'
 import { isTask, selectionText } from './selection-text.ts'
 import { ShadowLeadership } from './shadow-leadership.ts'
@@ -49,8 +41,6 @@ import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
 
-/** Memory that a link keeps for the next answers while nobody uses it. */
-const FETCH_MEMORY_BYTES = 48 * 1024 * 1024
 const UPDATE_CHECK_MS = 10_000
 
 export interface EngineOptions {
@@ -82,14 +72,28 @@ export class Engine implements LinkService {
   #changing: Promise<unknown> = Promise.resolve()
   /** Null where this engine has no address to be a broker at. */
   readonly #leadership: ShadowLeadership | null
+  readonly #factory: LinkFactory
 
   private constructor (options: EngineOptions) {
     this.#options = options
     this.#secrets = new LinkSecrets(options.secretKeyFile ?? null)
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? (() => new Date())
-    const { config: { shadowLeader }, cluster, state, dial, logger } = options
+    const { config, config: { shadowLeader }, shadowRegistry = null, cluster, state, dial, logger } = options
     this.#leadership = shadowLeader === null ? null : new ShadowLeadership({ config: shadowLeader, instance: this.#instance, cluster, state, dial, logger, now: this.#now, wallClock: this.#wallClock })
+    this.#factory = new LinkFactory({
+      config,
+      shadowRegistry,
+      secrets: this.#secrets,
+      cluster,
+      state,
+      logger,
+      dial,
+      now: this.#now,
+      wallClock: this.#wallClock,
+      shadowLeader: reign => this.#shadowLeader(reign),
+      onOpened: reign => { this.#leadership?.tend(reign) }
+    })
   }
 
   static start (options: EngineOptions): Engine {
@@ -200,48 +204,11 @@ export class Engine implements LinkService {
     const { state } = this.#options
     const abort = new AbortController()
     const name = record.config.name
-    const link = this.#makeLink(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([reign.signal, abort.signal]))
+    const link = this.#factory.make(reign, record, state.state?.topicsOf(name) ?? [], AbortSignal.any([reign.signal, abort.signal]))
     reign.links.set(name, { link, abort, restarting: null })
     link.start()
     this.#leadership?.tend(reign)
     return link
-  }
-
-  #makeLink (reign: Reign, record: LinkRecord, topics: readonly TopicRecord[], signal: AbortSignal): ShadowLink {
-    const { cluster, state: { state }, shadowRegistry = null, config: { engine }, dial } = this.#options
-    const { config, uid } = record
-    const logger = this.#options.logger.child({ link: config.name })
-    const memory = new FrameMemory(FETCH_MEMORY_BYTES)
-    const source = sourceCluster(config, `shadow-link-${config.name}-${uid}`, { logger, now: this.#now, dial, fetchMemory: memory })
-    const common = { source, shadow: cluster, client: config.clientOptions, memory, maxBufferedBytes: engine.maxBufferedBytes, barrier: reign.barrier, signal, logger, now: this.#now }
-    const appendMode = record.appendMode === 'replica'
-      ? (host: AppendHost): AppendMode => new ReplicaMode({ ...common, host, onSourceTruncation: config.onSourceTruncation, leader: this.#shadowLeader(reign), highestProducerId: record.highestProducerId })
-      : (host: AppendHost): AppendMode => new ProduceMode({ ...common, host, appendConnections: engine.appendConnections, mayAppend: () => reign.lease.isHeld() })
-    return new ShadowLink({
-      record,
-      topics,
-      ...recordedParts(state, config.name),
-      shadowRegistry,
-      sourceRegistrySecrets: this.#secrets.lookUp(record, SCHEMA_API),
-      source,
-      connectSource: () => sourceCluster(config, `shadow-link-${config.name}-${uid}-state`, { logger, now: this.#now, dial }),
-      shadow: cluster,
-      barrier: reign.barrier,
-      appendMode,
-      signal,
-      write: async (changes: readonly StateChange[]) => {
-        // What is left of a link that was deleted, or started anew, has nothing to say any more.
-        throwIfAborted(signal)
-        return await reign.writer.write(changes)
-      },
-      ownerOf: topic => ownerOf(reign, topic, config.name),
-      isLeading: () => reign.lease.isHeld(),
-      isSecurityShared: id => [...reign.links].some(([other, { link }]) => other !== config.name && link.tasks.security.has(id)),
-      onOpened: () => this.#leadership?.tend(reign),
-      logger,
-      now: this.#now,
-      wallClock: this.#wallClock
-    })
   }
 
   /** @throws {ShadowError} CONFLICT where this engine has no address to lead at */
@@ -318,12 +285,12 @@ export class Engine implements LinkService {
   async #create (given: LinkConfig, dryRun: boolean, by: Operator | null): Promise<LinkStatus> {
     return await this.#change(async () => {
       const reign = this.#leading()
-      const { refusal, sourceClusterId, appendMode, appendModeReason, owner } = await this.#preflight(reign, given, 'creation')
+      const { refusal, sourceClusterId, appendMode, appendModeReason, owner } = await this.#factory.preflight(reign, given, 'creation')
       if (refusal !== null) throw refusal
       const { config } = owner
       const record: LinkRecord = { ...owner, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       // The status of one that is not there.
-      if (dryRun) return { ...this.#makeLink(reign, record, [], AbortSignal.abort()).status(), uid: '' }
+      if (dryRun) return { ...this.#factory.make(reign, record, [], AbortSignal.abort()).status(), uid: '' }
       await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
@@ -332,43 +299,7 @@ export class Engine implements LinkService {
 
   async check (document: unknown): Promise<readonly PreflightLine[]> {
     const reign = this.#leading()
-    return (await this.#preflight(reign, parseLinkDocument(document, 'link'), 'everything')).lines
-  }
-
-  /** `owner` is the link as it would be written down: its secrets are sealed. */
-  async #preflight (reign: Reign, given: LinkConfig, scope: PreflightScope): Promise<LinkPreflight & { readonly owner: SecretOwner }> {
-    const { cluster, state, logger, config: { shadowLeader, sidecar } } = this.#options
-    const uid = randomUUID()
-    const config = await this.#secrets.accept({ uid, config: given }, null)
-    const owner = { uid, config }
-    const preflight = await this.#withSource(config, async source => await preflightLink(config, {
-      source,
-      sourceRegistrySecrets: this.#secrets.lookUp(owner, SCHEMA_API),
-      shadow: cluster,
-      isNameTaken: reign.links.has(config.name),
-      ownerOf: topic => ownerOf(reign, topic, null),
-      shadowRegistry: this.#options.shadowRegistry ?? null,
-      otherLinks: [...reign.links.values()].map(({ link }) => link.record),
-      shadowLeader,
-      leader: () => shadowLeader === null ? null : this.#shadowLeader(reign),
-      knownLeaders: state.state?.shadowLeaders ?? new Map<number, never>(),
-      sidecar,
-      scope,
-      logger,
-      signal: reign.signal
-    }))
-    return { ...preflight, owner }
-  }
-
-  /** With a client of its own, which ends with the work. */
-  async #withSource<T> (config: LinkConfig, work: (source: Cluster) => Promise<T>): Promise<T> {
-    const { logger, dial } = this.#options
-    const source = sourceCluster(config, `shadow-link-${config.name}-preflight`, { logger, now: this.#now, dial })
-    try {
-      return await work(source)
-    } finally {
-      await source.close()
-    }
+    return (await this.#factory.preflight(reign, parseLinkDocument(document, 'link'), 'everything')).lines
   }
 
   async failover (name: string, topics: TopicSelection, by: Operator | null = null): Promise<LinkStatus> {
@@ -437,7 +368,7 @@ export class Engine implements LinkService {
       const { record } = this.#link(name)
       const config = await this.#secrets.accept({ uid: record.uid, config: given }, record.config)
       const { changed, reconnects, movesSource } = planUpdate(record, config)
-      if (movesSource) await this.#withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
+      if (movesSource) await this.#factory.withSource(config, async cluster => { await checkMovedSource(record, config, { cluster, signal: abortedWithin(reign.signal, UPDATE_CHECK_MS) }) })
       if (!dryRun && changed.length > 0) {
         await reign.audit.during({ action: 'update', link: name, topics: null, detail: changed.join(', '), by }, () => reconnects ? this.#restart(reign, name, config) : this.#link(name).reconfigure(config))
         this.#options.logger.info({ link: name, changed }, `link ${name} was updated`)
