@@ -21,11 +21,13 @@ import type { Logger } from '../observability/logger.ts'
 import type { AuditRecord, Operator } from '../state/audit-record.ts'
 import type { LinkRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
+import { isTakenOut } from '../state/topic-state.ts'
 import { ensureStateTopic } from '../state/state-topic.ts'
 import { StateWriter } from '../state/state-writer.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import { AuditLog, type AuditOrder } from './audit-log.ts'
+import { ConfiguredLinks } from './configured-links.ts'
 import { encodeCard } from './engine-card.ts'
 import { rewriteFenced } from './fenced-records.ts'
 import { LinkFactory } from './link-factory.ts'
@@ -67,6 +69,10 @@ export class Engine implements LinkService {
   readonly #wallClock: () => Date
   #reign: Reign | null = null
   #problem: string | null = null
+  /** Why this engine cannot stand for election. */
+  #electionProblem: string | null = null
+  /** Null while this engine does not lead. */
+  #configured: ConfiguredLinks | null = null
   #finished: Promise<void> = Promise.resolve()
   /** Creations and deletions one after the other. */
   #changing: Promise<unknown> = Promise.resolve()
@@ -113,7 +119,7 @@ export class Engine implements LinkService {
 
   /** Why this engine cannot take part at the moment; null when it can. */
   get problem (): string | null {
-    return this.#problem
+    return this.#problem ?? this.#electionProblem ?? this.#configured?.problem ?? null
   }
 
   async #run (): Promise<void> {
@@ -131,7 +137,8 @@ export class Engine implements LinkService {
           sessionTimeoutMs: config.engine.sessionTimeoutMs,
           metadata: encodeCard(this.#instance, config.shadowLeader === null ? null : formatHostPort(config.shadowLeader.advertised)),
           onMembers: cards => this.#leadership?.noteMembers(cards),
-          lead: lease => this.#lead(lease)
+          lead: lease => this.#lead(lease),
+          onProblem: problem => { this.#electionProblem = problem === null ? null : `this engine cannot stand for election: ${problem}` }
         }, { signal, logger, now: this.#now })
       } catch (error) {
         if (isAborted(signal)) return
@@ -169,7 +176,7 @@ export class Engine implements LinkService {
     const forget = state.onFenced(key => this.#mend(reign, key))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     const raising = barrier.run(signal)
-    const configured = this.#createConfigured(signal)
+    const configured = this.#ensureConfigured(reign)
     this.#leadership?.tend(reign)
     await aborted(signal)
     forget()
@@ -218,23 +225,19 @@ export class Engine implements LinkService {
     return reign.leader
   }
 
-  /** Creates the links of the configuration that the state topic does not have. */
-  async #createConfigured (signal: AbortSignal): Promise<void> {
-    const { config, logger } = this.#options
-    for (const link of config.links) {
-      for (let attempt = 0; !signal.aborted && this.#reign?.links.has(link.name) === false; attempt++) {
-        try {
-          await this.#create(link, false, null)
-        } catch (error) {
-          if (isAborted(signal)) return
-          this.#problem = `link ${link.name} could not be created: ${messageOf(error)}`
-          logger.error({ link: link.name, err: error }, `link ${link.name} could not be created, trying again: ${messageOf(error)}`)
-          await sleep(Math.min(5000, 500 * (attempt + 1)), signal).catch(() => {})
-          continue
-        }
-        this.#problem = null
-      }
-    }
+  async #ensureConfigured ({ links, signal }: Reign): Promise<void> {
+    const { config, state, logger } = this.#options
+    const configured = new ConfiguredLinks({
+      links: config.links,
+      recordOf: name => links.get(name)?.link.record ?? null,
+      deletionOf: name => state.state?.deletions.get(name) ?? null,
+      differences: async (record, given) => planUpdate(record, await this.#secrets.accept({ uid: record.uid, config: given }, record.config)).changed,
+      create: given => this.#create(given, false, null),
+      logger
+    })
+    this.#configured = configured
+    await configured.run(signal)
+    this.#configured = null
   }
 
   #leading (): Reign {
@@ -291,7 +294,7 @@ export class Engine implements LinkService {
       const record: LinkRecord = { ...owner, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       // The status of one that is not there.
       if (dryRun) return { ...this.#factory.make(reign, record, [], AbortSignal.abort()).status(), uid: '' }
-      await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }]))
+      await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }, { kind: 'deletion', name: config.name, value: null }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
     })
@@ -412,7 +415,7 @@ export class Engine implements LinkService {
 
   async #delete (reign: Reign, link: ShadowLink, force: boolean): Promise<void> {
     const { name } = link
-    await reign.writer.write(await releaseLink(link, { force, logger: this.#options.logger }))
+    await reign.writer.write(await releaseLink(link, { force, at: this.#wallClock().toISOString(), logger: this.#options.logger }))
     const entry = reign.links.get(name)
     reign.links.delete(name)
     entry?.abort.abort()
@@ -424,7 +427,7 @@ export class Engine implements LinkService {
   async * verify (name: string, { topic, signal }: { readonly topic: string | null, readonly signal: AbortSignal }): AsyncGenerator<VerifyTopicReport> {
     const link = this.#link(name)
     if (topic !== null && !link.topics.has(topic)) throw new ShadowError('NOT_FOUND', `link ${name} has no shadow topic ${topic}`)
-    const topics = [...link.topics.values()].filter(candidate => topic === null || candidate.topic === topic)
+    const topics = [...link.topics.values()].filter(candidate => topic === null ? !isTakenOut(candidate.record) : candidate.topic === topic)
     yield * verifyLink(topics, { source: link.source, shadow: this.#options.cluster, replicasOf: (shadowTopic, partition) => link.replicasOf(shadowTopic, partition), signal: AbortSignal.any([signal, this.#abort.signal]) })
   }
 

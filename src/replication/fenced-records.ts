@@ -17,6 +17,10 @@ export async function rewriteFenced (key: string, { reign, state, exclusively }:
   }
   // Who leads writes these anew in any case.
   if (change.kind === 'engine' || change.kind === 'shadow-leader') return
+  if (change.kind === 'deletion') {
+    await exclusively(async () => { await reign.writer.write([{ ...change, value: state?.deletions.get(change.name) ?? null }]) })
+    return
+  }
   const name = change.kind === 'link' ? change.name : change.link
   await exclusively(async () => {
     const link = reign.links.get(name)?.link

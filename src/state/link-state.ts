@@ -8,8 +8,8 @@
 import { shadowsTopic } from '../config/link-config.ts'
 import type { AuditRecord } from './audit-record.ts'
 import { NO_CLAIMS, type GroupShardRecord, type RecordedClaims, type SettledRoundRecord } from './group-claims.ts'
-import { decodeRecord, type EngineRecord, type LinkRecord, type SchemaRegistryRecord, type SchemaSubjectRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
-import { isWritable } from './topic-state.ts'
+import { decodeRecord, type DeletionRecord, type EngineRecord, type LinkRecord, type SchemaRegistryRecord, type SchemaSubjectRecord, type SecurityRecord, type ShadowLeaderRecord, type StateChange, type TopicRecord } from './records.ts'
+import { isTakenOut, isWritable } from './topic-state.ts'
 
 /** What may be done with a topic, and on whose behalf. */
 export type TopicRule =
@@ -21,6 +21,8 @@ const OPEN: TopicRule = { access: 'open' }
 export class LinkState {
   engine: EngineRecord | null = null
   readonly links = new Map<string, LinkRecord>()
+  /** By name: links that were deleted, and not created again. */
+  readonly deletions = new Map<string, DeletionRecord>()
   /** By broker id: the brokers that are not real ones, and that no client must be led to. */
   readonly shadowLeaders = new Map<number, ShadowLeaderRecord>()
   /** By slot: what operators ordered. */
@@ -64,6 +66,7 @@ export class LinkState {
     this.fenced.delete(key)
     if (change.kind === 'engine') this.engine = change.value
     else if (change.kind === 'link') set(this.links, change.name, change.value)
+    else if (change.kind === 'deletion') set(this.deletions, change.name, change.value)
     else if (change.kind === 'shadow-leader') set(this.shadowLeaders, change.brokerId, change.value)
     else if (change.kind === 'security') this.#setSecurity(change.link, change.id, change.value)
     else if (change.kind === 'schema-registry') set(this.schemaRegistries, change.link, change.value)
@@ -121,6 +124,25 @@ export class LinkState {
     return [...this.#schemaSubjects.get(link)?.values() ?? []]
   }
 
+  /** One change for every key that there is: applied in their order to nothing, they come to this. */
+  changes (): StateChange[] {
+    return [
+      ...(this.engine === null ? [] : [{ kind: 'engine', value: this.engine } as const]),
+      ...[...this.shadowLeaders].map(([brokerId, value]) => ({ kind: 'shadow-leader', brokerId, value } as const)),
+      ...[...this.links].map(([name, value]) => ({ kind: 'link', name, value } as const)),
+      ...[...this.deletions].map(([name, value]) => ({ kind: 'deletion', name, value } as const)),
+      ...[...this.#topics.values()].map(value => ({ kind: 'topic', link: value.link, topic: value.topic, value } as const)),
+      ...[...this.#security.values()].flatMap(records => [...records.values()].map(value => ({ kind: 'security', link: value.link, id: value.id, value } as const))),
+      ...[...this.schemaRegistries].map(([link, value]) => ({ kind: 'schema-registry', link, value } as const)),
+      ...[...this.#schemaSubjects.values()].flatMap(records => [...records.values()].map(value => ({ kind: 'schema-subject', link: value.link, subject: value.subject, value } as const))),
+      ...[...this.audit].map(([slot, value]) => ({ kind: 'audit', slot, value } as const)),
+      ...[...this.#claims].flatMap(([link, { shards, settled }]) => [
+        ...[...shards].map(([shard, value]) => ({ kind: 'groups', link, shard, value } as const)),
+        ...(settled === null ? [] : [{ kind: 'groups-settled', link, value: settled } as const])
+      ])
+    ]
+  }
+
   /** What a link knows of a topic. */
   topicOf (link: string, topic: string): TopicRecord | null {
     return this.#topics.get(`${link}/${topic}`) ?? null
@@ -161,7 +183,7 @@ export class LinkState {
   /** True for a topic that was taken out of a link, which does not adopt it again. */
   #wasRemoved (link: string, topic: string): boolean {
     const known = this.topicOf(link, topic)
-    return known !== null && !known.owned && isWritable(known.state)
+    return known !== null && isTakenOut(known)
   }
 }
 

@@ -3,6 +3,7 @@
  *
  *   engine                 who leads the links, and its epoch
  *   link/NAME              the configuration of a link
+ *   deletion/NAME          that a link of this name was deleted: configuration files do not bring it back
  *   topic/LINK/TOPIC       the state of one shadow topic
  *   security/LINK/ID       an ACL, a quota or a SCRAM user that a link has added to the shadow cluster, or is about to
  *   schema-registry/LINK   what the link did to the schema registry as a whole
@@ -60,6 +61,11 @@ export interface LinkRecord {
   readonly pausedAt: string | null
   /** In append mode replica: no batch with a producer id above this one was given to a follower. -1: none with any. */
   readonly highestProducerId: number
+}
+
+/** A link of this name was deleted, and none was created since. */
+export interface DeletionRecord {
+  readonly at: string
 }
 
 /** What a broker id is to the controller: whoever registers with it goes on as the same broker. */
@@ -149,6 +155,7 @@ export interface SchemaSubjectRecord {
 export type StateChange =
   | { readonly kind: 'engine', readonly value: EngineRecord | null }
   | { readonly kind: 'link', readonly name: string, readonly value: LinkRecord | null }
+  | { readonly kind: 'deletion', readonly name: string, readonly value: DeletionRecord | null }
   | { readonly kind: 'security', readonly link: string, readonly id: string, readonly value: SecurityRecord | null }
   | { readonly kind: 'shadow-leader', readonly brokerId: number, readonly value: ShadowLeaderRecord | null }
   | { readonly kind: 'schema-registry', readonly link: string, readonly value: SchemaRegistryRecord | null }
@@ -181,6 +188,8 @@ const linkSchema: z.ZodType<LinkRecord> = z.object({
   pausedAt: z.string().nullable().default(null),
   highestProducerId: z.number().int().min(-1).default(-1)
 })
+
+const deletionSchema: z.ZodType<DeletionRecord> = z.object({ at: z.string() })
 
 const shadowLeaderSchema: z.ZodType<ShadowLeaderRecord> = z.object({
   brokerId: z.number().int().min(0),
@@ -262,6 +271,7 @@ export function keyOf (change: StateChange): string {
   switch (change.kind) {
     case 'engine': return 'engine'
     case 'link': return `link/${change.name}`
+    case 'deletion': return `deletion/${change.name}`
     case 'security': return `security/${change.link}/${change.id}`
     case 'shadow-leader': return `shadow-leader/${change.brokerId}`
     case 'schema-registry': return `schema-registry/${change.link}`
@@ -334,6 +344,7 @@ function changeOf (key: string, value: unknown): StateChange {
   const source = `state record ${key}`
   if (kind === 'engine') return { kind, value: value === null ? null : parseValue(value, source, engineSchema) }
   if (kind === 'link') return { kind, name: first, value: value === null ? null : parseValue(value, source, linkSchema) }
+  if (kind === 'deletion') return { kind, name: first, value: value === null ? null : parseValue(value, source, deletionSchema) }
   if (kind === 'topic') return { kind, link: first, topic: second, value: value === null ? null : parseValue(value, source, topicSchema) }
   if (kind === 'security') return { kind, link: first, id: second, value: value === null ? null : parseValue(value, source, securitySchema) }
   if (kind === 'schema-registry') return { kind, link: first, value: value === null ? null : parseValue(value, source, schemaRegistrySchema) }

@@ -19,6 +19,11 @@ export function isWritable (state: TopicState): boolean {
   return state === 'FAILED_OVER' || state === 'PROMOTED'
 }
 
+/** True for a topic that was taken out of its link by an operator: the link knows it, so that it does not take it in again. */
+export function isTakenOut ({ owned, state }: { readonly owned: boolean, readonly state: TopicState }): boolean {
+  return !owned && isWritable(state)
+}
+
 /** True while a topic follows its source: its records, its partitions, its configs. */
 export function followsSource (state: TopicState): boolean {
   return state === 'ACTIVE' || state === 'PROMOTING'

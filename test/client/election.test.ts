@@ -17,6 +17,8 @@ const SESSION_MS = 400
 
 interface Candidate {
   readonly leases: Lease[]
+  /** What it was told of why it cannot take part. */
+  readonly problems: Array<string | null>
   /** Lets the `lead` of now end, whatever its lease. */
   finish: () => void
   nowMs: number
@@ -42,6 +44,7 @@ async function start (t: Test, options?: ScriptedPeerOptions): Promise<Fixture> 
     let taken = 0
     const candidate: Candidate = {
       leases: [],
+      problems: [],
       finish: () => {},
       nowMs: 0,
       elected: async () => {
@@ -69,7 +72,8 @@ async function start (t: Test, options?: ScriptedPeerOptions): Promise<Fixture> 
           candidate.finish = resolve
           if (!isStubborn) lease.signal.addEventListener('abort', () => { resolve() })
         })
-      }
+      },
+      onProblem: problem => { candidate.problems.push(problem) }
     }, { signal: abort.signal, logger: silentLogger, ...(realClock ? {} : { now: () => candidate.nowMs }) })
     t.teardown(() => candidate.stop())
     return candidate
@@ -286,4 +290,33 @@ test('stopping ends a join that hangs, and leaves the group if it can', async t 
   await peer.stop()
   await third.stop()
   t.pass('nobody to ask is no reason to hang')
+})
+
+test('what keeps a candidate out for good is told at once, and taken back when it is over', async t => {
+  const { stand, coordinator, peer } = await start(t)
+  coordinator.errors.set('join', ErrorCodes.INVALID_SESSION_TIMEOUT)
+  const candidate = stand()
+  await peer.received(JoinGroup, 2)
+  t.match(candidate.problems[0], /^JoinGroup g: INVALID_SESSION_TIMEOUT \(the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms do not allow 400 ms\)$/)
+  coordinator.errors.delete('join')
+  await candidate.elected()
+  await peer.received(Heartbeat, 1)
+  t.equal(candidate.problems.at(-1), null)
+})
+
+test('what passes within a session is told nobody; what lasts is', async t => {
+  const { stand, coordinator, peer } = await start(t)
+  const leader = stand()
+  await leader.elected()
+  const candidate = stand()
+  await coordinator.until(() => coordinator.members.size === 2 && !coordinator.isRebalancing)
+  coordinator.errors.set('heartbeat', ErrorCodes.COORDINATOR_LOAD_IN_PROGRESS)
+  await peer.received(Heartbeat, peer.count(Heartbeat) + 4)
+  t.ok(candidate.problems.every(problem => problem === null))
+  candidate.nowMs = SESSION_MS + 1
+  await peer.received(Heartbeat, peer.count(Heartbeat) + 4)
+  t.match(candidate.problems.at(-1), /^Heartbeat g: COORDINATOR_LOAD_IN_PROGRESS/)
+  coordinator.errors.delete('heartbeat')
+  await peer.received(Heartbeat, peer.count(Heartbeat) + 4)
+  t.equal(candidate.problems.at(-1), null)
 })

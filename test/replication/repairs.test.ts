@@ -128,6 +128,8 @@ test('a topic that was taken out of the link is writable, stays so over engines,
   await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.owned === false)
   t.equal(first.state.state?.ruleFor('a').access, 'open')
   t.match(first.state.state?.topicOf(LINK, 'a'), { owned: false, state: 'FAILED_OVER', fault: null, endOffsets: [5] })
+  t.match(await first.verify(), [{ topic: 'b', difference: null, incomplete: null }], 'it is not compared with the rest')
+  t.match(await first.verify('a'), [{ topic: 'a', incomplete: /not a shadow/ }])
   await first.stop()
   pair.write('a', 0, 5)
   await pair.deleteTopic('shadow', 'a')

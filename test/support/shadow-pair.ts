@@ -149,8 +149,8 @@ export class ShadowPair {
     }
   }
 
-  startEngine (): RunningEngine {
-    const engine = new RunningEngine(this.shadow.address, [parseLinkDocument(this.linkDocument(), 'test')], this.#options)
+  startEngine (options: Pick<PairOptions, 'logger'> = {}): RunningEngine {
+    const engine = new RunningEngine(this.shadow.address, [parseLinkDocument(this.linkDocument(), 'test')], { ...this.#options, ...options })
     this.#engines.push(engine)
     return engine
   }

@@ -23,6 +23,11 @@ export interface ElectionOptions {
    * leadership is given up, and we stand for election again after a pause.
    */
   readonly lead: (lease: Lease) => Promise<void>
+  /**
+   * Called with why we cannot take part, which may be told again and again, and with null when we can: what does not pass is told at
+   * once, what may pass when it has lasted for a session.
+   */
+  readonly onProblem?: (problem: string | null) => void
 }
 
 export interface ElectionRunOptions {
@@ -80,6 +85,8 @@ class Election {
   #leading: Leading | null = null
   #failures = 0
   #shortReigns = 0
+  /** When the coordinator last took us for a member. */
+  #memberAtMs: number
 
   constructor (cluster: Cluster, options: ElectionOptions, { signal, logger, now }: Required<ElectionRunOptions>) {
     const { groupId, sessionTimeoutMs, metadata } = options
@@ -87,6 +94,7 @@ class Election {
     this.#signal = signal
     this.#logger = logger.child({ group: groupId })
     this.#now = now
+    this.#memberAtMs = now()
     this.#heartbeatMs = Math.min(MAX_HEARTBEAT_INTERVAL_MS, sessionTimeoutMs / 5)
     this.#leaseMs = sessionTimeoutMs * LEASE_SHARE
     this.#member = new GroupMember(cluster, { groupId, sessionTimeoutMs, requestTimeoutMs: sessionTimeoutMs / 4, ...(metadata === undefined ? {} : { metadata }) })
@@ -119,6 +127,7 @@ class Election {
     await this.#member.sync({ signal })
     this.#leading?.lease.renew(syncedAtMs)
     this.#failures = 0
+    this.#noteMember()
     // A lease that ended is not taken up again: its work has to end first, and that may take longer than a session.
     if (this.#leading !== null && !this.#leading.lease.isHeld()) return
     if (isLeader) this.#options.onMembers?.(members)
@@ -161,9 +170,11 @@ class Election {
         await this.#member.heartbeat({ signal })
         this.#leading?.lease.renew(sentAtMs)
         failures = 0
+        this.#noteMember()
       } catch (error) {
         if (isAborted(signal) || isBrokerError(error, ErrorCodes.REBALANCE_IN_PROGRESS)) return
         if (error instanceof BrokerError && !error.retriable) throw error
+        this.#noteProblem(error)
         // Our place in the group lasts as long as the session, and so may other attempts.
         if (failures++ === 0) this.#logger.warn({ err: error }, 'a heartbeat failed; trying again')
       }
@@ -190,11 +201,22 @@ class Election {
     }
   }
 
+  #noteMember (): void {
+    this.#memberAtMs = this.#now()
+    this.#options.onProblem?.(null)
+  }
+
+  #noteProblem (error: unknown): void {
+    const isLasting = error instanceof BrokerError && !error.retriable && !EXPELLED.has(error.wireCode)
+    if (isLasting || this.#now() - this.#memberAtMs > this.#options.sessionTimeoutMs) this.#options.onProblem?.(messageOf(error))
+  }
+
   async #noteFailure (error: unknown): Promise<void> {
     if (isBrokerError(error, ErrorCodes.REBALANCE_IN_PROGRESS)) {
       await sleep(backoffMs(this.#failures++, HEARTBEAT_RETRY), this.#signal).catch(() => {})
       return
     }
+    this.#noteProblem(error)
     if (error instanceof BrokerError && EXPELLED.has(error.wireCode)) {
       this.#leading?.lease.end(messageOf(error))
       this.#member.forget()

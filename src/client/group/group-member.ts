@@ -78,7 +78,7 @@ export class GroupMember {
       }, nodeId, { signal, purpose: 'group', timeoutMs: sessionTimeoutMs + JOIN_GRACE_MS, resetOnAbort: true })
       // KIP-394: the id comes with the error, so that a client that tries again and again does not fill the group.
       if (body.errorCode === ErrorCodes.MEMBER_ID_REQUIRED) this.#memberId = body.memberId
-      check(body.errorCode, `JoinGroup ${groupId}`)
+      check(body.errorCode, `JoinGroup ${groupId}`, body.errorCode === ErrorCodes.INVALID_SESSION_TIMEOUT ? `the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms do not allow ${sessionTimeoutMs} ms` : null)
       this.#memberId = body.memberId
       this.#generationId = body.generationId
       return { isLeader: body.leader === body.memberId, leaderId: body.leader, members: body.members.map(member => member.metadata) }

@@ -10,10 +10,10 @@ const OPEN_TIMEOUT_MS = 60_000
 const FORCED_REGISTRY_TIMEOUT_MS = 10_000
 
 /**
- * Opens what the link shadows and lets go of the rest. Returns what removes it from the state topic.
+ * Opens what the link shadows and lets go of the rest. Returns what removes it from the state topic; `at` is when it was asked for.
  * @throws {ShadowError} CONFLICT while something could not be opened or given back; the link is then still there
  */
-export async function releaseLink (link: ShadowLink, { force, logger }: { readonly force: boolean, readonly logger: Logger }): Promise<StateChange[]> {
+export async function releaseLink (link: ShadowLink, { force, at, logger }: { readonly force: boolean, readonly at: string, readonly logger: Logger }): Promise<StateChange[]> {
   const { name, tasks: { groups, schemas, security } } = link
   // A topic that no link owns is writable: what makes that safe is the same as in a failover. It also ends the adoption of topics,
   // which must not be recorded after their removal.
@@ -30,6 +30,7 @@ export async function releaseLink (link: ShadowLink, { force, logger }: { readon
     ...await groups.end(),
     ...[...link.topics.keys()].map((topic): StateChange => ({ kind: 'topic', link: name, topic, value: null })),
     ...schemas?.removals() ?? [],
-    { kind: 'link', name, value: null }
+    { kind: 'link', name, value: null },
+    { kind: 'deletion', name, value: { at } }
   ]
 }
