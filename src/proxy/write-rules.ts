@@ -1,7 +1,7 @@
 /**
  * Which topics clients may write to, create or change, asked anew for every request.
  *
- * Not to know is to refuse: while the link state is unknown or stale, only topics that were failed over when it was last
+ * Not to know is to refuse: while the link state is unknown, stale or lost, only topics that were failed over when it was last
  * known are open, because nothing leads back from there. A topic that no link owned then may belong to one by now.
  */
 import type { LinkState, TopicRule } from '../state/link-state.ts'
@@ -26,15 +26,16 @@ export class WriteRules {
 
   /** The state that requests are judged by; null before it was ever known. */
   get state (): LinkState | null {
-    // A follower that starts over shows nothing for a while: what was known before still says which topics were failed over.
-    this.#lastKnown = this.#view.state ?? this.#lastKnown
+    // What was known before a loss, and while a follower starts over, still says which topics were failed over.
+    if (this.#view.loss !== null) this.#lastKnown ??= this.#view.loss.before
+    else this.#lastKnown = this.#view.state ?? this.#lastKnown
     return this.#lastKnown
   }
 
   /** How far the state can be relied on. */
   get knowledge (): 'current' | 'stale' | 'unknown' {
     if (this.state === null) return 'unknown'
-    return this.#view.state !== null && this.#view.ageMs() <= this.#staleAfterMs ? 'current' : 'stale'
+    return this.#view.state !== null && this.#view.loss === null && this.#view.ageMs() <= this.#staleAfterMs ? 'current' : 'stale'
   }
 
   /** Why a client may not change a topic or its data, in words for whoever runs the client; null when it may. */
@@ -45,7 +46,7 @@ export class WriteRules {
     if (this.knowledge === 'current') return shadowRefusal(topic, state.ruleFor(topic))
     const owner = state.ownerOf(topic)
     if (owner !== null && isWritable(owner.state)) return null
-    return `topic '${shown(topic)}' is read-only: the state of the shadow links is stale${this.#ageText()}`
+    return `topic '${shown(topic)}' is read-only: the state of the shadow links is ${this.#view.loss === null ? `stale${this.#ageText()}` : 'lost in part'}`
   }
 
   /** Why a client may not create a topic of this name; null when it may. */

@@ -3,7 +3,8 @@
  *
  *   reading ──▶ at the end ──▶ (new records) ──▶ at the end …
  *      ▲            │
- *      └── the log was truncated below what was read, or the topic was made anew: start over with an empty state
+ *      └── the log was truncated below what was read, or the topic was made anew: start over with an empty state, which is not to be
+ *          relied on before an engine has repaired it (state-loss.ts)
  *
  * What it shows is never partial: `state` is null until the end was reached once, and after starting over.
  */
@@ -22,12 +23,15 @@ import { sleep } from '../net/sleep.ts'
 import { Waiters } from '../net/waiters.ts'
 import { LinkState } from './link-state.ts'
 import { epochOf, type StateChange } from './records.ts'
+import type { StateLoss } from './state-loss.ts'
 import { STATE_PARTITION, STATE_TOPIC } from './state-topic.ts'
 
 /** Read access to links and topic states, for those who act on them. */
 export interface LinkStateView {
   /** Null until the state topic has been read to its end once. */
   readonly state: LinkState | null
+  /** What the state topic has lost of what was read before; null while it has lost nothing, or has it again. `state` is not to be relied on then. */
+  readonly loss: StateLoss | null
   /** Milliseconds since the state was last known to be all that the topic holds; Infinity before. */
   ageMs (): number
   /** Calls `listener` after every change; returns how to stop that. */
@@ -47,11 +51,15 @@ export class StateFollower implements LinkStateView {
   readonly #abort = new AbortController()
   readonly #listeners = new Set<(change: StateChange) => void>()
   readonly #fencedListeners = new Set<(key: string) => void>()
+  readonly #lossListeners = new Set<(reason: string) => void>()
   readonly #waiters = new Waiters()
   readonly #holdsClaims: boolean
   #reading: LinkState
   #shown: LinkState | null = null
   #position = 0
+  /** The leader epoch of what was read last; -1 where that is not known. */
+  #leaderEpoch = -1
+  #loss: StateLoss | null = null
   #topicId: string | null = null
   #atEndMs = -Infinity
   #problem: string | null = null
@@ -76,9 +84,14 @@ export class StateFollower implements LinkStateView {
     return this.#shown
   }
 
-  /** Why the state topic cannot be read at the moment; null when it can. */
+  get loss (): StateLoss | null {
+    return this.#loss
+  }
+
+  /** Why the state topic cannot be read at the moment, or what it has lost; null when nothing is wrong. */
   get problem (): string | null {
-    return this.#problem
+    if (this.#problem !== null || this.#loss === null) return this.#problem
+    return `topic ${STATE_TOPIC} has lost records (${this.#loss.reason}): nothing in it is relied on until an engine leads with an epoch above ${this.#loss.epoch}`
   }
 
   ageMs (): number {
@@ -94,6 +107,12 @@ export class StateFollower implements LinkStateView {
   onFenced (listener: (key: string) => void): () => void {
     this.#fencedListeners.add(listener)
     return () => { this.#fencedListeners.delete(listener) }
+  }
+
+  /** Calls `listener` when records that were read are gone, or the topic is. */
+  onLoss (listener: (reason: string) => void): () => void {
+    this.#lossListeners.add(listener)
+    return () => { this.#lossListeners.delete(listener) }
   }
 
   /**
@@ -146,7 +165,7 @@ export class StateFollower implements LinkStateView {
   async #step (signal: AbortSignal): Promise<void> {
     const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal, atAnyAge: true })
     const topicId = this.#cluster.lastView?.topics.get(STATE_TOPIC)?.topicId ?? null
-    if (this.#topicId !== null && topicId !== this.#topicId) this.#startOver('the state topic was made anew')
+    if (this.#topicId !== null && topicId !== this.#topicId) this.#startOver('the topic was made anew', { isMadeAnew: true })
     this.#topicId = topicId
     const { body } = await this.#cluster.request(Fetch, {
       maxWaitMs: this.#shown === null ? 0 : FETCH_WAIT_MS,
@@ -155,7 +174,7 @@ export class StateFollower implements LinkStateView {
       topics: [{
         topic: STATE_TOPIC,
         ...(topicId === null ? {} : { topicId }),
-        partitions: [{ partition: STATE_PARTITION, fetchOffset: BigInt(this.#position), partitionMaxBytes: FETCH_BYTES }]
+        partitions: [{ partition: STATE_PARTITION, fetchOffset: BigInt(this.#position), lastFetchedEpoch: this.#leaderEpoch, partitionMaxBytes: FETCH_BYTES }]
       }]
     }, leader.leaderId, { purpose: STATE_PURPOSE, signal, ...(topicId === null ? { maxVersion: 12 } : {}) })
     const answer = body.responses[0]?.partitions[0]
@@ -163,7 +182,11 @@ export class StateFollower implements LinkStateView {
     if (errorCode === ErrorCodes.OFFSET_OUT_OF_RANGE) {
       // Compaction never moves the start of a log: what is missing there says nothing about what was in it.
       if (this.#position === 0) throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`, 'the first records of the topic were deleted, and the state of the links cannot be known without them')
-      this.#startOver('records that had been read are gone')
+      this.#startOver(`its log ends before offset ${this.#position}`)
+      return
+    }
+    if (answer !== undefined && errorCode === 0 && answer.divergingEpoch.epoch >= 0) {
+      this.#startOver(`its log has other records before offset ${this.#position}`)
       return
     }
     if (errorCode !== 0 || answer === undefined) throw new BrokerError(errorCode, `Fetch ${STATE_TOPIC}`)
@@ -182,6 +205,7 @@ export class StateFollower implements LinkStateView {
         }
       }
       this.#position = batch.lastOffset + 1
+      this.#leaderEpoch = batch.partitionLeaderEpoch
     }
   }
 
@@ -195,14 +219,20 @@ export class StateFollower implements LinkStateView {
   #reachedEnd (): void {
     this.#atEndMs = this.#now()
     this.#shown = this.#reading
+    if (this.#loss !== null && (this.#shown.engine?.epoch ?? 0) > this.#loss.epoch) this.#loss = null
     this.#waiters.wake()
   }
 
-  #startOver (reason: string): void {
+  #startOver (reason: string, { isMadeAnew = false }: { readonly isMadeAnew?: boolean } = {}): void {
     this.#logger.warn({ topic: STATE_TOPIC, position: this.#position }, `reading the state of the links from the beginning: ${reason}`)
+    // Where nobody ever led, there was nothing to lose. A loss on top of another one loses no more than what was known before both.
+    if (this.#loss !== null) this.#loss = { ...this.#loss, reason, isMadeAnew: this.#loss.isMadeAnew || isMadeAnew }
+    else if (this.#shown !== null && this.#shown.engine !== null) this.#loss = { reason, epoch: this.#shown.engine.epoch, before: this.#shown, isMadeAnew }
     this.#reading = new LinkState({ holdsClaims: this.#holdsClaims })
     this.#shown = null
     this.#position = 0
+    this.#leaderEpoch = -1
     this.#atEndMs = -Infinity
+    if (this.#loss !== null) for (const listener of this.#lossListeners) listener(reason)
   }
 }

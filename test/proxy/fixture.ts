@@ -11,6 +11,7 @@ import { Sidecar, type SidecarOptions } from '../../src/proxy/sidecar.ts'
 import { LinkState } from '../../src/state/link-state.ts'
 import { encodeValue, keyOf, type AppendMode, type StateChange, type TopicRecord } from '../../src/state/records.ts'
 import type { LinkStateView } from '../../src/state/state-follower.ts'
+import type { StateLoss } from '../../src/state/state-loss.ts'
 import type { TopicState } from '../../src/state/topic-state.ts'
 import { RawBroker, type RawRequest } from '../support/raw-broker.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -22,6 +23,7 @@ export class FakeLinkState implements LinkStateView {
   /** What the test has set, known or not. */
   readonly all = new LinkState()
   state: LinkState | null = this.all
+  loss: StateLoss | null = null
   age = 0
   #offset = 0
 
