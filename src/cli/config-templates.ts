@@ -186,7 +186,8 @@ admin:
   # advertised: 10.0.0.7:9644
   allow_remote: false
 
-# Links to create at the start if they do not exist, each as 'kshadow config generate' shows it.
+# Links to create at the start, each as 'kshadow config generate' shows it: once. What exists is changed by 'kshadow update', and what was
+# deleted stays so until 'kshadow create'.
 links: []
 
 # trace, debug, info, warn or error

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto'
 import { runElection, type Lease } from '../client/group/election.ts'
 import { type Cluster } from '../client/cluster.ts'
 import type { Dial } from '../net/dial.ts'
-import { aborted, abortedWithin, isAborted } from '../net/abort.ts'
+import { aborted, abortedWithin, isAborted, onAbort, throwIfAborted } from '../net/abort.ts'
 import { sleep } from '../net/sleep.ts'
 import type { RegistryEndpoint } from '../config/link/registry-endpoint.ts'
 import { parseLinkDocument, type LinkConfig } from '../config/link-config.ts'
@@ -22,11 +22,9 @@ import type { AuditRecord, Operator } from '../state/audit-record.ts'
 import type { LinkRecord } from '../state/records.ts'
 import type { StateFollower } from '../state/state-follower.ts'
 import { isTakenOut } from '../state/topic-state.ts'
-import { ensureStateTopic } from '../state/state-topic.ts'
-import { StateWriter } from '../state/state-writer.ts'
+import { ensureStateTopic, STATE_TOPIC } from '../state/state-topic.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
-import { ProducerIdBarrier } from './failover/producer-id-barrier.ts'
-import { AuditLog, type AuditOrder } from './audit-log.ts'
+import type { AuditOrder } from './audit-log.ts'
 import { ConfiguredLinks } from './configured-links.ts'
 import { encodeCard } from './engine-card.ts'
 import { rewriteFenced } from './fenced-records.ts'
@@ -35,10 +33,11 @@ import type { LinkService, LinkStatus, LinkUpdate, PauseSelection, PreflightLine
 import { checkMovedSource, planUpdate } from './link/link-update.ts'
 import { releaseLink } from './link/release-link.ts'
 import type { ShadowLink } from './link/shadow-link.ts'
-import { leadOfIds, type Link, type Reign } from './reign.ts'
+import { makeReign, type Link, type Reign } from './reign.ts'
 import { lookAtSecrets, renewSecrets } from './renew-secrets.ts'
 import { isTask, selectionText } from './selection-text.ts'
 import { ShadowLeadership } from './shadow-leadership.ts'
+import { takeOver } from './take-over.ts'
 import { verifyLink } from './verify/verify-link.ts'
 
 export const ENGINE_GROUP = '__kshadow_engine'
@@ -71,6 +70,8 @@ export class Engine implements LinkService {
   #problem: string | null = null
   /** Why this engine cannot stand for election. */
   #electionProblem: string | null = null
+  /** When it was elected; null where it was not, or leads. */
+  #electedAtMs: number | null = null
   /** Null while this engine does not lead. */
   #configured: ConfiguredLinks | null = null
   #finished: Promise<void> = Promise.resolve()
@@ -119,7 +120,14 @@ export class Engine implements LinkService {
 
   /** Why this engine cannot take part at the moment; null when it can. */
   get problem (): string | null {
-    return this.#problem ?? this.#electionProblem ?? this.#configured?.problem ?? null
+    return this.#problem ?? this.#electionProblem ?? this.#takeOverProblem ?? this.#configured?.problem ?? null
+  }
+
+  /** Whoever was elected and cannot write that it leads keeps everybody else from it. */
+  get #takeOverProblem (): string | null {
+    if (this.#electedAtMs === null) return null
+    const elapsedMs = this.#now() - this.#electedAtMs
+    return elapsedMs < this.#options.config.engine.sessionTimeoutMs ? null : `this engine was elected ${Math.round(elapsedMs / 1000)} s ago, and could not write so to ${STATE_TOPIC} yet`
   }
 
   async #run (): Promise<void> {
@@ -150,55 +158,53 @@ export class Engine implements LinkService {
   }
 
   async #lead (lease: Lease): Promise<void> {
-    const { state, cluster, logger } = this.#options
+    const { cluster, state, logger, config: { admin } } = this.#options
     const resignation = new AbortController()
     const signal = AbortSignal.any([lease.signal, this.#abort.signal, resignation.signal])
-    const { epoch, writer } = await this.#takeOver(signal)
+    this.#electedAtMs = this.#now()
+    const self = { instance: this.#instance, adminAddress: admin.enabled ? formatHostPort(admin.advertised) : null, wallClock: this.#wallClock }
+    const { epoch, writer } = await takeOver(self, { cluster, state, logger, signal }).finally(() => { this.#electedAtMs = null })
     logger.info({ epoch }, 'this engine leads the links now')
-    const barrier: ProducerIdBarrier = new ProducerIdBarrier({
-      shadow: cluster,
-      logger,
-      now: this.#now,
-      skipBlocks: async (producerId, skipSignal) => { await reign.leader?.skipProducerIdBlocks(producerId, skipSignal) },
-      lead: () => leadOfIds(reign, cluster.lastView?.clusterId ?? null),
-      liveBrokers: () => reign.leader?.liveBrokers ?? null
-    })
-    const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
     const resign = (reason: string): void => {
       logger.warn({ epoch }, `this engine gives the links up: ${reason}`)
       resignation.abort(new ShadowError('ABORTED', reason))
     }
-    const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, resign, leader: null }
+    const reign = makeReign({ lease, writer, signal, resign }, { cluster, state, logger, now: this.#now, wallClock: this.#wallClock })
+    try {
+      await this.#begin(reign)
+      await aborted(signal)
+    } finally {
+      // Whatever has begun ends, also where something could not begin.
+      resignation.abort()
+      this.#reign = null
+      await Promise.all([...reign.links.values()].map(({ link }) => link.stopped()))
+      await this.#leadership?.end(reign)
+      logger.info({ epoch }, 'this engine no longer leads the links')
+    }
+  }
+
+  /** Starts everything; it ends with the reign's signal. */
+  async #begin (reign: Reign): Promise<void> {
+    const { state, cluster, logger } = this.#options
+    const { signal, writer } = reign
     await this.#leadership?.begin(reign)
     const records = [...state.state?.links.values() ?? []].map(record => renewSecrets(record, { secrets: this.#secrets, write: changes => writer.write(changes), signal, logger }))
     for (const record of await Promise.all(records)) this.#startLink(reign, record)
+    throwIfAborted(signal)
+    if (state.loss !== null) throw new ShadowError('CLUSTER_UNAVAILABLE', `topic ${STATE_TOPIC} has lost records: ${state.loss.reason}`, { retriable: true })
     this.#reign = reign
-    const forget = state.onFenced(key => this.#mend(reign, key))
+    const forgets = [
+      state.onFenced(key => this.#mend(reign, key)),
+      state.onLoss(loss => {
+        // A topic that comes into being again is noticed, too.
+        if (loss === null) ensureStateTopic(cluster, signal).catch(() => {})
+        else reign.resign(`topic ${STATE_TOPIC} has lost records (${loss.reason}): they are written again before an engine leads`)
+      })
+    ]
+    onAbort(signal, () => { for (const forget of forgets) forget() })
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
-    const raising = barrier.run(signal)
-    const configured = this.#ensureConfigured(reign)
     this.#leadership?.tend(reign)
-    await aborted(signal)
-    forget()
-    this.#reign = null
-    await Promise.all([raising, configured, ...[...reign.links.values()].map(({ link }) => link.stopped())])
-    await this.#leadership?.end(reign)
-    logger.info({ epoch }, 'this engine no longer leads the links')
-  }
-
-  /** Writes the record of this engine's epoch: whatever was written before it counts, whatever an older engine writes after it does not. */
-  async #takeOver (signal: AbortSignal): Promise<{ readonly epoch: number, readonly writer: StateWriter }> {
-    const { state, cluster, config } = this.#options
-    const adminAddress = config.admin.enabled ? formatHostPort(config.admin.advertised) : null
-    for (;;) {
-      const known = await state.reached(0, signal)
-      const epoch = (known.engine?.epoch ?? 0) + 1
-      const writer = new StateWriter(cluster, { epoch, signal })
-      const end = await writer.write([{ kind: 'engine', value: { epoch, instance: this.#instance, adminAddress, since: this.#wallClock().toISOString() } }])
-      const { engine } = await state.reached(end, signal)
-      if (engine?.epoch === epoch && engine.instance === this.#instance) return { epoch, writer }
-      // Another engine's record was not read yet, and has the epoch: the next one is ours.
-    }
+    await Promise.all([reign.barrier.run(signal), this.#ensureConfigured(reign)])
   }
 
   #mend (reign: Reign, key: string): void {
@@ -293,7 +299,7 @@ export class Engine implements LinkService {
       const { config } = owner
       const record: LinkRecord = { ...owner, appendMode, appendModeReason, sourceClusterId, createdAt: this.#wallClock().toISOString(), failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 }
       // The status of one that is not there.
-      if (dryRun) return { ...this.#factory.make(reign, record, [], AbortSignal.abort()).status(), uid: '' }
+      if (dryRun) return { ...await this.#factory.statusOf(reign, record), uid: '' }
       await reign.audit.during({ action: 'create', link: config.name, topics: null, detail: `append mode ${appendMode}`, by }, () => reign.writer.write([{ kind: 'link', name: config.name, value: record }, { kind: 'deletion', name: config.name, value: null }]))
       this.#options.logger.info({ link: config.name, uid: record.uid }, `link ${config.name} was created`)
       return this.#startLink(reign, record).status()
@@ -391,9 +397,15 @@ export class Engine implements LinkService {
       entry.abort.abort()
       await entry.link.stopped()
       const record = { ...entry.link.record, config }
-      // Behind everything that the link has written: whoever has read this has read all of that.
-      const end = await reign.writer.write([{ kind: 'link', name, value: record }])
-      await this.#options.state.reached(end, reign.signal)
+      try {
+        // Behind everything that the link has written: whoever has read this has read all of that.
+        const end = await reign.writer.write([{ kind: 'link', name, value: record }])
+        await this.#options.state.reached(end, reign.signal)
+      } catch (error) {
+        // Nobody knows which of the two configurations is written down: whoever leads next reads it.
+        if (!isAborted(reign.signal)) reign.resign(`the configuration of link ${name} could not be written: ${messageOf(error)}`)
+        throw error
+      }
       this.#startLink(reign, record)
     }
     const restarting = restart()

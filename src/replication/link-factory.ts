@@ -18,6 +18,7 @@ import { ReplicaMode } from './append/replica/replica-mode.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
 import type { PreflightScope } from './link/cluster-preflight.ts'
 import { preflightLink, type LinkPreflight } from './link/link-preflight.ts'
+import type { LinkStatus } from './link-service.ts'
 import { recordedParts } from './link/link-tasks.ts'
 import { ShadowLink } from './link/shadow-link.ts'
 import { ownerOf, type Reign } from './reign.ts'
@@ -87,6 +88,18 @@ export class LinkFactory {
       now,
       wallClock
     })
+  }
+
+  /** The status of a link that is not there. */
+  async statusOf (reign: Reign, record: LinkRecord): Promise<LinkStatus> {
+    const abort = new AbortController()
+    const link = this.make(reign, record, [], abort.signal)
+    try {
+      return link.status()
+    } finally {
+      abort.abort()
+      await link.stopped()
+    }
   }
 
   /** `owner` is the link as it would be written down: its secrets are sealed. */

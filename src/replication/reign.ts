@@ -1,9 +1,12 @@
 /** What there is on an engine while it leads. */
+import type { Cluster } from '../client/cluster.ts'
 import type { Lease } from '../client/group/election.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { StateFollower } from '../state/state-follower.ts'
 import type { StateWriter } from '../state/state-writer.ts'
 import type { ShadowLeader } from './append/replica/shadow-leader.ts'
-import type { AuditLog } from './audit-log.ts'
-import { LEAD_BY_BLOCKS, LEAD_BY_IDS, leadFactor, type ProducerIdBarrier } from './failover/producer-id-barrier.ts'
+import { AuditLog } from './audit-log.ts'
+import { LEAD_BY_BLOCKS, LEAD_BY_IDS, leadFactor, ProducerIdBarrier } from './failover/producer-id-barrier.ts'
 import type { ShadowLink } from './link/shadow-link.ts'
 
 export interface Link {
@@ -26,6 +29,30 @@ export interface Reign {
   leader: ShadowLeader | null
 }
 
+export interface ReignParts {
+  /** The shadow cluster. */
+  readonly cluster: Cluster
+  readonly state: StateFollower
+  readonly logger: Logger
+  readonly now: () => number
+  readonly wallClock: () => Date
+}
+
+/** A reign without links yet. */
+export function makeReign (parts: Pick<Reign, 'lease' | 'writer' | 'signal' | 'resign'>, { cluster, state, logger, now, wallClock }: ReignParts): Reign {
+  const barrier: ProducerIdBarrier = new ProducerIdBarrier({
+    shadow: cluster,
+    logger,
+    now,
+    skipBlocks: async (producerId, signal) => { await reign.leader?.skipProducerIdBlocks(producerId, signal) },
+    lead: () => leadOfIds(reign, cluster.lastView?.clusterId ?? null),
+    liveBrokers: () => reign.leader?.liveBrokers ?? null
+  })
+  const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => parts.writer.write(changes), wallClock, logger })
+  const reign: Reign = { ...parts, links: new Map(), barrier, audit, leader: null }
+  return reign
+}
+
 /** The link that owns a topic of this name, apart from `except`; null when none does. */
 export function ownerOf (reign: Reign, topic: string, except: string | null): string | null {
   for (const [name, { link }] of reign.links) {
@@ -35,7 +62,7 @@ export function ownerOf (reign: Reign, topic: string, except: string | null): st
 }
 
 /** See BarrierOptions.lead. A shadow leader that is not ready yet soon is, and does it with less. */
-export function leadOfIds ({ links, leader }: Reign, shadowClusterId: string | null): number | null {
+function leadOfIds ({ links, leader }: Reign, shadowClusterId: string | null): number | null {
   const shadowing = [...links.values()].filter(({ link }) => !link.isDone)
   if (shadowing.length === 0) return null
   const factor = leadFactor(shadowClusterId, [...links.values()].map(({ link }) => link.record.sourceClusterId))

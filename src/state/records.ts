@@ -39,6 +39,8 @@ export interface EngineRecord {
   /** Where its admin port is, for those who ask another engine. */
   readonly adminAddress: string | null
   readonly since: string
+  /** What the state topic lost of the records of engines up to this epoch was written again; 0 where nothing was ever lost (state-loss.ts). */
+  readonly restoredEpoch: number
 }
 
 /** How records land on the shadow (DESIGN.md §4): what `append_mode` came to when the link was created. */
@@ -171,7 +173,9 @@ const engineSchema: z.ZodType<EngineRecord> = z.object({
   epoch: z.number().int().min(1),
   instance: z.string(),
   adminAddress: z.string().nullable(),
-  since: z.string()
+  since: z.string(),
+  // Before a loss was noticed, there was no such field.
+  restoredEpoch: z.number().int().min(0).default(0)
 })
 
 const linkSchema: z.ZodType<LinkRecord> = z.object({

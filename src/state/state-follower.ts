@@ -14,8 +14,8 @@ import { readBatches } from '../../protocol/records/record-batch.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
 import { checkAnswer } from '../client/admin/check-answer.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../client/admin/list-offsets.ts'
-import type { Cluster } from '../client/cluster.ts'
-import { BrokerError, messageOf } from '../errors.ts'
+import type { Cluster, PartitionView } from '../client/cluster.ts'
+import { BrokerError, isBrokerError, messageOf } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import { isAborted, throwIfAborted } from '../net/abort.ts'
 import { backoffMs } from '../net/backoff.ts'
@@ -51,7 +51,7 @@ export class StateFollower implements LinkStateView {
   readonly #abort = new AbortController()
   readonly #listeners = new Set<(change: StateChange) => void>()
   readonly #fencedListeners = new Set<(key: string) => void>()
-  readonly #lossListeners = new Set<(reason: string) => void>()
+  readonly #lossListeners = new Set<(loss: StateLoss | null) => void>()
   readonly #waiters = new Waiters()
   readonly #holdsClaims: boolean
   #reading: LinkState
@@ -91,7 +91,7 @@ export class StateFollower implements LinkStateView {
   /** Why the state topic cannot be read at the moment, or what it has lost; null when nothing is wrong. */
   get problem (): string | null {
     if (this.#problem !== null || this.#loss === null) return this.#problem
-    return `topic ${STATE_TOPIC} has lost records (${this.#loss.reason}): nothing in it is relied on until an engine leads with an epoch above ${this.#loss.epoch}`
+    return `topic ${STATE_TOPIC} has lost records (${this.#loss.reason}): nothing in it is relied on until an engine that had read them has written them again`
   }
 
   ageMs (): number {
@@ -109,8 +109,8 @@ export class StateFollower implements LinkStateView {
     return () => { this.#fencedListeners.delete(listener) }
   }
 
-  /** Calls `listener` when records that were read are gone, or the topic is. */
-  onLoss (listener: (reason: string) => void): () => void {
+  /** Calls `listener` when records that were read are gone; with null, again and again, while the topic itself is. */
+  onLoss (listener: (loss: StateLoss | null) => void): () => void {
     this.#lossListeners.add(listener)
     return () => { this.#lossListeners.delete(listener) }
   }
@@ -161,9 +161,19 @@ export class StateFollower implements LinkStateView {
     }
   }
 
+  /** Where the topic is gone, whoever can make it anew is told. */
+  async #leader (signal: AbortSignal): Promise<PartitionView> {
+    try {
+      return await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal, atAnyAge: true })
+    } catch (error) {
+      if (this.#topicId !== null && isBrokerError(error, ErrorCodes.UNKNOWN_TOPIC_OR_PARTITION)) for (const listener of this.#lossListeners) listener(null)
+      throw error
+    }
+  }
+
   /** One fetch, and what follows from it. */
   async #step (signal: AbortSignal): Promise<void> {
-    const leader = await this.#cluster.leaderOf(STATE_TOPIC, STATE_PARTITION, { signal, atAnyAge: true })
+    const leader = await this.#leader(signal)
     const topicId = this.#cluster.lastView?.topics.get(STATE_TOPIC)?.topicId ?? null
     if (this.#topicId !== null && topicId !== this.#topicId) this.#startOver('the topic was made anew', { isMadeAnew: true })
     this.#topicId = topicId
@@ -219,7 +229,7 @@ export class StateFollower implements LinkStateView {
   #reachedEnd (): void {
     this.#atEndMs = this.#now()
     this.#shown = this.#reading
-    if (this.#loss !== null && (this.#shown.engine?.epoch ?? 0) > this.#loss.epoch) this.#loss = null
+    if (this.#loss !== null && (this.#shown.engine?.restoredEpoch ?? 0) >= this.#loss.epoch) this.#loss = null
     this.#waiters.wake()
   }
 
@@ -233,6 +243,6 @@ export class StateFollower implements LinkStateView {
     this.#position = 0
     this.#leaderEpoch = -1
     this.#atEndMs = -Infinity
-    if (this.#loss !== null) for (const listener of this.#lossListeners) listener(reason)
+    if (this.#loss !== null) for (const listener of this.#lossListeners) listener(this.#loss)
   }
 }

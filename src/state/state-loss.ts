@@ -2,15 +2,17 @@
  * What is known of a state topic that no longer holds what was read from it: its log was cut off, by an unclean election or a lost
  * disk, or the topic was deleted and made anew. Compaction does neither.
  *
- *   seen ──▶ sidecars rely on nothing new; the engine that leads resigns ──▶ whoever is elected writes again what it had read,
- *            and only then the record of its epoch, which is above all that were ever seen ──▶ over
+ *   seen ──▶ sidecars rely on nothing new; the engine that leads resigns ──▶ whoever is elected writes again what it had read, and
+ *            only then the record of its epoch, with the epoch that is whole again (EngineRecord.restoredEpoch) ──▶ over
+ *
+ * An engine that is elected before it has seen the loss writes no such record, and resigns when it sees it.
  */
 import type { LinkState } from './link-state.ts'
 import { keyOf, type StateChange } from './records.ts'
 
 export interface StateLoss {
   readonly reason: string
-  /** The highest epoch of an engine that was ever seen: the loss is over with a higher one. */
+  /** The highest epoch of an engine that was ever seen. */
   readonly epoch: number
   /** All that the topic held before. */
   readonly before: LinkState

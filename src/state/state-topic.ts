@@ -24,7 +24,8 @@ export async function ensureStateTopic (cluster: Cluster, signal: AbortSignal): 
         partitions: 1,
         replicationFactor: Math.min(REPLICAS, view.brokers.size),
         // Small segments, or a state that changes little would be read from its first record on for weeks.
-        configs: { 'cleanup.policy': 'compact', 'segment.bytes': String(16 * 1024 * 1024), 'min.cleanable.dirty.ratio': '0.1' }
+        // Nor may the brokers' own setting have a replica lead that knows less.
+        configs: { 'cleanup.policy': 'compact', 'unclean.leader.election.enable': 'false', 'segment.bytes': String(16 * 1024 * 1024), 'min.cleanable.dirty.ratio': '0.1' }
       }, { signal })
     } catch (error) {
       // Another engine was faster.

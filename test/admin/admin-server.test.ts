@@ -393,7 +393,7 @@ function engineOff (): ReturnType<typeof runConfig> {
 
 function ledFrom (adminAddress: string): LinkState {
   const state = new LinkState()
-  state.engine = { epoch: 3, instance: 'other', adminAddress, since: '2026-01-02T03:04:05.000Z' }
+  state.engine = { epoch: 3, instance: 'other', adminAddress, since: '2026-01-02T03:04:05.000Z', restoredEpoch: 0 }
   return state
 }
 

@@ -162,7 +162,7 @@ test('a cluster with topics that broker 3 leads', async () => {
   for (const [topic, partitions] of [[PLAIN, PARTITIONS], [OPEN_TRANSACTION, 1]] as const) await elect(topic, [SHADOW_LEADER, 1, 2], partitions)
   const config = parseLinkDocument({ name: 'dr', client_options: { bootstrap_servers: ['source:9092'] }, topic_metadata_sync_options: { auto_create_shadow_topic_filters: [] } }, 'test')
   await tell([
-    { kind: 'engine', value: { epoch: 1, instance: 'test', adminAddress: null, since: NOW } },
+    { kind: 'engine', value: { epoch: 1, instance: 'test', adminAddress: null, since: NOW, restoredEpoch: 0 } },
     { kind: 'shadow-leader', brokerId: SHADOW_LEADER, value: { brokerId: SHADOW_LEADER, incarnationId: 'i', logDirId: 'd', since: NOW, address: null, instance: null } },
     { kind: 'link', name: 'dr', value: { uid: 'u', config, appendMode: 'replica', appendModeReason: null, sourceClusterId: null, createdAt: NOW, failedOverAt: null, promotingAt: null, pausedAt: null, highestProducerId: -1 } },
     topicRecord(PLAIN, PARTITIONS, 'ACTIVE'),

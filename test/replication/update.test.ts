@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { DescribeProducers } from '../../protocol/messages/describe-producers.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
 import { EmbeddedBroker } from '../../src/embedded/embedded-broker.ts'
 import { formatHostPort } from '../../src/net/host-port.ts'
 import { sleep } from '../../src/net/sleep.ts'
@@ -121,4 +122,24 @@ test('openings that are under way go on when a link is connected anew', async t 
   clearInterval(writer)
   await until('the promotion has ended', async () => (await engine.topic('promoting'))?.state === 'PROMOTED')
   t.ok(pair.isSame('promoting'))
+})
+
+test('where nobody knows whether a new configuration was written, the engine gives the links up, and whoever leads goes on with what is', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  const engine = pair.startEngine()
+  await pair.untilSame('a')
+  // The record is written, and nobody is told.
+  const stop = pair.shadow.onRequest(Produce, ({ body }) => {
+    const isLink = body.topicData.some(({ partitionData }) => partitionData.some(({ records }) => records?.includes('link/dr') === true))
+    return isLink ? { transform: response => ({ ...response, responses: response.responses.map(row => ({ ...row, partitionResponses: row.partitionResponses.map(partition => ({ ...partition, errorCode: ErrorCodes.TOPIC_AUTHORIZATION_FAILED })) })) }) } : 'pass'
+  })
+  await t.rejects(engine.engine.update(LINK, documentOf(pair, { client_options: { ...Object(pair.linkDocument()['client_options']) as object, fetch_wait_max_ms: 77 } }), RUN), { code: 'BROKER_ERROR' })
+  stop()
+  await until('it leads again', async () => await engine.link() !== null)
+  t.match((await engine.link())?.configuration, { client_options: { fetch_wait_max_ms: 77 } })
+  pair.write('a', 0, 5)
+  await pair.untilSame('a')
+  t.match(await engine.engine.failover(LINK, 'a'), {})
+  await until('an order is carried out', () => engine.state.state?.ruleFor('a').access === 'open')
 })

@@ -53,7 +53,7 @@ function topicRecord (fields: Partial<TopicRecord> = {}): TopicRecord {
 }
 
 function engine (epoch: number, instance = `engine-${epoch}`): StateChange {
-  return { kind: 'engine', value: { epoch, instance, adminAddress: '127.0.0.1:9644', since: SINCE } }
+  return { kind: 'engine', value: { epoch, instance, adminAddress: '127.0.0.1:9644', since: SINCE, restoredEpoch: 0 } }
 }
 
 function link (record: LinkRecord | null, name = 'site-b'): StateChange {
@@ -78,7 +78,7 @@ function writer (): Written {
 test('records are read back as they were written', async t => {
   const changes: StateChange[] = [
     engine(7),
-    { kind: 'engine', value: { epoch: 1, instance: 'a', adminAddress: null, since: SINCE } },
+    { kind: 'engine', value: { epoch: 1, instance: 'a', adminAddress: null, since: SINCE, restoredEpoch: 0 } },
     link(linkRecord()),
     link(linkRecord({ failedOverAt: SINCE })),
     topic(topicRecord()),

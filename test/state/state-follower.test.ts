@@ -39,7 +39,7 @@ async function setUp (t: Test) {
 }
 
 function engine (epoch: number, instance: string): StateChange {
-  return { kind: 'engine', value: { epoch, instance, adminAddress: null, since: 'now' } }
+  return { kind: 'engine', value: { epoch, instance, adminAddress: null, since: 'now', restoredEpoch: 0 } }
 }
 
 function link (name: string, uid: string): StateChange {
