@@ -103,6 +103,8 @@ security_sync_options:
 #     # key of its secrets.key_file before it stores it, and shows \${sealed} from then on, which stands for it in 'kshadow update'.
 #     auth_options: {basic: {username: kshadow, password: "\${env:REGISTRY_PASSWORD}"}}
 #     tls_settings: {enabled: true, tls_file_settings: {ca_path: /etc/kshadow/ca.pem}}
+#     # Or the certificates themselves, and no server name in the handshake:
+#     # tls_settings: {enabled: true, do_not_set_sni_hostname: true, tls_pem_settings: {ca: "…", cert: "…", key: "\${file:/etc/kshadow/key.pem}"}}
 #     # How often new subjects and versions are looked for, and how often everything is compared.
 #     tail_interval: 10s
 #     full_sync_interval: 5m

@@ -48,6 +48,18 @@ export function duration (minMs: number, maxMs: number): z.ZodType<number> {
   })
 }
 
+/** As `rpk shadow` has it: 0 stands for the default. */
+export function durationOrDefault (fallback: number, minMs = 100, maxMs = 86_400_000): z.ZodType<number> {
+  const error = `expected a duration such as 30s, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}, or 0s for the default, ${formatDuration(fallback)}`
+  return z.string({ error }).transform((text, context) => {
+    const ms = parseDuration(text)
+    if (ms === 0) return fallback
+    if (ms !== null && ms >= minMs && ms <= maxMs) return ms
+    context.addIssue({ code: 'custom', message: error })
+    return z.NEVER
+  }).default(fallback)
+}
+
 export function integer (min: number, max: number = MAX_INT32): z.ZodType<number> {
   const error = `expected a whole number from ${min} to ${max}`
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error })

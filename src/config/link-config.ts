@@ -7,7 +7,7 @@ import { parseValue, parseYaml } from './document.ts'
 import { clientOptions, clientOptionsDocument, type LinkClientOptions } from './link/client-options.ts'
 import { groupSync, groupSyncDocument, type GroupSyncOptions } from './link/group-sync-options.ts'
 import { isDots, selectsTopic } from './link/name-filter.ts'
-import { notYet } from './link/not-yet.ts'
+import { notYet, refusedUnless } from './link/not-yet.ts'
 import { schemaSync, schemaSyncDocument, SCHEMAS_TOPIC, type SchemaSyncOptions } from './link/schema-sync-options.ts'
 import { NO_SECURITY_SYNC, securitySync, securitySyncDocument, type SecuritySyncOptions } from './link/security-sync-options.ts'
 import { topicSync, topicSyncDocument, type TopicSyncOptions } from './link/topic-sync-options.ts'
@@ -27,6 +27,9 @@ export interface LinkConfig {
   readonly schemaSync: SchemaSyncOptions | null
 }
 
+/** What `rpk` writes where no roles are asked for. */
+const noRoles = z.strictObject({ interval: z.unknown(), paused: z.unknown(), role_name_filters: z.array(z.never()).default([]) }).partial().nullable()
+
 const EXPECTED_LINK_NAME = 'expected 1 to 128 letters, digits, ".", "_" and "-"'
 
 export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
@@ -39,7 +42,7 @@ export const linkConfigSchema: z.ZodType<LinkConfig> = z.strictObject({
   consumer_offset_sync_options: z.preprocess(value => value ?? {}, groupSync),
   security_sync_options: z.preprocess(value => value ?? NO_SECURITY_SYNC, securitySync),
   schema_registry_sync_options: schemaSync,
-  role_sync_options: z.undefined({ error: 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options' }).optional(),
+  role_sync_options: refusedUnless(noRoles, 'Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options'),
   cloud_options: notYet('Redpanda Cloud')
 }, { error: 'expected a map with name and client_options' }).superRefine((link, context) => {
   const { start } = link.topic_metadata_sync_options

@@ -218,8 +218,8 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [withClientOption('fetch_min_bytes: 2147483648'), `:5: client_options.fetch_min_bytes: 2147483648: ${size(1, max, 1)}`],
     [withClientOption('fetch_max_bytes: 1GB'), `:5: client_options.fetch_max_bytes: "1GB": ${size(1024, 64 * 1024 * 1024, 8 * 1024 * 1024)}`],
     [withClientOption('fetch_partition_max_bytes: 5'), `:5: client_options.fetch_partition_max_bytes: 5: ${size(1024, 64 * 1024 * 1024, 1024 * 1024)}`],
-    [withTopicOption('interval: 50ms'), ':6: topic_metadata_sync_options.interval: "50ms": expected a duration such as 30s, from 100ms to 24h'],
-    [withTopicOption('interval: 30'), ':6: topic_metadata_sync_options.interval: 30: expected a duration such as 30s, from 100ms to 24h'],
+    [withTopicOption('interval: 50ms'), ':6: topic_metadata_sync_options.interval: "50ms": expected a duration such as 30s, from 100ms to 24h, or 0s for the default, 30s'],
+    [withTopicOption('interval: 30'), ':6: topic_metadata_sync_options.interval: 30: expected a duration such as 30s, from 100ms to 24h, or 0s for the default, 30s'],
     [withTopicOption('paused: "no"'), ':6: topic_metadata_sync_options.paused: "no": expected true or false'],
     [`append_mode: produce\n${withTopicOption('start_at_latest: {}')}`, ':7: topic_metadata_sync_options.start_at_latest: a map: append_mode produce can only start at the beginning of a topic; leave the key out'],
     [`append_mode: produce\n${withTopicOption('start_at_timestamp: 2026-01-31T12:00:00Z')}`, ':7: topic_metadata_sync_options.start_at_timestamp: "2026-01-31T12:00:00Z": append_mode produce can only start at the beginning of a topic; leave the key out'],
@@ -251,7 +251,7 @@ test('what is wrong is refused with its key, line, value and what was expected',
     [withSecurityOption('principal_mapping: [{ pattern_type: PREFIX, name: a, replacement: "User:b", drop: true }]'), ':6: security_sync_options.principal_mapping[0].drop: true: expected either replacement or drop: true'],
     [withSecurityOption('users_file: users.yaml'), ':6: security_sync_options.users_file: "users.yaml": expected an absolute path: it is read on the host of whichever engine leads'],
     [withSecurityOption('on_link_deletion: drop'), ':6: security_sync_options.on_link_deletion: "drop": expected keep or delete'],
-    [`${MINIMAL}role_sync_options: {}`, ':5: role_sync_options: a map: Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options']
+    [`${MINIMAL}role_sync_options: { role_name_filters: [{ name: r }] }`, ':5: role_sync_options: a map: Kafka has no roles: leave the key out; ACLs are shadowed by security_sync_options']
   ]
   for (const [text, line] of refused) t.strictSame(refusalOf(text), [`link.yaml${line}`])
 })
@@ -303,4 +303,18 @@ test('a topic is shadowed when an include matches and no exclude does, in whatev
   for (const [filters, topic, isSelected] of cases) t.equal(selectsTopic(filters, topic), isSelected, `${filters.map(filter => `${filter.filterType} ${filter.name}`).join(', ')}: ${topic}`)
   t.ok(isProtectedTopic('__redpanda.anything'))
   t.notOk(isProtectedTopic('__orders'))
+})
+
+test('sections of rpk that ask for nothing come to nothing', t => {
+  const plain = parseLinkYaml(MINIMAL, 'link.yaml')
+  for (const text of [
+    withClientOption('tls_settings: { enabled: false, do_not_set_sni_hostname: false, tls_file_settings: { ca_path: "" } }'),
+    withClientOption('tls_settings:'),
+    withClientOption('authentication_configuration:'),
+    withTopicOption('interval: 0s'),
+    `${MINIMAL}consumer_offset_sync_options: { interval: "0" }\n`,
+    `${MINIMAL}role_sync_options: { interval: 30s, paused: false, role_name_filters: [] }`,
+    `${MINIMAL}role_sync_options:\nschema_registry_sync_options:\ncloud_options:\n`
+  ]) t.same(parseLinkYaml(text, 'link.yaml'), plain, text)
+  t.end()
 })

@@ -1,7 +1,7 @@
 /** `consumer_offset_sync_options`: which consumer groups are shadowed, and how often (facts/redpanda-contract.md §4). */
 import { z } from 'zod'
 import { formatDuration } from '../duration.ts'
-import { duration, flag } from '../fields.ts'
+import { durationOrDefault, flag } from '../fields.ts'
 import { filtersDocument, groupFilter, type NameFilter } from './name-filter.ts'
 
 export interface GroupSyncOptions {
@@ -15,7 +15,7 @@ export interface GroupSyncOptions {
 export const GROUP_SYNC_INTERVAL_MS = 30_000
 
 export const groupSync = z.strictObject({
-  interval: duration(100, 86_400_000).default(GROUP_SYNC_INTERVAL_MS),
+  interval: durationOrDefault(GROUP_SYNC_INTERVAL_MS),
   paused: flag(false),
   group_filters: z.array(groupFilter, { error: 'expected a list of filters' }).default([]),
   on_source_deletion: z.enum(['keep', 'delete'], { error: 'expected keep or delete' }).default('keep')

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { formatDuration } from '../duration.ts'
-import { duration, flag, integerOrDefault } from '../fields.ts'
+import { durationOrDefault, flag, integerOrDefault } from '../fields.ts'
 import { linkRegistryAuth, linkRegistryTls, registryAuthDocument, registryTlsDocument, registryUrl, type RegistryEndpoint } from './registry-endpoint.ts'
 
 /** Where Confluent's, Redpanda's and Karapace's registries keep everything, unless they are told another name. */
@@ -92,16 +92,11 @@ const api = z.strictObject({
   paused: options.paused
 }))
 
-/** As `rpk` has it: 0 stands for the default. */
-function durationOrDefault (fallback: number): z.ZodType<number> {
-  return z.literal(['0', '0s']).transform(() => fallback).or(duration(100, 86_400_000)).default(fallback)
-}
-
 /** Null where nothing is to be done about schemas. */
 export const schemaSync = z.strictObject({
   shadow_schema_registry_topic: empty.optional(),
   shadow_schema_registry_api: api.optional()
-}, { error: 'expected shadow_schema_registry_topic: {} or shadow_schema_registry_api' }).optional().transform((value, issues): SchemaSyncOptions | null => {
+}, { error: 'expected shadow_schema_registry_topic: {} or shadow_schema_registry_api' }).nullish().transform((value, issues): SchemaSyncOptions | null => {
   const { shadow_schema_registry_topic: topic, shadow_schema_registry_api: options } = value ?? {}
   if (topic !== undefined && options !== undefined) issues.addIssue({ code: 'custom', message: 'expected shadow_schema_registry_topic or shadow_schema_registry_api, not both' })
   if (options !== undefined) return { mode: 'api', api: options }

@@ -5,7 +5,7 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { formatDuration } from '../duration.ts'
-import { duration, flag } from '../fields.ts'
+import { duration, durationOrDefault, flag } from '../fields.ts'
 import { aclFilter, aclFiltersDocument, type AclFilterOptions } from './acl-filter.ts'
 import { principalRule, principalRulesDocument, type PrincipalRule } from './principal-rule.ts'
 
@@ -32,7 +32,7 @@ const MASS_DELETION_DELAY_MS = 600_000
 export const NO_SECURITY_SYNC = { sync_acls: false, sync_quotas: false } as const
 
 export const securitySync = z.strictObject({
-  interval: duration(100, 86_400_000).default(SECURITY_SYNC_INTERVAL_MS),
+  interval: durationOrDefault(SECURITY_SYNC_INTERVAL_MS),
   paused: flag(false),
   acl_filters: z.array(aclFilter, { error: 'expected a list of filters' }).default([]),
   sync_acls: flag(true),

@@ -1,7 +1,7 @@
 /** `topic_metadata_sync_options`: which topics are shadowed, and with which configs (facts/redpanda-contract.md §4). */
 import { z } from 'zod'
 import { formatDuration } from '../duration.ts'
-import { duration, flag } from '../fields.ts'
+import { durationOrDefault, flag } from '../fields.ts'
 import { filtersDocument, topicFilter, type NameFilter } from './name-filter.ts'
 
 /** Where the copy of a topic begins. It is decided once, when the topic is shadowed first. */
@@ -43,7 +43,7 @@ const instant = z.iso.datetime({ offset: true, error: 'expected a time as RFC 33
   .transform(text => ({ at: 'timestamp' as const, ms: Math.max(0, Date.parse(text)), text }))
 
 export const topicSync = z.strictObject({
-  interval: duration(100, 86_400_000).default(TOPIC_SYNC_INTERVAL_MS),
+  interval: durationOrDefault(TOPIC_SYNC_INTERVAL_MS),
   paused: flag(false),
   auto_create_shadow_topic_filters: z.array(topicFilter, { error: 'expected a list of filters' }).default([]),
   synced_shadow_topic_properties: z.array(property, { error: 'expected a list of topic configs' }).default([]),
