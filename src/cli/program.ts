@@ -17,7 +17,7 @@ import { addUpdateCommand } from './commands/update.ts'
 import { addVerifyCommand } from './commands/verify.ts'
 import type { Cli } from './cli.ts'
 import { EXIT_OK, EXIT_USAGE, reportError } from './report-error.ts'
-import type { Terminal } from './terminal.ts'
+import { OutputError, type Terminal } from './terminal.ts'
 import { packageVersion } from './version.ts'
 
 const EXAMPLES = `
@@ -32,7 +32,7 @@ Examples:
   kshadow failover my-link --all                   the shadow takes over
 
 Data goes to stdout; logs, progress and errors go to stderr. Exit codes: 0 success, 1 failure,
-2 wrong usage or a configuration that is not valid, 130 and 143 when ended by a signal.
+2 wrong usage or a configuration that is not valid, 130 and 143 when ended by a signal, 141 when nobody reads on.
 `
 
 /** Runs one command line, without the name of the program. @returns the exit code */
@@ -69,9 +69,11 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addAuditCommand(program, cli)
   try {
     await program.parseAsync(withWatchInterval(argv), { from: 'user' })
+    if (terminal.signal.reason instanceof OutputError) throw terminal.signal.reason
     return cli.exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
-    return reportError(terminal.signal.aborted ? terminal.signal.reason : error, terminal, report)
+    const reason: unknown = terminal.signal.aborted ? terminal.signal.reason : error
+    if (error instanceof CommanderError && !(reason instanceof OutputError)) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    return reportError(reason, terminal, report)
   }
 }

@@ -3,7 +3,7 @@ import { problem, type Problem } from '../admin/problem.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { KafkaError, messageOf } from '../errors.ts'
 import { AdminError } from './admin-client.ts'
-import { SignalError, type Terminal } from './terminal.ts'
+import { OutputError, SignalError, type Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
 import { printable } from './views/printable.ts'
 
@@ -33,6 +33,7 @@ function problemOfError (error: unknown): Problem {
   if (error instanceof AdminError) return error.problem
   if (error instanceof ConfigError) return { ...problem('CONFIG_INVALID', error.message), problems: error.problems }
   if (error instanceof UsageError) return { title: 'Wrong usage', status: 400, code: 'USAGE', detail: error.message }
+  if (error instanceof OutputError) return { title: 'The output is lost', status: 500, code: 'OUTPUT', detail: error.message }
   if (error instanceof KafkaError && error.code !== 'INVARIANT') return { ...problem('INTERNAL', error.message), title: 'The command failed', code: String(error.code) }
   return problem('INTERNAL', `unexpected error: ${messageOf(error)}. This is a defect of kafka-shadow: --log-level debug shows where`)
 }

@@ -1,9 +1,8 @@
 /** What a command sees of the process it runs in: its streams, its environment, and the signal that ends it. */
-import { createInterface } from 'node:readline'
 import { ShadowError } from '../errors.ts'
 
 export interface Terminal {
-  /** Data, and nothing else. */
+  /** Data, and nothing else. What cannot be written aborts `signal`. */
   readonly out: (text: string) => void
   /** Everything else: errors, prompts, progress. */
   readonly err: (text: string) => void
@@ -14,47 +13,27 @@ export interface Terminal {
   /** One line that somebody types; null at the end of input. */
   readonly readLine: (signal: AbortSignal) => Promise<string | null>
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Aborted by SIGINT and SIGTERM; the reason is a SignalError. */
+  /** Aborted by SIGINT and SIGTERM, and when nobody reads stdout any more: the reason is a SignalError; and by an OutputError. */
   readonly signal: AbortSignal
 }
 
-/** The process was asked to end. */
+const EXIT_CODES = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
+
+/** The process was asked to end, or nobody reads what it writes. */
 export class SignalError extends ShadowError {
-  /** 130 or 143, as a shell has it. */
+  /** 128 and the number of the signal, as a shell has it. */
   readonly exitCode: number
 
-  constructor (name: 'SIGINT' | 'SIGTERM') {
+  constructor (name: keyof typeof EXIT_CODES) {
     super('ABORTED', `ended by ${name}`)
-    this.exitCode = name === 'SIGINT' ? 130 : 143
+    this.exitCode = EXIT_CODES[name]
   }
 }
 
-export function processTerminal (signal: AbortSignal): Terminal {
-  return {
-    out: text => { process.stdout.write(text) },
-    err: text => { process.stderr.write(text) },
-    isOutTty: process.stdout.isTTY,
-    isErrTty: process.stderr.isTTY,
-    isInTty: process.stdin.isTTY,
-    readLine,
-    env: process.env,
-    signal
-  }
-}
-
-async function readLine (signal: AbortSignal): Promise<string | null> {
-  // terminal: false leaves Ctrl-C to the system, which makes a signal of it.
-  const lines = createInterface({ input: process.stdin, terminal: false })
-  const onAbort = (): void => lines.close()
-  signal.addEventListener('abort', onAbort)
-  try {
-    return await new Promise(resolve => {
-      lines.once('line', resolve)
-      lines.once('close', () => resolve(null))
-    })
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    lines.close()
-    process.stdin.unref()
+/** What a command had to show is lost: a full disk, say. */
+export class OutputError extends Error {
+  constructor (cause: Error) {
+    super(`what was to be shown could not be written to stdout: ${cause.message}`, { cause })
+    this.name = 'OutputError'
   }
 }
