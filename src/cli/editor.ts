@@ -20,7 +20,7 @@ export interface Edited {
  * Has a text edited in $VISUAL or $EDITOR, as a file of this name that nobody else can read.
  * @throws {UsageError} where there is no editor, or it did not end well
  */
-export async function editText (text: string, name: string, { env, isInTty }: Terminal): Promise<Edited> {
+export async function editText (text: string, name: string, { env, isInTty, lend }: Terminal): Promise<Edited> {
   const editor = [env['VISUAL'], env['EDITOR']].find(command => command !== undefined && command !== '')
   if (editor === undefined && !isInTty) throw new UsageError('there is no terminal to edit at, and neither VISUAL nor EDITOR is set: give the whole document with -c FILE')
   const directory = await mkdtemp(join(tmpdir(), 'kshadow-'))
@@ -28,7 +28,7 @@ export async function editText (text: string, name: string, { env, isInTty }: Te
   const remove = async (): Promise<void> => { await rm(directory, { recursive: true, force: true }) }
   try {
     await writeFile(path, text, { mode: 0o600 })
-    await run(editor ?? FALLBACK, path)
+    await lend(() => run(editor ?? FALLBACK, path))
     return { text: await readFile(path, 'utf8'), path, remove }
   } catch (error) {
     await remove()

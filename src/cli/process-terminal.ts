@@ -9,8 +9,10 @@ const STDOUT = 1
 /** Runs a command with the streams and signals of this process, which ends with the exit code that the command returns. */
 export async function runInProcess (command: (terminal: Terminal) => Promise<number>): Promise<void> {
   const ending = new AbortController()
+  let isLent = false
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
+      if (isLent && name === 'SIGINT') return
       const error = new SignalError(name)
       // The second one is for those who do not want to wait.
       if (ending.signal.aborted) process.exit(error.exitCode)
@@ -30,6 +32,14 @@ export async function runInProcess (command: (terminal: Terminal) => Promise<num
     isErrTty: process.stderr.isTTY,
     isInTty: process.stdin.isTTY,
     readLine,
+    lend: async work => {
+      isLent = true
+      try {
+        return await work()
+      } finally {
+        isLent = false
+      }
+    },
     env: process.env,
     signal: ending.signal
   })

@@ -12,6 +12,8 @@ export interface Terminal {
   readonly isInTty: boolean
   /** One line that somebody types; null at the end of input. */
   readonly readLine: (signal: AbortSignal) => Promise<string | null>
+  /** Does what another program has the terminal for: Ctrl-C is for that one until it is done. */
+  readonly lend: <T>(work: () => Promise<T>) => Promise<T>
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted by SIGINT and SIGTERM, and when nobody reads stdout any more: the reason is a SignalError; and by an OutputError. */
   readonly signal: AbortSignal

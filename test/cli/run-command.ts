@@ -31,6 +31,7 @@ export async function runCommand (argv: readonly string[], options: CommandOptio
     isErrTty: options.isTty ?? false,
     isInTty: options.answers !== undefined,
     readLine: async () => answers.shift() ?? null,
+    lend: async work => await work(),
     env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal
   }

@@ -3,15 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { ShadowError } from '../../src/errors.ts'
+import { sleep } from '../../src/net/sleep.ts'
 import { FakeLinks, link } from '../admin/fake-links.ts'
 import { startAdmin } from '../admin/start-admin.ts'
 import { runCommand, type CommandOptions, type Outcome } from './run-command.ts'
+import { startProcess } from './run-process.ts'
 
 const DOCUMENT = 'name: dr\nclient_options: {bootstrap_servers: ["source:9092"]}\n'
 
 interface Scene {
   readonly links: FakeLinks
   readonly file: string
+  readonly address: string
   readonly run: (argv: readonly string[], options?: CommandOptions) => Promise<Outcome>
 }
 
@@ -22,7 +25,8 @@ async function scene (t: Test): Promise<Scene> {
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const file = join(directory, 'link.yaml')
   await writeFile(file, DOCUMENT)
-  return { links, file, run: (argv, options) => runCommand([...argv, '--admin', `127.0.0.1:${server.address.port}`], options) }
+  const address = `127.0.0.1:${server.address.port}`
+  return { links, file, address, run: (argv, options) => runCommand([...argv, '--admin', address], options) }
 }
 
 test('a link is given the document of a file, in the words of rpk', async t => {
@@ -63,4 +67,21 @@ test('an edit that is no good is kept, and nothing that somebody else did meanwh
   t.match(raced, { code: 1, err: /was updated by somebody else meanwhile: nothing was changed/ })
   t.same(links.calls.filter(([verb]) => verb === 'update'), [])
   await rm(join(/what was edited is in (.*)/.exec(raced.err)?.[1] ?? '', '..'), { recursive: true })
+})
+
+test('Ctrl-C while the editor runs is the editor\'s, and ends no command', async t => {
+  const { links, file, address } = await scene(t)
+  links.changed = ['client_options.bootstrap_servers']
+  // It says that it runs, and edits once it may.
+  const editor = join(file, '..', 'editor.sh')
+  await writeFile(editor, `echo running\nuntil [ -e '${file}.go' ]; do sleep 0.05; done\nsed -i s/source:9092/elsewhere:9092/ "$1"\n`)
+  const { child, ended } = startProcess(t, ['update', 'dr', '--admin', address], { VISUAL: `sh ${editor}` })
+  await new Promise(resolve => child.stdout?.once('data', resolve))
+  child.kill('SIGINT')
+  child.kill('SIGINT')
+  await sleep(200)
+  t.equal(child.exitCode, null)
+  await writeFile(`${file}.go`, '')
+  t.same(await ended, { code: 0, out: 'running\nSuccessfully updated shadow link "dr".\n', err: '' })
+  t.match(links.calls.find(([verb]) => verb === 'update')?.[2], { client_options: { bootstrap_servers: ['elsewhere:9092'] } })
 })
