@@ -16,6 +16,7 @@ import { addTopicCommand } from './commands/topic.ts'
 import { addUpdateCommand } from './commands/update.ts'
 import { addVerifyCommand } from './commands/verify.ts'
 import type { Cli } from './cli.ts'
+import { refuseRepeats } from './refuse-repeats.ts'
 import { EXIT_OK, EXIT_USAGE, reportError } from './report-error.ts'
 import { OutputError, type Terminal } from './terminal.ts'
 import { packageVersion } from './version.ts'
@@ -67,6 +68,7 @@ export async function runCli (argv: readonly string[], terminal: Terminal): Prom
   addVerifyCommand(program, cli)
   addDeleteCommand(program, cli)
   addAuditCommand(program, cli)
+  refuseRepeats(program)
   try {
     await program.parseAsync(withWatchInterval(argv), { from: 'user' })
     if (terminal.signal.reason instanceof OutputError) throw terminal.signal.reason

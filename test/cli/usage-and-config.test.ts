@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { CLIENT_DEFAULTS } from '../../src/config/link/client-options.ts'
 import { parseLinkYaml } from '../../src/config/link-config.ts'
 import { parseRunYaml } from '../../src/config/run-config.ts'
-import { FakeLinks } from '../admin/fake-links.ts'
+import { FakeLinks, link } from '../admin/fake-links.ts'
 import { startAdmin } from '../admin/start-admin.ts'
 import { PROJECT_ROOT } from '../support/project-root.ts'
 import { runCommand } from './run-command.ts'
@@ -57,18 +57,38 @@ test('wrong usage ends with 2, and says what is wrong on stderr', async t => {
   }
 })
 
+test('what is to be given once, and of which only the last would count, is refused when it is given twice', async t => {
+  const { server } = await startAdmin(t, new FakeLinks(link('a')))
+  const admin = ['--admin', `127.0.0.1:${server.address.port}`]
+  for (const verb of ['failover', 'promote', 'pause', 'resume']) {
+    t.match(await runCommand([verb, 'a', '--topic', 'orders', '--topic', 'payments', ...admin]), { code: 2, out: '', err: "kshadow: --topic was given more than once, and takes one value: several topics are given with --filter, as in --filter orders 'payments.*'\n" }, verb)
+  }
+  const cases: Array<[string[], RegExp]> = [
+    [['verify', 'a', '--topic', 'orders', '--topic', 'payments', ...admin], /--topic was given more than once, and takes one value\n$/],
+    [['pause', 'a', '--task', 'x', '--task', 'y', ...admin], /--task was given more than once/],
+    [['topic', 'restore', 'a', 'orders', '--from', 'common-prefix', '--from=scratch', '--no-confirm', ...admin], /--from was given more than once/],
+    [['create', '-c', 'a.yaml', '--config-file', 'b.yaml', ...admin], /--config-file was given more than once/],
+    [['check', '-c', 'a.yaml', '-c', 'b.yaml', ...admin], /--config-file was given more than once/],
+    [['update', 'a', '-c', 'a.yaml', '-c', 'b.yaml', ...admin], /--config-file was given more than once/],
+    [['run', '-c', 'a.yaml', '-c', 'b.yaml'], /--config was given more than once/],
+    [['list', ...admin, ...admin], /--admin was given more than once/]
+  ]
+  for (const [argv, expected] of cases) t.match(await runCommand(argv), { code: 2, out: '', err: expected }, argv.join(' '))
+  t.match(await runCommand(['list', '--output', 'text', '--output', 'json', ...admin]), { code: 0, out: /^\[/ }, 'how it is shown harms nobody')
+})
+
 test('the samples are valid, and show the defaults', async t => {
-  const link = await runCommand(['config', 'generate'])
-  const parsed = parseLinkYaml(link.out, 'sample')
+  const sample = await runCommand(['config', 'generate'])
+  const parsed = parseLinkYaml(sample.out, 'sample')
   t.match(parsed.clientOptions, { fetchMaxBytes: CLIENT_DEFAULTS.fetchMaxBytes, metadataMaxAgeMs: CLIENT_DEFAULTS.metadataMaxAgeMs, sourceClusterId: null })
-  t.match(link.out, new RegExp(`fetch_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchMaxBytes}\n`))
-  t.match(link.out, new RegExp(`fetch_partition_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchPartitionMaxBytes}\n`))
+  t.match(sample.out, new RegExp(`fetch_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchMaxBytes}\n`))
+  t.match(sample.out, new RegExp(`fetch_partition_max_bytes: 0 +# ${CLIENT_DEFAULTS.fetchPartitionMaxBytes}\n`))
   const least = parseLinkYaml('name: my-link\nclient_options: {bootstrap_servers: ["source-broker-1:9092", "source-broker-2:9092"]}', 'least')
   t.same({ ...parsed, topicSync: { ...parsed.topicSync, filters: [] }, groupSync: { ...parsed.groupSync, filters: [] }, securitySync: { ...parsed.securitySync, syncAcls: false, syncQuotas: false } }, least)
 
   const run = await runCommand(['config', 'generate', '--run'])
   t.same(parseRunYaml(run.out, 'sample'), parseRunYaml('shadow_cluster: {bootstrap_servers: ["shadow-broker-1:9092", "shadow-broker-2:9092"]}', 'least'))
-  t.same([link.code, run.code, link.err, run.err], [0, 0, '', ''])
+  t.same([sample.code, run.code, sample.err, run.err], [0, 0, '', ''])
 })
 
 test('check knows both kinds of file, and sums them up', async t => {
