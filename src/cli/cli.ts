@@ -23,9 +23,12 @@ export function addLogLevel (command: Command): Command {
   return command.addOption(new Option('--log-level <level>', 'how much is logged; debug shows where an error comes from').choices(LOG_LEVELS))
 }
 
-/** `--output`, for a command that has data to show. */
+/** `--output`, for a command that has data to show; `--format` is what rpk calls it. */
 export function addOutput (command: Command): Command {
-  return addLogLevel(command.addOption(new Option('--output <format>', 'how data is shown on stdout').choices(['text', 'json']).default('text')))
+  const formats = ['text', 'json']
+  return addLogLevel(command.addOption(new Option('--output <format>', 'how data is shown on stdout').choices(formats).default('text'))
+    .addOption(new Option('--format <format>').choices(formats).hideHelp())
+    .on('option:format', (format: string) => command.setOptionValue('output', format)))
 }
 
 /** The options of a command that asks a running kshadow. */

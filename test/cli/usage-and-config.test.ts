@@ -77,6 +77,18 @@ test('what is to be given once, and of which only the last would count, is refus
   t.match(await runCommand(['list', '--output', 'text', '--output', 'json', ...admin]), { code: 0, out: /^\[/ }, 'how it is shown harms nobody')
 })
 
+test('the word of rpk for the output is taken as well, and help shows ours', async t => {
+  const { server } = await startAdmin(t, new FakeLinks(link('a')))
+  const admin = ['--admin', `127.0.0.1:${server.address.port}`]
+  for (const line of ['list', 'status a', 'describe a', 'audit', 'verify a', 'failover a --all --no-confirm --no-wait']) {
+    const { out } = await runCommand([...line.split(' '), '--format', 'json', ...admin])
+    t.doesNotThrow(() => { JSON.parse(out) }, line)
+  }
+  t.match(JSON.parse((await runCommand(['status', 'b', '--format=json', ...admin])).err), { code: 'NOT_FOUND' }, 'errors, too')
+  t.match(await runCommand(['list', '--format', 'yaml', ...admin]), { code: 2, out: '', err: /'yaml' is invalid\. Allowed choices are text, json/ })
+  t.notMatch((await runCommand(['list', '--help'])).out, /--format/)
+})
+
 test('the samples are valid, and show the defaults', async t => {
   const sample = await runCommand(['config', 'generate'])
   const parsed = parseLinkYaml(sample.out, 'sample')
