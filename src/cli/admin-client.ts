@@ -25,6 +25,11 @@ export class AdminError extends Error {
   }
 }
 
+/** True for what may be otherwise a moment later: no engine leads, say, or none can be reached. */
+export function mayPass (error: unknown): boolean {
+  return error instanceof AdminError ? error.problem.status === 421 || error.problem.status >= 500 : error instanceof ShadowError
+}
+
 export interface AdminClientOptions {
   readonly address: HostPort
   readonly signal: AbortSignal

@@ -1,10 +1,10 @@
 /** Follows a failover or a promotion to its end, whatever becomes of the engine meanwhile: another one goes on with it. */
 import { SCHEMAS_TOPIC } from '../config/link/schema-sync-options.ts'
-import { messageOf, ShadowError } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import { sleep } from '../net/sleep.ts'
 import type { LinkStatus, TopicStatus } from '../replication/link-service.ts'
 import { isWritable, type TopicState } from '../state/topic-state.ts'
-import { AdminError, type AdminClient } from './admin-client.ts'
+import { mayPass, type AdminClient } from './admin-client.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 import type { Chosen } from './topic-selection.ts'
@@ -102,8 +102,7 @@ async function poll (client: AdminClient, last: LinkStatus, { terminal, progress
     return await client.status(last.name)
   } catch (error) {
     terminal.signal.throwIfAborted()
-    const mayPass = error instanceof AdminError ? error.problem.status === 421 || error.problem.status >= 500 : error instanceof ShadowError
-    if (!mayPass) throw error
+    if (!mayPass(error)) throw error
     progress.clear()
     terminal.err(`how far it is cannot be asked at the moment, trying again: ${printable(messageOf(error))}\n`)
     await sleep(1000, terminal.signal)

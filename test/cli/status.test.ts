@@ -1,9 +1,12 @@
+import { createServer } from 'node:http'
 import { test } from 'tap'
 import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
 import type { GroupStatus, LinkStatus } from '../../src/replication/link-service.ts'
 import { link, partition, topic } from '../admin/fake-links.ts'
 import { keysOf, kshadow } from './kshadow.ts'
+import { listening } from './listening.ts'
+import { runCommand } from './run-command.ts'
 
 const faulted = topic('payments', {
   state: 'FAULTED',
@@ -251,6 +254,15 @@ test('watch shows the status again and again, and says when it cannot', async t 
   t.equal(outcome.out.match(/OVERVIEW/g)?.length, 2)
   t.match(outcome.err, /nothing is known at the moment: no broker answers\n$/)
   t.match(await run('status a --watch=soon'), { code: 2, err: /--watch: "soon": expected a duration/ })
+})
+
+test('watch ends with what cannot pass: a link that is not there, or is not there any more, and what is no kshadow', async t => {
+  const { run, links } = await kshadow(t, link('a'))
+  t.same(await run('status b --watch=100ms'), await run('status b'))
+  const gone = await run('status --watch=100ms a -o', { onOut: () => { links.links.delete('a') } })
+  t.match(gone, { code: 1, out: /OVERVIEW/, err: 'kshadow: there is no link a\nkshadow: `kshadow list` shows the links there are\n' })
+  const other = await listening(t, createServer((_request, response) => response.writeHead(404).end('{}')))
+  t.match(await runCommand(['status', 'a', '--watch=100ms', '--admin', `127.0.0.1:${other}`]), { code: 1, err: /is not the admin port of a kshadow/ })
 })
 
 test('status and describe say why auto did not come to replica', async t => {

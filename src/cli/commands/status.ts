@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { parseDuration } from '../../config/duration.ts'
-import { messageOf } from '../../errors.ts'
+import { messageOf, ShadowError } from '../../errors.ts'
 import { sleep } from '../../net/sleep.ts'
-import type { AdminClient } from '../admin-client.ts'
+import { mayPass, type AdminClient } from '../admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from '../cli.ts'
 import { EXIT_FAILURE } from '../report-error.ts'
 import { UsageError } from '../usage-error.ts'
@@ -37,6 +37,7 @@ export function addStatusCommand (program: Command, cli: Cli): void {
     .addHelpText('after', `
 SRC-LSO and SRC-HWM are the last stable offset and the high watermark of the source as last seen, DST-HWM is the end
 of the shadow, LAG is the records that the shadow has not. - means that a number is not known.
+--watch goes on while nobody answers, and ends where there is no such link (any more).
 
 Examples:
   kshadow status my-link
@@ -84,10 +85,13 @@ interface WatchOptions {
   readonly json: boolean
 }
 
-/** Until a signal ends it. What cannot be asked is said to be so: a picture of before must not pass for one of now. */
+/**
+ * Until a signal ends it, or what cannot pass. What cannot be asked is said to be so: a picture of before must not pass for one of now.
+ * @throws {AdminError} where the link is gone; {ShadowError} VERSION_UNSUPPORTED where no kshadow answers the first look
+ */
 async function watch (cli: Cli, client: AdminClient, link: string, { sections, intervalMs, json }: WatchOptions): Promise<void> {
   const { terminal } = cli
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     let text: string
     try {
       const status = await client.status(link)
@@ -95,6 +99,7 @@ async function watch (cli: Cli, client: AdminClient, link: string, { sections, i
       cli.exitCode = 0
     } catch (error) {
       terminal.signal.throwIfAborted()
+      if (!mayPass(error) || (isFirst && error instanceof ShadowError && error.code === 'VERSION_UNSUPPORTED')) throw error
       cli.exitCode = EXIT_FAILURE
       text = ''
       if (terminal.isOutTty) terminal.out(CLEAR_SCREEN)
