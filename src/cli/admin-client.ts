@@ -1,5 +1,6 @@
 /** The admin port of a running kshadow, as the commands use it. */
 import { IncomingMessage, request as httpRequest } from 'node:http'
+import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { linkStatusSchema, linkUpdateSchema, preflightLineSchema, restorePlanSchema } from '../admin/link-status-schema.ts'
 import { USER_HEADER } from '../admin/operator.ts'
@@ -8,6 +9,7 @@ import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
 import { filtersDocument } from '../config/link/name-filter.ts'
 import { messageOf, ShadowError } from '../errors.ts'
+import { dialTcp, type Dial } from '../net/dial.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection } from '../replication/link-service.ts'
 import { auditSchema, type AuditRecord } from '../state/audit-record.ts'
@@ -35,6 +37,7 @@ export interface AdminClientOptions {
   readonly signal: AbortSignal
   /** Who runs it, for the audit; null where the system does not say. */
   readonly user: string | null
+  readonly dial?: Dial
 }
 
 interface Call {
@@ -47,6 +50,10 @@ interface Call {
   readonly alsoGood?: number
 }
 
+/** Nobody waits longer for a host that is gone: another one may lead. */
+const CONNECT_TIMEOUT_MS = 3000
+/** From then on a host that says nothing is asked whether it is there; the kernel gives up on it some 10 s later. */
+const KEEP_ALIVE_MS = 10_000
 const TIMEOUT_MS = 15_000
 /** A creation asks both clusters first. */
 const CREATE_TIMEOUT_MS = 45_000
@@ -61,14 +68,16 @@ const MAX_LINE_LENGTH = 1024 * 1024
 export class AdminClient {
   readonly #signal: AbortSignal
   readonly #user: string | null
+  readonly #dial: Dial
   readonly #asked: HostPort
   /** The engine that leads, as the one that was asked has told; null while that is not known to be another one. */
   #leader: HostPort | null = null
 
-  constructor ({ address, signal, user }: AdminClientOptions) {
+  constructor ({ address, signal, user, dial = dialTcp }: AdminClientOptions) {
     this.#asked = address
     this.#user = user
     this.#signal = signal
+    this.#dial = dial
   }
 
   async list (): Promise<LinkStatus[]> {
@@ -139,8 +148,8 @@ export class AdminClient {
   }
 
   async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
-    const answer = await this.#send({ method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS })
-    await this.#body(answer, 'DELETE')
+    const call: Call = { method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS }
+    await this.#body(await this.#send(call), call)
   }
 
   /** Who ordered what, oldest first; of all links with null. */
@@ -177,7 +186,7 @@ export class AdminClient {
 
   async #json<T> (call: Call, schema: z.ZodType<T>): Promise<T> {
     const answer = await this.#send(call)
-    return this.#parse(await this.#body(answer, call.method), schema)
+    return this.#parse(await this.#body(answer, call), schema)
   }
 
   /** Sends a call, and once more to the engine that leads if another one does. Where that one is gone, who was asked first knows who leads by now. */
@@ -220,23 +229,23 @@ export class AdminClient {
     const answer = await this.#request(call)
     const status = answer.statusCode ?? 0
     if ((status >= 200 && status < 300) || status === call.alsoGood) return answer
-    const text = await this.#body(answer, call.method)
+    const text = await this.#body(answer, call)
     const problem = problemSchema.safeParse(parseJson(text))
     if (problem.success) return problem.data
     throw new ShadowError('VERSION_UNSUPPORTED', `what listens at ${this.#name} is not the admin port of a kshadow: it answered ${call.method} ${call.path} with HTTP status ${status}. Give the right one with --admin`)
   }
 
-  #request (call: Call): Promise<IncomingMessage> {
+  async #request (call: Call): Promise<IncomingMessage> {
     const body = call.body === undefined ? null : JSON.stringify(call.body)
-    return new Promise((resolve, reject) => {
+    const socket = await this.#connect()
+    return await new Promise((resolve, reject) => {
       const request = httpRequest({
         host: this.#address.host,
         port: this.#address.port,
         method: call.method,
         path: call.path,
-        agent: false,
+        createConnection: () => socket,
         signal: this.#signal,
-        timeout: call.timeoutMs,
         headers: {
           accept: 'application/json, application/x-ndjson',
           'user-agent': `kshadow/${packageVersion()}`,
@@ -244,17 +253,33 @@ export class AdminClient {
           ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) })
         }
       }, resolve)
-      request.on('timeout', () => request.destroy(new ShadowError('REQUEST_TIMEOUT', `the kshadow at ${this.#name} has not answered for ${call.timeoutMs / 1000} s${outcomeOf(call.method)}`)))
+      request.setTimeout(call.timeoutMs, () => request.destroy(new ShadowError('REQUEST_TIMEOUT', `the kshadow at ${this.#name} has not answered for ${call.timeoutMs / 1000} s${outcomeOf(call.method)}`)))
       request.on('error', error => reject(this.#failure(error, call.method)))
       request.end(body)
     })
   }
 
-  async #body (answer: IncomingMessage, method: Call['method']): Promise<string> {
+  /** @throws {ShadowError} CONNECT_FAILED, when nothing was sent, and nowhere else */
+  async #connect (): Promise<Socket> {
+    try {
+      const socket = await this.#dial(this.#address, { timeoutMs: CONNECT_TIMEOUT_MS, signal: this.#signal })
+      return socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason
+      const cause = error instanceof Error ? error.cause : null
+      const isRefused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+      const message = isRefused
+        ? `no kshadow is listening at ${this.#name}: start one with \`kshadow run -c FILE\`, or give --admin`
+        : `the kshadow at ${this.#name} cannot be reached, and nothing was sent (${messageOf(error)}); is --admin right?`
+      throw new ShadowError('CONNECT_FAILED', message, { cause: error, retriable: true })
+    }
+  }
+
+  async #body (answer: IncomingMessage, call: Call): Promise<string> {
     try {
       return await bodyOf(answer)
     } catch (error) {
-      throw this.#failure(error, method)
+      throw this.#failure(error, call.method)
     }
   }
 
@@ -262,10 +287,9 @@ export class AdminClient {
     const reason: unknown = this.#signal.aborted ? this.#signal.reason : error
     if (reason instanceof ShadowError) return reason
     const code = reason instanceof Error && 'code' in reason ? reason.code : ''
-    if (code === 'ECONNREFUSED') return new ShadowError('CONNECT_FAILED', `no kshadow is listening at ${this.#name}: start one with \`kshadow run -c FILE\`, or give --admin`, { cause: error, retriable: true })
     if (code === 'ECONNRESET' || code === 'EPIPE') return new ShadowError('CONNECTION_CLOSED', `the kshadow at ${this.#name} closed the connection before it had answered${outcomeOf(method)}`, { cause: error, retriable: true })
     if (typeof code === 'string' && code.startsWith('HPE_')) return new ShadowError('VERSION_UNSUPPORTED', `what listens at ${this.#name} does not speak HTTP: is that the port of a broker? Give the admin port with --admin`, { cause: error })
-    return new ShadowError('CONNECT_FAILED', `the kshadow at ${this.#name} cannot be reached (${messageOf(error)}); is --admin right?`, { cause: error, retriable: true })
+    return new ShadowError('CONNECTION_CLOSED', `the connection to ${this.#name} broke before it had answered (${messageOf(error)})${outcomeOf(method)}`, { cause: error, retriable: true })
   }
 
   #parse<T> (text: string, schema: z.ZodType<T>): T {
@@ -278,8 +302,7 @@ export class AdminClient {
 
 /** True for a call that came to nobody. */
 function wasNotSent (error: unknown): boolean {
-  const cause = error instanceof ShadowError && error.code === 'CONNECT_FAILED' ? error.cause : null
-  return cause instanceof Error && 'code' in cause && ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'].includes(String(cause.code))
+  return error instanceof ShadowError && error.code === 'CONNECT_FAILED'
 }
 
 /** What a call that was not answered may have done. */

@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { test } from 'tap'
 import { AdminClient } from '../../src/cli/admin-client.ts'
 import { SignalError } from '../../src/cli/terminal.ts'
+import { connectFailed, dialTcp, type Dial } from '../../src/net/dial.ts'
+import { parseHostPort, type HostPort } from '../../src/net/host-port.ts'
 import { FakeLinks, link } from '../admin/fake-links.ts'
 import { startAdmin } from '../admin/start-admin.ts'
 import { kshadow } from './kshadow.ts'
@@ -73,4 +75,75 @@ test('a signal ends a command with its own exit code', async t => {
     setImmediate(() => abort.abort(new SignalError(name)))
     t.match(await outcome, { code, out: '' })
   }
+})
+
+const { signal } = new AbortController()
+
+function addressOf (text: string): HostPort {
+  return parseHostPort(text) ?? { host: '', port: 0 }
+}
+
+test('a host that does not answer is given up soon, and who was asked first is asked again', async t => {
+  const standby = await kshadow(t, link('a'))
+  standby.links.leading = false
+  standby.links.adminAddress = '192.0.2.3:9644'
+  const limits: number[] = []
+  const dial: Dial = async (address, options) => {
+    if (address.host !== '192.0.2.3') return await dialTcp(address, options)
+    // As a host that drops every packet.
+    limits.push(options.timeoutMs)
+    throw connectFailed(address, `no connection within ${options.timeoutMs} ms`)
+  }
+  const client = new AdminClient({ address: addressOf(standby.address), signal, user: null, dial })
+  await t.rejects(client.failover('a', null), { message: /which cannot be reached from here\. If that engine is gone, another one leads once its session has ended/ })
+  t.ok(limits.every(ms => ms >= 1000 && ms <= 5000), String(limits))
+  const lost = new AdminClient({ address: { host: '192.0.2.3', port: 9644 }, signal, user: null, dial })
+  await t.rejects(lost.failover('a', null), { code: 'CONNECT_FAILED', message: 'the kshadow at 192.0.2.3:9644 cannot be reached, and nothing was sent (cannot connect to 192.0.2.3:9644: no connection within 3000 ms); is --admin right?' })
+})
+
+test('a leader whose host went away between two calls is no dead end', async t => {
+  const standby = await kshadow(t, link('a'))
+  const leader = await kshadow(t, link('a'))
+  standby.links.leading = false
+  standby.links.adminAddress = '192.0.2.4:9644'
+  let isGone = false
+  const dial: Dial = async (address, options) => {
+    if (address.host !== '192.0.2.4') return await dialTcp(address, options)
+    if (isGone) throw connectFailed(address, 'no connection within 3000 ms')
+    return await dialTcp(addressOf(leader.address), options)
+  }
+  const client = new AdminClient({ address: addressOf(standby.address), signal, user: null, dial })
+  await client.status('a')
+  isGone = true
+  standby.links.leading = true
+  await client.failover('a', null)
+  t.same(standby.links.calls.at(-1), ['failover', 'a', null])
+})
+
+test('a host that dies after an order was sent is noticed, and the order is not given twice', async t => {
+  const standby = await kshadow(t)
+  standby.links.leading = false
+  standby.links.adminAddress = '192.0.2.4:9644'
+  let requests = 0
+  const port = await listening(t, createServer(() => {
+    requests++
+    // As the kernel has it when nothing answers its keepalives, or the host is known to be off.
+    socket?.destroy(Object.assign(new Error('read EHOSTUNREACH'), { code: 'EHOSTUNREACH' }))
+  }))
+  const keepAlive: unknown[][] = []
+  let socket: Socket | null = null
+  const dial: Dial = async (address, options) => {
+    if (address.host !== '192.0.2.4') return await dialTcp(address, options)
+    const opened = socket = await dialTcp({ host: '127.0.0.1', port }, options)
+    const setKeepAlive = opened.setKeepAlive.bind(opened)
+    opened.setKeepAlive = (...args) => {
+      keepAlive.push(args)
+      return setKeepAlive(...args)
+    }
+    return opened
+  }
+  const client = new AdminClient({ address: addressOf(standby.address), signal, user: null, dial })
+  await t.rejects(client.failover('a', null), { code: 'CONNECTION_CLOSED', message: /^the connection to 192\.0\.2\.4:9644 broke before it had answered \(read EHOSTUNREACH\); what was asked for may have been carried out all the same/ })
+  t.equal(requests, 1)
+  t.same(keepAlive, [[true, 10_000]], 'a call may take an hour')
 })
