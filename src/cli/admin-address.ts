@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net'
 import { isHost } from '../config/fields.ts'
 import { RUN_DEFAULTS } from '../config/run-config.ts'
 import { formatHostPort, parseHostPort, type HostPort } from '../net/host-port.ts'
@@ -25,6 +26,28 @@ export function parseLeaderAddress (text: string): HostPort | null {
   return address !== null && isHost(address.host) ? address : null
 }
 
-export function isSameAddress (a: HostPort, b: HostPort): boolean {
-  return formatHostPort(a) === formatHostPort(b)
+const THIS_MACHINE = new BlockList()
+THIS_MACHINE.addSubnet('127.0.0.0', 8)
+THIS_MACHINE.addAddress('0.0.0.0')
+THIS_MACHINE.addAddress('::1', 'ipv6')
+THIS_MACHINE.addAddress('::', 'ipv6')
+
+/** True for a host that means the machine that hears it, whoever that is. */
+export function isThisMachine (host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '')
+  const family = isIP(name)
+  return family === 0 ? name === 'localhost' || name.endsWith('.localhost') : THIS_MACHINE.check(name, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+/**
+ * Why a command is not to go on to the address that `teller` calls the leader's; null where it may. A loopback address that was told by
+ * another machine is that machine's, or the leader's, and whoever listens there on this one may lead the links of another cluster.
+ */
+export function obstacleToLeader (leader: HostPort, teller: HostPort): string | null {
+  const isLocal = isThisMachine(leader.host)
+  if (isLocal && !isThisMachine(teller.host)) {
+    return `the engine that leads names ${formatHostPort(leader)}, which only its own machine reaches. Give the command there, or set admin.advertised in its configuration to an address that it is reached at from here`
+  }
+  const isSame = leader.port === teller.port && (isLocal || leader.host.toLowerCase() === teller.host.toLowerCase())
+  return isSame ? 'that is the address that was asked. If that engine runs on another machine, set admin.advertised in its configuration' : null
 }

@@ -13,7 +13,7 @@ import { dialTcp, type Dial } from '../net/dial.ts'
 import { formatHostPort, type HostPort } from '../net/host-port.ts'
 import type { LinkStatus, LinkUpdate, PauseSelection, PreflightLine, Restoration, RestorePlan, TopicSelection } from '../replication/link-service.ts'
 import { auditSchema, type AuditRecord } from '../state/audit-record.ts'
-import { isSameAddress, parseLeaderAddress } from './admin-address.ts'
+import { obstacleToLeader, parseLeaderAddress } from './admin-address.ts'
 import { packageVersion } from './version.ts'
 
 /** What the admin port refused or failed to do. */
@@ -37,6 +37,8 @@ export interface AdminClientOptions {
   readonly signal: AbortSignal
   /** Who runs it, for the audit; null where the system does not say. */
   readonly user: string | null
+  /** Called when an order is sent to another engine than the one that was asked. */
+  readonly onRedirected?: (leader: HostPort) => void
   readonly dial?: Dial
 }
 
@@ -48,6 +50,8 @@ interface Call {
   readonly timeoutMs: number
   /** A status that is an answer besides those from 200 to 299. */
   readonly alsoGood?: number
+  /** It changes something. */
+  readonly isOrder?: boolean
 }
 
 /** Nobody waits longer for a host that is gone: another one may lead. */
@@ -68,15 +72,17 @@ const MAX_LINE_LENGTH = 1024 * 1024
 export class AdminClient {
   readonly #signal: AbortSignal
   readonly #user: string | null
+  readonly #onRedirected: (leader: HostPort) => void
   readonly #dial: Dial
   readonly #asked: HostPort
   /** The engine that leads, as the one that was asked has told; null while that is not known to be another one. */
   #leader: HostPort | null = null
 
-  constructor ({ address, signal, user, dial = dialTcp }: AdminClientOptions) {
+  constructor ({ address, signal, user, onRedirected = () => {}, dial = dialTcp }: AdminClientOptions) {
     this.#asked = address
     this.#user = user
     this.#signal = signal
+    this.#onRedirected = onRedirected
     this.#dial = dial
   }
 
@@ -95,12 +101,12 @@ export class AdminClient {
 
   /** `document` is the link's YAML document as JSON. */
   async create (document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `/v1/links${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'POST', path: `/v1/links${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS, isOrder: !dryRun }, linkStatusSchema)
   }
 
   /** `document` is all that the link is to have. */
   async update (link: string, document: unknown, { dryRun }: { readonly dryRun: boolean }): Promise<LinkUpdate> {
-    return await this.#json({ method: 'PUT', path: `${pathOf(link)}${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS }, linkUpdateSchema)
+    return await this.#json({ method: 'PUT', path: `${pathOf(link)}${dryRun ? '?dry_run=true' : ''}`, body: document, timeoutMs: CREATE_TIMEOUT_MS, isOrder: !dryRun }, linkUpdateSchema)
   }
 
   /** What a link from this document needs, line by line. */
@@ -127,15 +133,15 @@ export class AdminClient {
   }
 
   async removeTopic (link: string, topic: string): Promise<LinkStatus> {
-    return await this.#json({ method: 'DELETE', path: pathOfTopic(link, topic), timeoutMs: DELETE_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'DELETE', path: pathOfTopic(link, topic), timeoutMs: DELETE_TIMEOUT_MS, isOrder: true }, linkStatusSchema)
   }
 
   async retryTopic (link: string, topic: string): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: COMPARE_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/retry`, body: {}, timeoutMs: COMPARE_TIMEOUT_MS, isOrder: true }, linkStatusSchema)
   }
 
   async restoreTopic (link: string, topic: string, restoration: Restoration): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: restoration, timeoutMs: restoration.from === 'scratch' ? ORDER_TIMEOUT_MS : COMPARE_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'POST', path: `${pathOfTopic(link, topic)}/restore`, body: restoration, timeoutMs: restoration.from === 'scratch' ? ORDER_TIMEOUT_MS : COMPARE_TIMEOUT_MS, isOrder: true }, linkStatusSchema)
   }
 
   /** What a restoration from the common prefix would throw away. */
@@ -144,11 +150,11 @@ export class AdminClient {
   }
 
   async #order (link: string, order: string, what: PauseSelection): Promise<LinkStatus> {
-    return await this.#json({ method: 'POST', path: `${pathOf(link)}/${order}`, body: bodyOfSelection(what), timeoutMs: ORDER_TIMEOUT_MS }, linkStatusSchema)
+    return await this.#json({ method: 'POST', path: `${pathOf(link)}/${order}`, body: bodyOfSelection(what), timeoutMs: ORDER_TIMEOUT_MS, isOrder: true }, linkStatusSchema)
   }
 
   async delete (link: string, { force }: { readonly force: boolean }): Promise<void> {
-    const call: Call = { method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS }
+    const call: Call = { method: 'DELETE', path: `${pathOf(link)}${force ? '?force=true' : ''}`, timeoutMs: DELETE_TIMEOUT_MS, isOrder: true }
     await this.#body(await this.#send(call), call)
   }
 
@@ -193,14 +199,15 @@ export class AdminClient {
   async #send (call: Call): Promise<IncomingMessage> {
     const first = await this.#attemptWhereKnown(call)
     if (first instanceof IncomingMessage) return first
+    const teller = this.#address
     this.#leader = null
     if (first.code !== 'NOT_LEADER') throw new AdminError(first)
     const leader = typeof first.leader === 'string' ? parseLeaderAddress(first.leader) : null
     if (leader === null) throw new AdminError(first)
-    if (isSameAddress(leader, this.#asked)) {
-      throw new AdminError({ ...first, detail: `${first.detail}; that is the address that was asked. If that engine runs on another machine, set admin.advertised in its configuration` })
-    }
-    this.#leader = leader
+    const obstacle = obstacleToLeader(leader, teller)
+    if (obstacle !== null) throw new AdminError({ ...first, detail: `${first.detail}; ${obstacle}` })
+    // Who was asked first may lead again.
+    this.#leader = formatHostPort(leader) === formatHostPort(this.#asked) ? null : leader
     try {
       const second = await this.#attempt(call)
       if (second instanceof IncomingMessage) return second
@@ -238,6 +245,7 @@ export class AdminClient {
   async #request (call: Call): Promise<IncomingMessage> {
     const body = call.body === undefined ? null : JSON.stringify(call.body)
     const socket = await this.#connect()
+    if (call.isOrder === true && this.#leader !== null) this.#onRedirected(this.#leader)
     return await new Promise((resolve, reject) => {
       const request = httpRequest({
         host: this.#address.host,

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import { AdminClient } from './admin-client.ts'
 import { parseAdminAddress } from './admin-address.ts'
+import { formatHostPort } from '../net/host-port.ts'
 import type { Terminal } from './terminal.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
@@ -40,7 +41,12 @@ export function addAdmin (command: Command): Command {
 export function adminClient ({ terminal }: Cli, { admin }: { readonly admin?: string | undefined }): AdminClient {
   const fromEnvironment = terminal.env['KSHADOW_ADMIN']
   const address = parseAdminAddress(admin ?? (fromEnvironment === '' ? undefined : fromEnvironment))
-  return new AdminClient({ address, signal: terminal.signal, user: systemUser() })
+  return new AdminClient({
+    address,
+    signal: terminal.signal,
+    user: systemUser(),
+    onRedirected: leader => terminal.err(`kshadow: sent to the engine that leads, at ${formatHostPort(leader)}\n`)
+  })
 }
 
 /** Null for a user that the system has no name for, as in many containers. */

@@ -16,11 +16,13 @@ test('commands follow to the engine that leads, once', async t => {
   const standby = await kshadow(t)
   standby.links.leading = false
   standby.links.adminAddress = leader.address
-  t.match(await standby.run('status a -o'), { code: 0, out: /^OVERVIEW/ })
+  t.match(await standby.run('status a -o'), { code: 0, out: /^OVERVIEW/, err: '' })
+  const failover = await standby.run('failover a --all --no-confirm --no-wait')
+  t.match(failover, { code: 0, err: `kshadow: sent to the engine that leads, at ${leader.address}\n` })
   leader.links.leading = false
   leader.links.adminAddress = standby.address
   t.match(await standby.run('failover a --all --no-confirm'), { code: 1, err: /the links are led elsewhere/ })
-  t.same([leader, standby].map(({ links }) => links.calls.filter(([verb]) => verb === 'failover').length), [1, 1], 'and not in circles')
+  t.same([leader, standby].map(({ links }) => links.calls.filter(([verb]) => verb === 'failover').length), [2, 2], 'and not in circles')
   standby.links.adminAddress = standby.address
   t.match(await standby.run('list'), { code: 1, err: /that is the address that was asked.*admin\.advertised/ })
   standby.links.adminAddress = 'not an address'
@@ -82,6 +84,43 @@ const { signal } = new AbortController()
 function addressOf (text: string): HostPort {
   return parseHostPort(text) ?? { host: '', port: 0 }
 }
+
+test('a leader on loopback is this machine only to an engine of this machine', async t => {
+  const other = await kshadow(t, link('a'))
+  const standby = await kshadow(t)
+  standby.links.leading = false
+  const port = addressOf(other.address).port
+  for (const leader of [`127.0.0.1:${port}`, `127.1.2.3:${port}`, `localhost:${port}`, `LOCALHOST.:${port}`, `[::1]:${port}`, `[::ffff:127.0.0.1]:${port}`, `0.0.0.0:${port}`, `[::]:${port}`]) {
+    standby.links.adminAddress = leader
+    // As over a tunnel, or from another host: what answers there is not this machine.
+    const client = new AdminClient({ address: { host: '192.0.2.1', port: 9644 }, signal, user: null, dial: async (address, options) => await dialTcp(address.host === '192.0.2.1' ? addressOf(standby.address) : address, options) })
+    await t.rejects(client.failover('a', null), { message: /^the links are led elsewhere; the engine that leads names .*, which only its own machine reaches\. Give the command there, or set admin\.advertised in its configuration to an address that it is reached at from here$/ }, leader)
+  }
+  t.same(other.links.calls, [], 'nothing was asked of whoever listens there')
+  for (const leader of [`localhost:${addressOf(standby.address).port}`, `127.0.0.1:${addressOf(standby.address).port}`]) {
+    standby.links.adminAddress = leader
+    t.match(await standby.run('list'), { code: 1, err: /that is the address that was asked.*admin\.advertised/ }, leader)
+  }
+  standby.links.adminAddress = `localhost:${port}`
+  t.match(await standby.run('status a -o'), { code: 0, out: /^OVERVIEW/ }, 'two engines of one machine')
+})
+
+test('an engine elsewhere sends nobody to loopback', async t => {
+  const other = await kshadow(t, link('a'))
+  const local = await kshadow(t)
+  const remote = await kshadow(t)
+  for (const { links } of [local, remote]) links.leading = false
+  local.links.adminAddress = '192.0.2.2:9644'
+  remote.links.adminAddress = other.address
+  const client = new AdminClient({ address: addressOf(local.address), signal, user: null, dial: async (address, options) => await dialTcp(address.host === '192.0.2.2' ? addressOf(remote.address) : address, options) })
+  await t.rejects(client.failover('a', null), { message: 'the links are led elsewhere' })
+  remote.links.leading = true
+  remote.links.links.set('a', link('a'))
+  t.equal((await client.status('a')).name, 'a')
+  remote.links.leading = false
+  await t.rejects(client.failover('a', null), { message: /only its own machine reaches/ }, 'by the word of the one that led')
+  t.same(other.links.calls, [])
+})
 
 test('a host that does not answer is given up soon, and who was asked first is asked again', async t => {
   const standby = await kshadow(t, link('a'))
