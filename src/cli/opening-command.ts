@@ -3,12 +3,13 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { parseDuration } from '../config/duration.ts'
 import type { LinkStatus, TopicSelection } from '../replication/link-service.ts'
-import { isWritable, type TopicState } from '../state/topic-state.ts'
+import { isWritable } from '../state/topic-state.ts'
 import type { AdminClient } from './admin-client.ts'
 import { addAdmin, adminClient, adminOptions, printJson, type Cli } from './cli.ts'
 import { confirm } from './confirm.ts'
-import { followOpening, openedTopics, type OpeningRow } from './follow-opening.ts'
+import { begunRows, followOpening, openedTopics, type OpeningRow, type Order } from './follow-opening.ts'
 import { EXIT_FAILURE, EXIT_OK } from './report-error.ts'
+import type { Terminal } from './terminal.ts'
 import { addSelection, chosenOf, selectionOptions, type Chosen } from './topic-selection.ts'
 import { UsageError } from './usage-error.ts'
 import { printable } from './views/printable.ts'
@@ -22,8 +23,11 @@ const optionsSchema = adminOptions.extend({
   timeout: z.string()
 })
 
+/** Of so many topics is said that they have come to another end than was ordered. */
+const NAMED = 10
+
 /** What differs between the commands that open shadow topics. */
-export interface OpeningWords {
+export interface OpeningWords extends Omit<Order, 'chosen'> {
   readonly name: string
   readonly description: string
   readonly topicOption: string
@@ -32,12 +36,6 @@ export interface OpeningWords {
   readonly help: string
   readonly title: string
   readonly verb: string
-  /** As in "nothing was promoted". */
-  readonly done: string
-  /** The state that its topics end in. */
-  readonly goal: TopicState
-  /** A topic in this state comes no further. */
-  readonly isHopeless: (state: TopicState) => boolean
   /** Has the engine begin. */
   readonly begin: (client: AdminClient, link: string, topics: TopicSelection) => Promise<LinkStatus>
 }
@@ -68,23 +66,36 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
           return
         }
       }
+      const order: Order = { chosen, done: doneWord, goal, isHopeless }
       const begun = await words.begin(client, name, chosen.selection)
       const isJson = options.output === 'json'
       if (!options.wait) {
-        if (isJson) printJson(cli, { link: name, done: false, topics: rowsOf(begun, chosen).map(row => ({ ...row, duration_ms: null })) })
-        else terminal.out(`Successfully initiated the ${title} for Shadow Link "${printable(name)}". To follow it, run:\n  'kshadow status ${printable(name)} --watch'\n`)
+        const rows = begunRows(begun, order)
+        const otherwise = rows.filter(row => row.otherwise !== null)
+        cli.exitCode = otherwise.length === 0 ? EXIT_OK : EXIT_FAILURE
+        if (isJson) printJson(cli, { link: name, done: false, otherwise: otherwise.map(row => row.name), topics: rows.map(row => ({ name: row.name, state: row.state, duration_ms: null })) })
+        else if (otherwise.length < rows.length || rows.length === 0) terminal.out(`Successfully initiated the ${title} for Shadow Link "${printable(name)}". To follow it, run:\n  'kshadow status ${printable(name)} --watch'\n`)
+        tellOtherwise(terminal, otherwise)
         return
       }
-      const { rows, done, allWritable } = await followOpening(client, begun, { chosen, done: doneWord, isHopeless, timeoutMs, terminal })
-      cli.exitCode = done ? EXIT_OK : EXIT_FAILURE
-      if (isJson) printJson(cli, { link: name, done, topics: rows.map(rowJson) })
+      const { rows, done, allWritable } = await followOpening(client, begun, { order, timeoutMs, terminal })
+      const otherwise = rows.filter(row => row.otherwise !== null)
+      const isAsOrdered = done && otherwise.length === 0
+      cli.exitCode = isAsOrdered ? EXIT_OK : EXIT_FAILURE
+      if (isJson) printJson(cli, { link: name, done: isAsOrdered, otherwise: otherwise.map(row => row.name), topics: rows.map(rowJson) })
       else terminal.out(resultText(name, rows))
+      tellOtherwise(terminal, otherwise)
       if (done) return
       const stopped = rows.filter(row => isHopeless(row.state)).map(row => printable(row.name))
       if (stopped.length > 0) terminal.err(`kshadow: ${stopped.slice(0, 3).join(', ')}${stopped.length > 3 ? ` and ${stopped.length - 3} more` : ''} will not be ${goal}: \`kshadow status ${printable(name)}\` shows the reason, and \`kshadow failover\` opens a topic with what it has\n`)
       const left = allWritable ? 'every topic is open, but the source was not asked for new ones yet, or not all of its schemas are on the shadow' : `not every topic is ${goal}`
       if (allWritable || rows.some(row => !isWritable(row.state) && !isHopeless(row.state))) terminal.err(`kshadow: ${left} after ${formatMs(timeoutMs)}; the engine goes on with it: \`kshadow status ${printable(name)} --watch\` shows how far it is\n`)
     })
+}
+
+function tellOtherwise (terminal: Terminal, rows: readonly OpeningRow[]): void {
+  for (const { name, otherwise } of rows.slice(0, NAMED)) terminal.err(`kshadow: ${printable(name)} is ${printable(otherwise ?? '')}\n`)
+  if (rows.length > NAMED) terminal.err(`kshadow: and ${rows.length - NAMED} more topics have come to another end; --output json names all\n`)
 }
 
 /** What is about to happen, and what would be lost by it. */
@@ -98,10 +109,6 @@ function planText (link: LinkStatus, chosen: Chosen, { verb }: OpeningWords): st
     return [row.name, row.state, lag]
   })
   return formatTable([['SHADOW TOPIC', 'STATE', 'LAG'], ...rows, ...(topics.length > 20 ? [[`and ${topics.length - 20} more`]] : [])])
-}
-
-function rowsOf (link: LinkStatus, chosen: Chosen): Array<{ name: string, state: string }> {
-  return openedTopics(link, chosen).map(({ name, state }) => ({ name, state }))
 }
 
 function rowJson (row: OpeningRow): Record<string, unknown> {

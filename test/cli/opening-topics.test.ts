@@ -28,7 +28,7 @@ test('a failover that does not end in time is a failure, and the table says what
   const { run } = await kshadow(t, stuck)
   const { code, out, err } = await run('failover a --topic orders --no-confirm --timeout 10ms --output json')
   t.equal(code, 1)
-  t.same(JSON.parse(out), { link: 'a', done: false, topics: [{ name: 'orders', state: 'FAILING_OVER', duration_ms: null, already: false, problem: 'no leader' }] })
+  t.same(JSON.parse(out), { link: 'a', done: false, otherwise: [], topics: [{ name: 'orders', state: 'FAILING_OVER', duration_ms: null, already: false, problem: 'no leader' }] })
   t.match(err, /not every topic is FAILED_OVER after 10ms; the engine goes on with it/)
 })
 
@@ -94,7 +94,7 @@ test('a promotion that does not end in time is a failure, and goes on', async t 
   const { run } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTING', problem: 'partition 0 grows' })] }))
   const { code, out, err } = await run('promote a --topic orders --no-confirm --timeout 10ms --output json')
   t.equal(code, 1)
-  t.same(JSON.parse(out), { link: 'a', done: false, topics: [{ name: 'orders', state: 'PROMOTING', duration_ms: null, already: false, problem: 'partition 0 grows' }] })
+  t.same(JSON.parse(out), { link: 'a', done: false, otherwise: [], topics: [{ name: 'orders', state: 'PROMOTING', duration_ms: null, already: false, problem: 'partition 0 grows' }] })
   t.match(err, /orders: partition 0 grows\nkshadow: not every topic is PROMOTED after 10ms; the engine goes on with it/)
 })
 
@@ -119,4 +119,51 @@ test('a failover of the link leaves the topic of a schema registry, says so, and
   t.match(out, /orders/)
   t.notMatch(out, /_schemas/)
   t.match(err, /_schemas stays a read-only shadow: .*`kshadow failover a --topic _schemas`/)
+})
+
+test('a promotion that became a failover meanwhile is a failure, and the topic is named', async t => {
+  const { run, links } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTING' }), topic('payments', { state: 'PROMOTING' })] }))
+  links.status = async () => link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER' }), topic('payments', { state: 'PROMOTED' })] })
+  const said = 'kshadow: orders is FAILED_OVER, not PROMOTED: it was opened with what it had, which need not be all that the source has\n'
+  for (const which of ['--all', '--filter orders payments']) {
+    const text = await run(`promote a ${which} --no-confirm`)
+    t.equal(text.code, 1, which)
+    t.ok(text.err.endsWith(said), text.err)
+    const json = await run(`promote a ${which} --no-confirm --output json`)
+    t.equal(json.code, 1)
+    t.match(JSON.parse(json.out), { done: false, otherwise: ['orders'], topics: [{ name: 'orders', state: 'FAILED_OVER' }, { name: 'payments', state: 'PROMOTED' }] })
+  }
+})
+
+test('a topic that was failed over before the promotion counts where it is named, and is told of where it is only among those selected', async t => {
+  const { run } = await kshadow(t, link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER' }), topic('payments', { state: 'PROMOTED' })] }))
+  t.match(await run('promote a --all --no-confirm'), { code: 0, out: /orders {4}FAILED_OVER {2}before/, err: 'orders was FAILED_OVER before, with what was there then, and is not promoted\n' })
+  t.same(JSON.parse((await run('promote a --filter orders payments --no-confirm --output json')).out), {
+    link: 'a',
+    done: true,
+    otherwise: [],
+    topics: [{ name: 'orders', state: 'FAILED_OVER', duration_ms: null, already: true, problem: null }, { name: 'payments', state: 'PROMOTED', duration_ms: null, already: true, problem: null }]
+  })
+  t.match(await run('promote a --topic orders --no-confirm'), { code: 1, err: /^kshadow: orders is FAILED_OVER, not PROMOTED: / })
+  t.match(await run('promote a --topic orders --no-confirm --no-wait'), { code: 1, err: /^kshadow: orders is FAILED_OVER, not PROMOTED: / })
+  t.match(await run('promote a --topic payments --no-confirm'), { code: 0, err: '' })
+})
+
+test('for a failover a topic that was promoted is as good', async t => {
+  const { run, links } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'FAILING_OVER' }), topic('payments', { state: 'PROMOTED' })] }))
+  links.status = async () => link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'PROMOTED' }), topic('payments', { state: 'PROMOTED' })] })
+  t.match(await run('failover a --all --no-confirm'), { code: 0 })
+  links.status = async () => link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER', owned: false }), topic('payments', { state: 'PROMOTED', owned: false })] })
+  t.match(await run('failover a --all --no-confirm'), { code: 0 }, 'and one that was taken out of the link then is open, too')
+})
+
+test('a topic that leaves the link while it is promoted is a failure, and is named', async t => {
+  const { run, links } = await kshadow(t, link('a', { topics: [topic('orders', { state: 'PROMOTING' }), topic('payments', { state: 'PROMOTING' })] }))
+  links.status = async () => link('a', { state: 'FAILED_OVER', topics: [topic('orders', { state: 'FAILED_OVER', owned: false }), topic('payments', { state: 'PROMOTED' })] })
+  for (const which of ['--all', '--topic orders']) {
+    const { code, out, err } = await run(`promote a ${which} --no-confirm --output json`)
+    t.equal(code, 1)
+    t.match(JSON.parse(out), { done: false, otherwise: ['orders'] })
+    t.match(err, /kshadow: orders is no shadow topic of the link any more: it was taken out of it meanwhile\n$/)
+  }
 })

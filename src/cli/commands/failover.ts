@@ -12,7 +12,7 @@ export function addFailoverCommand (program: Command, cli: Cli): void {
 Copying of the topics stops, what has arrived is kept, and the sidecar lets clients write to them. There is no way
 back. Repeating the command is harmless: it goes on with what is left. Without the source it works just as well.
 The topic of a schema registry, _schemas, is opened by its own name only: --topic _schemas.
-Exits with 0 only when every topic is FAILED_OVER (with --no-wait: when all of them have begun).
+Exits with 0 only when every topic is FAILED_OVER, or PROMOTED (with --no-wait: when all of them have begun).
 
 Examples:
   kshadow failover my-link --all
