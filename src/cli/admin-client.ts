@@ -39,6 +39,8 @@ export interface AdminClientOptions {
   readonly user: string | null
   /** Called when an order is sent to another engine than the one that was asked. */
   readonly onRedirected?: (leader: HostPort) => void
+  /** Called when `signal` ends the wait for the answer to an order that was sent. */
+  readonly onUnanswered?: () => void
   readonly dial?: Dial
 }
 
@@ -73,16 +75,18 @@ export class AdminClient {
   readonly #signal: AbortSignal
   readonly #user: string | null
   readonly #onRedirected: (leader: HostPort) => void
+  readonly #onUnanswered: () => void
   readonly #dial: Dial
   readonly #asked: HostPort
   /** The engine that leads, as the one that was asked has told; null while that is not known to be another one. */
   #leader: HostPort | null = null
 
-  constructor ({ address, signal, user, onRedirected = () => {}, dial = dialTcp }: AdminClientOptions) {
+  constructor ({ address, signal, user, onRedirected = () => {}, onUnanswered = () => {}, dial = dialTcp }: AdminClientOptions) {
     this.#asked = address
     this.#user = user
     this.#signal = signal
     this.#onRedirected = onRedirected
+    this.#onUnanswered = onUnanswered
     this.#dial = dial
   }
 
@@ -174,7 +178,7 @@ export class AdminClient {
         if (parsed.kind === 'summary' || parsed.kind === 'problem') return
       }
     } catch (error) {
-      if (this.#signal.aborted || error instanceof ShadowError) throw this.#failure(error, 'GET')
+      if (this.#signal.aborted || error instanceof ShadowError) throw this.#failure(error, { method: 'GET' })
       throw new ShadowError('CONNECTION_CLOSED', `the connection to ${this.#name} broke before the verification had ended (${messageOf(error)})`, { cause: error })
     } finally {
       answer.destroy()
@@ -262,7 +266,7 @@ export class AdminClient {
         }
       }, resolve)
       request.setTimeout(call.timeoutMs, () => request.destroy(new ShadowError('REQUEST_TIMEOUT', `the kshadow at ${this.#name} has not answered for ${call.timeoutMs / 1000} s${outcomeOf(call.method)}`)))
-      request.on('error', error => reject(this.#failure(error, call.method)))
+      request.on('error', error => reject(this.#failure(error, call)))
       request.end(body)
     })
   }
@@ -287,11 +291,12 @@ export class AdminClient {
     try {
       return await bodyOf(answer)
     } catch (error) {
-      throw this.#failure(error, call.method)
+      throw this.#failure(error, call)
     }
   }
 
-  #failure (error: unknown, method: Call['method']): Error {
+  #failure (error: unknown, { method, isOrder = false }: Pick<Call, 'method' | 'isOrder'>): Error {
+    if (isOrder && this.#signal.aborted) this.#onUnanswered()
     const reason: unknown = this.#signal.aborted ? this.#signal.reason : error
     if (reason instanceof ShadowError) return reason
     const code = reason instanceof Error && 'code' in reason ? reason.code : ''

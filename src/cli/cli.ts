@@ -45,7 +45,8 @@ export function adminClient ({ terminal }: Cli, { admin }: { readonly admin?: st
     address,
     signal: terminal.signal,
     user: systemUser(),
-    onRedirected: leader => terminal.err(`kshadow: sent to the engine that leads, at ${formatHostPort(leader)}\n`)
+    onRedirected: leader => terminal.err(`kshadow: sent to the engine that leads, at ${formatHostPort(leader)}\n`),
+    onUnanswered: () => terminal.err('kshadow: what was asked for may be carried out all the same: look at the status before you repeat it\n')
   })
 }
 

@@ -36,13 +36,15 @@ export interface OpeningWords extends Omit<Order, 'chosen'> {
   readonly help: string
   readonly title: string
   readonly verb: string
+  /** As in "the promotion goes on". */
+  readonly noun: string
   /** Has the engine begin. */
   readonly begin: (client: AdminClient, link: string, topics: TopicSelection) => Promise<LinkStatus>
 }
 
 /** A command that opens shadow topics for good, and follows it to its end. */
 export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWords): void {
-  const { title, verb, done: doneWord, goal, isHopeless } = words
+  const { title, verb, noun, done: doneWord, goal, isHopeless } = words
   const command = program.command(words.name).description(words.description).argument('<link>', 'name of the link')
   addAdmin(addSelection(command, { topic: words.topicOption, all: words.allOption })
     .option('--no-confirm', 'do not ask')
@@ -78,7 +80,10 @@ export function addOpeningCommand (program: Command, cli: Cli, words: OpeningWor
         tellOtherwise(terminal, otherwise)
         return
       }
-      const { rows, done, allWritable } = await followOpening(client, begun, { order, timeoutMs, terminal })
+      const { rows, done, allWritable } = await followOpening(client, begun, { order, timeoutMs, terminal }).catch((error: unknown) => {
+        if (terminal.signal.aborted) terminal.err(`kshadow: the ${noun} has begun, and goes on in the engine: \`kshadow status ${printable(name)}\` shows how far it is\n`)
+        throw error
+      })
       const otherwise = rows.filter(row => row.otherwise !== null)
       const isAsOrdered = done && otherwise.length === 0
       cli.exitCode = isAsOrdered ? EXIT_OK : EXIT_FAILURE

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { SignalError } from '../../src/cli/terminal.ts'
 import { ShadowError } from '../../src/errors.ts'
 import { link, topic } from '../admin/fake-links.ts'
 import { kshadow } from './kshadow.ts'
@@ -166,4 +167,27 @@ test('a topic that leaves the link while it is promoted is a failure, and is nam
     t.match(JSON.parse(out), { done: false, otherwise: ['orders'] })
     t.match(err, /kshadow: orders is no shadow topic of the link any more: it was taken out of it meanwhile\n$/)
   }
+})
+
+test('who stops to watch is told that the engine goes on', async t => {
+  for (const [line, state] of [['promote', 'PROMOTING'], ['failover', 'FAILING_OVER']] as const) {
+    const { run, links } = await kshadow(t, link('a', { topics: [topic('orders', { state })] }))
+    const abort = new AbortController()
+    const status = links.status.bind(links)
+    links.status = async name => {
+      abort.abort(new SignalError('SIGINT'))
+      return await status(name)
+    }
+    t.same(await run(`${line} a --all --no-confirm`, { signal: abort.signal }), { code: 130, out: '', err: `kshadow: the ${line === 'promote' ? 'promotion' : 'failover'} has begun, and goes on in the engine: \`kshadow status a\` shows how far it is\n` })
+  }
+})
+
+test('who does not wait for the answer to an order is told that it may be carried out', async t => {
+  const { run, links } = await kshadow(t, link('a'))
+  const abort = new AbortController()
+  links.promote = async () => {
+    abort.abort(new SignalError('SIGTERM'))
+    return await new Promise(() => {})
+  }
+  t.same(await run('promote a --all --no-confirm', { signal: abort.signal }), { code: 143, out: '', err: 'kshadow: what was asked for may be carried out all the same: look at the status before you repeat it\n' })
 })

@@ -11,6 +11,7 @@ export function addFailoverCommand (program: Command, cli: Cli): void {
     help: `
 Copying of the topics stops, what has arrived is kept, and the sidecar lets clients write to them. There is no way
 back. Repeating the command is harmless: it goes on with what is left. Without the source it works just as well.
+Ctrl-C ends the command, and not the failover, which goes on in the engine.
 The topic of a schema registry, _schemas, is opened by its own name only: --topic _schemas.
 Exits with 0 only when every topic is FAILED_OVER, or PROMOTED (with --no-wait: when all of them have begun).
 
@@ -22,6 +23,7 @@ Examples:
 `,
     title: 'Fail Over',
     verb: 'Fail over',
+    noun: 'failover',
     done: 'failed over',
     goal: 'FAILED_OVER',
     isHopeless: () => false,

@@ -14,6 +14,7 @@ the source grows. A topic goes on being copied until the shadow has all that the
 apart; then the sidecar lets clients write to it. There is no way back from there. Should the source die meanwhile,
 \`kshadow failover\` opens the topic with what it has. Repeating the command is harmless.
 With --all, topics that are new on the source are shadowed and promoted, too. Nothing is begun if any topic is FAULTED.
+Ctrl-C ends the command, and not the promotion: it goes on in the engine, where a failover can take its place.
 Exits with 0 only when every topic is PROMOTED (with --no-wait: when all of them have begun), and with 1 when one was
 failed over meanwhile. With --all and --filter, topics that were FAILED_OVER before are named, and do not count.
 
@@ -24,6 +25,7 @@ Examples:
 `,
     title: 'Promotion',
     verb: 'Promote',
+    noun: 'promotion',
     done: 'promoted',
     goal: 'PROMOTED',
     isHopeless: state => state === 'FAULTED',
