@@ -23,6 +23,8 @@ export interface AdminParts {
   /** Null while the sidecar is starting, or switched off. */
   readonly sidecar: SidecarSource | null
   readonly state: StateSource
+  /** Of the shadow cluster; null while it is not known, or has none. */
+  readonly clusterId: string | null
   /** True from the moment that the process was asked to end. */
   readonly draining: boolean
 }

@@ -26,7 +26,7 @@ import type { AdminParts } from './admin-parts.ts'
 import { addLinkRoutes } from './link-routes.ts'
 import { isMeantForClients, problem, problemOf, PROBLEM_TYPE, type Problem } from './problem.ts'
 import { leaderAddress, readinessOf } from './readiness.ts'
-import { isJson, refusalOf } from './request-guard.ts'
+import { isJson, misdirection, refusalOf } from './request-guard.ts'
 
 export interface AdminServerOptions {
   readonly config: RunConfig
@@ -132,6 +132,8 @@ function createApp ({ config, parts, logger, verifyQuietMs = 5000 }: AdminServer
   app.addHook('onRequest', async (request, reply) => {
     const refusal = refusalOf({ method: request.method, headers: request.headers }, config.admin)
     if (refusal !== null) return await send(reply, problem('REQUEST_REFUSED', refusal))
+    const misdirected = misdirection(request.headers, parts.clusterId)
+    if (misdirected !== null) return await send(reply, problem('CONFLICT', misdirected))
     if ((request.method === 'POST' || request.method === 'PUT') && !isJson(request.headers)) return await send(reply, problem('REQUEST_INVALID', 'expected a body of content-type application/json', 415))
   })
   app.addHook('onResponse', async (request, reply) => {
@@ -142,7 +144,7 @@ function createApp ({ config, parts, logger, verifyQuietMs = 5000 }: AdminServer
     const statusCode = refusalStatus(error)
     if (statusCode !== null) return send(reply, problem('REQUEST_INVALID', messageOf(error), statusCode))
     if (!isMeantForClients(error)) logger.error({ err: error, request: request.id, method: request.method, path: request.url }, 'an admin request failed unexpectedly')
-    const answer = problemOf(error, { requestId: request.id, leader: leaderAddress(parts) })
+    const answer = problemOf(error, { requestId: request.id, leader: leaderAddress(parts), cluster: parts.clusterId })
     return send(reply, answer.leader === null ? { ...answer, detail: withReason(answer.detail, parts) } : answer)
   }
   app.setErrorHandler(fail)
@@ -158,7 +160,7 @@ function createApp ({ config, parts, logger, verifyQuietMs = 5000 }: AdminServer
     if (parts.sidecar === null) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the sidecar is starting', { retriable: true })
     return parts.sidecar.status()
   })
-  addLinkRoutes(app, { links: () => linksOf(parts, config), leader: () => leaderAddress(parts), signal, verifyQuietMs })
+  addLinkRoutes(app, { links: () => linksOf(parts, config), leader: () => leaderAddress(parts), clusterId: () => parts.clusterId, signal, verifyQuietMs })
   return app
 }
 

@@ -15,6 +15,7 @@ export interface LinkRoutesOptions {
   /** @throws {ShadowError} where there is no engine to ask in this process */
   readonly links: () => LinkService
   readonly leader: () => string | null
+  readonly clusterId: () => string | null
   /** Ends what goes on for long. */
   readonly signal: AbortSignal
   readonly verifyQuietMs: number
@@ -166,7 +167,7 @@ export function addLinkRoutes (app: FastifyInstance, options: LinkRoutesOptions)
     })
     return await sendLines(reply, verifyLines(links.verify(link, { topic: topic ?? null, signal }), {
       quietMs: options.verifyQuietMs,
-      problemOf: error => problemOf(error, { requestId: request.id, leader: options.leader() })
+      problemOf: error => problemOf(error, { requestId: request.id, leader: options.leader(), cluster: options.clusterId() })
     }))
   })
 }

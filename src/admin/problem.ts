@@ -21,6 +21,8 @@ export interface Problem {
   readonly problems?: readonly ConfigProblem[]
   /** With NOT_LEADER: the admin address of the engine that leads the links; null where nobody knows. */
   readonly leader?: string | null
+  /** With NOT_LEADER: the id of the shadow cluster whose links that one leads; null where it is not known. */
+  readonly cluster?: string | null
 }
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -53,7 +55,9 @@ export const problemSchema: z.ZodType<Problem> = z.object({
   problems: z.array(z.object({
     key: z.string(), line: z.number().nullable(), value: z.string().nullable(), expected: z.string()
   })).exactOptional(),
-  leader: z.string().nullable().exactOptional()
+  leader: z.string().nullable().exactOptional(),
+  // A kshadow of before says no such thing.
+  cluster: z.string().nullable().exactOptional()
 })
 
 /** A problem by its code; `status` where another one than the code's says it better, such as 413. */
@@ -68,13 +72,13 @@ export function isMeantForClients (error: unknown): error is KafkaError {
 
 /**
  * The problem document of an error. `requestId` is how to find it in the log.
- * `leader` is the admin address to name with NOT_LEADER where the error names none.
+ * `leader` is the admin address to name with NOT_LEADER where the error names none, `cluster` the shadow cluster's id.
  */
-export function problemOf (error: unknown, options: { readonly requestId: string, readonly leader: string | null }): Problem {
+export function problemOf (error: unknown, options: { readonly requestId: string, readonly leader: string | null, readonly cluster: string | null }): Problem {
   if (error instanceof ConfigError) return { ...problem('CONFIG_INVALID', error.message), problems: error.problems }
   if (error instanceof ShadowError && error.code === 'NOT_LEADER') {
     const leader = error.details['leader']
-    return { ...problem('NOT_LEADER', error.message), leader: typeof leader === 'string' ? leader : options.leader }
+    return { ...problem('NOT_LEADER', error.message), leader: typeof leader === 'string' ? leader : options.leader, cluster: options.cluster }
   }
   if (error instanceof ShadowError && isMeantForClients(error)) return problem(error.code, error.message)
   // What the protocol layer threw: a peer that sends what cannot be read.

@@ -6,6 +6,16 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import type { AdminConfig } from '../config/run-config.ts'
 
+/** The id of the shadow cluster whose links a request is about, from who was sent here by another engine of that cluster. */
+export const CLUSTER_HEADER = 'x-kshadow-cluster'
+
+/** Why a request that was sent here is not for this engine, in words; null where it is, or does not say. */
+export function misdirection (headers: IncomingHttpHeaders, clusterId: string | null): string | null {
+  const wanted = headers[CLUSTER_HEADER]
+  if (wanted === undefined || wanted === clusterId) return null
+  return `this is the kshadow of shadow cluster ${clusterId ?? '(not known yet)'}, and the command is for that of ${JSON.stringify(wanted)}: nothing was done. The engine that leads there is reached at another address: give it with --admin`
+}
+
 /** Why a request is refused, in words; null where it is not. */
 export function refusalOf (request: { readonly method: string, readonly headers: IncomingHttpHeaders }, config: AdminConfig): string | null {
   const { host, origin } = request.headers

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { linkStatusSchema, linkUpdateSchema, preflightLineSchema, restorePlanSchema } from '../admin/link-status-schema.ts'
 import { USER_HEADER } from '../admin/operator.ts'
 import { problemSchema, type Problem } from '../admin/problem.ts'
+import { CLUSTER_HEADER } from '../admin/request-guard.ts'
 import { readinessSchema, type Readiness } from '../admin/readiness.ts'
 import { verifyLineSchema, type VerifyLine } from '../admin/verify-stream.ts'
 import { filtersDocument } from '../config/link/name-filter.ts'
@@ -44,6 +45,12 @@ export interface AdminClientOptions {
   readonly dial?: Dial
 }
 
+interface Leader {
+  readonly address: HostPort
+  /** The id of the shadow cluster whose links it leads: who is somebody else's engine refuses. Null where who named it did not say. */
+  readonly clusterId: string | null
+}
+
 interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
@@ -79,7 +86,7 @@ export class AdminClient {
   readonly #dial: Dial
   readonly #asked: HostPort
   /** The engine that leads, as the one that was asked has told; null while that is not known to be another one. */
-  #leader: HostPort | null = null
+  #leader: Leader | null = null
 
   constructor ({ address, signal, user, onRedirected = () => {}, onUnanswered = () => {}, dial = dialTcp }: AdminClientOptions) {
     this.#asked = address
@@ -187,7 +194,7 @@ export class AdminClient {
   }
 
   get #address (): HostPort {
-    return this.#leader ?? this.#asked
+    return this.#leader?.address ?? this.#asked
   }
 
   get #name (): string {
@@ -211,7 +218,7 @@ export class AdminClient {
     const obstacle = obstacleToLeader(leader, teller)
     if (obstacle !== null) throw new AdminError({ ...first, detail: `${first.detail}; ${obstacle}` })
     // Who was asked first may lead again.
-    this.#leader = formatHostPort(leader) === formatHostPort(this.#asked) ? null : leader
+    this.#leader = formatHostPort(leader) === formatHostPort(this.#asked) ? null : { address: leader, clusterId: first.cluster ?? null }
     try {
       const second = await this.#attempt(call)
       if (second instanceof IncomingMessage) return second
@@ -249,7 +256,8 @@ export class AdminClient {
   async #request (call: Call): Promise<IncomingMessage> {
     const body = call.body === undefined ? null : JSON.stringify(call.body)
     const socket = await this.#connect()
-    if (call.isOrder === true && this.#leader !== null) this.#onRedirected(this.#leader)
+    if (call.isOrder === true && this.#leader !== null) this.#onRedirected(this.#leader.address)
+    const clusterId = this.#leader?.clusterId ?? null
     return await new Promise((resolve, reject) => {
       const request = httpRequest({
         host: this.#address.host,
@@ -262,6 +270,7 @@ export class AdminClient {
           accept: 'application/json, application/x-ndjson',
           'user-agent': `kshadow/${packageVersion()}`,
           ...(this.#user === null ? {} : { [USER_HEADER]: encodeURIComponent(this.#user) }),
+          ...(clusterId === null ? {} : { [CLUSTER_HEADER]: clusterId }),
           ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) })
         }
       }, resolve)

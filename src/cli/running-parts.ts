@@ -89,6 +89,10 @@ export class RunningParts implements AdminParts {
     return this.#engine?.problem ?? null
   }
 
+  get clusterId (): string | null {
+    return this.#cluster.lastView?.clusterId ?? null
+  }
+
   get sidecar (): Sidecar | null {
     return this.#sidecar
   }

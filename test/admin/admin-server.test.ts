@@ -372,7 +372,7 @@ test('the sidecar is shown as it is, or said to be off', async t => {
 
 test('a port that is taken is said to be so', async t => {
   const { server } = await startAdmin(t, new FakeLinks())
-  const parts = { links: null, engineProblem: null, sidecar: null, state: freshState, draining: false }
+  const parts = { links: null, engineProblem: null, sidecar: null, state: freshState, clusterId: 'shadow-cluster', draining: false }
   const config = { ...runConfig(), admin: { ...runConfig().admin, listen: server.address } }
   await t.rejects(AdminServer.start({ config, parts, logger: silentLogger }), { code: 'CONFLICT', message: new RegExp(`cannot listen at 127.0.0.1:${server.address.port} .*admin\\.listen`) })
 })

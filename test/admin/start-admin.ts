@@ -21,11 +21,11 @@ export function runConfig (more = ''): RunConfig {
 
 export const freshState: StateSource = { state: new LinkState(), problem: null, ageMs: () => 10 }
 
-export async function startAdmin (t: Test, links: FakeLinks | null, options: { readonly config?: RunConfig, readonly verifyQuietMs?: number } = {}): Promise<StartedAdmin> {
+export async function startAdmin (t: Test, links: FakeLinks | null, options: { readonly config?: RunConfig, readonly verifyQuietMs?: number, readonly clusterId?: string } = {}): Promise<StartedAdmin> {
   const log: string[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => { log.push(line) } })
-  const parts = { links, engineProblem: null, sidecar: null, state: freshState, draining: false }
-  const { config = runConfig(), ...rest } = options
+  const { config = runConfig(), clusterId = 'shadow-cluster', ...rest } = options
+  const parts = { links, engineProblem: null, sidecar: null, state: freshState, clusterId, draining: false }
   const server = await AdminServer.start({ config, parts, logger, ...rest })
   t.teardown(() => server.stop())
   return { server, url: `http://127.0.0.1:${server.address.port}`, parts, log }

@@ -29,6 +29,18 @@ test('commands follow to the engine that leads, once', async t => {
   t.match(await standby.run('list'), { code: 1, err: /the links are led elsewhere/ })
 })
 
+test('a command that was sent on to the engine of another cluster is refused there', async t => {
+  const elsewhere = new FakeLinks(link('a'))
+  const { server } = await startAdmin(t, elsewhere, { clusterId: 'another-cluster' })
+  const standby = await kshadow(t, link('a'))
+  standby.links.leading = false
+  standby.links.adminAddress = `127.0.0.1:${server.address.port}`
+  t.match(await standby.run('failover a --all --no-confirm'), { code: 1, err: /this is the kshadow of shadow cluster another-cluster, and the command is for that of "shadow-cluster": nothing was done/ })
+  t.match(await standby.run('status a'), { code: 1 })
+  t.same(elsewhere.calls, [])
+  t.match(await kshadow(t, link('b')).then(({ run }) => run('status b')), { code: 0 }, 'who asks directly does not say which cluster it is')
+})
+
 test('a leader that is gone is said to be, and who was asked first is asked again', async t => {
   const standby = await kshadow(t, link('a'))
   standby.links.leading = false
