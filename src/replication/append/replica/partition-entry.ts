@@ -27,7 +27,7 @@ export function isLedByReal ({ isr, leader }: PartitionEntry, shadowLeaders: Rea
 }
 
 /** The real brokers of a replica set that are alive. */
-export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: MetadataImage, shadowLeaders: ReadonlySet<number>): number[] {
+export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: Pick<MetadataImage, 'brokers'>, shadowLeaders: ReadonlySet<number>): number[] {
   return replicas.filter(id => !shadowLeaders.has(id) && image.brokers.get(id)?.fenced === false)
 }
 

@@ -11,9 +11,7 @@
  */
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { ShadowError } from '../../../errors.ts'
-import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { orAborted } from '../../../net/abort.ts'
-import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
 import { Gathering, type Coming } from '../../failover/gathering.ts'
@@ -23,16 +21,14 @@ import { restoreConfigs } from '../../failover/restore-configs.ts'
 import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
+import { cutPartition, type Cut } from './failover-cut.ts'
 import type { FailoverTotals } from './failover-totals.ts'
 import { handOver, leaveToIsr } from './hand-over.ts'
-import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { sameBrokers, targetReplicas } from './partition-entry.ts'
 import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import { ServedEpochs } from './served-epochs.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
-import type { ShadowPartition } from './shadow-partition.ts'
-
-const POLL_MS = 5
 
 /** Followers are looked at every few milliseconds: who has them at the end is not far behind the others. */
 const HAND_OVER = { quietMs: 20, mostMs: 100 }
@@ -64,17 +60,6 @@ export interface ReplicaFailoverOptions extends Opening {
   /** The topic's partitions, as many as the metadata shows. */
   readonly partitionsOf: (topic: ShadowTopic) => readonly ReplicaPartition[]
   readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
-}
-
-/** What a partition is handed over with. */
-interface Cut {
-  readonly partition: number
-  /** Null where a real broker leads already: its log says where the copy ended. */
-  readonly end: number | null
-  /** The brokers that have all of it, the first of them to lead. */
-  readonly targets: readonly number[]
-  /** Those that are to hold it in the end. */
-  readonly wanted: readonly number[]
 }
 
 /**
@@ -157,61 +142,11 @@ async function topicIdOf ({ topic, record }: ShadowTopic, leader: ShadowLeader):
 
 /** Freezes all partitions at once, and waits for their followers together. Those that are handed over already are left out. */
 async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFailoverOptions): Promise<Cut[]> {
-  const { leader } = options
-  leader.assertReady()
+  options.leader.assertReady()
   const partitions = options.partitionsOf(topic)
   for (const partition of partitions) partition.freeze()
-  const cuts = await Promise.all(partitions.map(async partition => {
-    const entry = leader.control.image.partition(topicId, partition.partition)
-    if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic.topic}-${partition.partition}`, { retriable: true })
-    return isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
-  }))
+  const cuts = await Promise.all(partitions.map(({ partition, served }) => cutPartition({ topic: topic.topic, topicId, partition, served }, options)))
   return cuts.filter(found => found !== null)
-}
-
-/**
- * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
- * who is not there in time is left out; without anybody there, the longest living one is the truth. One that holds what the source had
- * lost is none of them before it has thrown it away: it is told to, by us, or by whoever leads afterwards.
- */
-async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal, followerTimeoutMs, logger }: ReplicaFailoverOptions): Promise<Cut> {
-  const { served } = partition
-  const name = `${partition.topic.topic}-${partition.partition}`
-  const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
-  if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
-  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
-  const deadlineMs = now() + followerTimeoutMs
-  for (;;) {
-    const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
-    const followers = served.trustedFollowers
-    const known = living.filter(id => followers.has(id))
-    const end = Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset))
-    const there = known.filter(id => served.isCaughtUp(id, end))
-    const missing = wanted.filter(id => !there.includes(id))
-    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
-    if (there.length > 0 && missing.every(id => !living.includes(id) && followers.has(id))) return done
-    if (now() >= deadlineMs) {
-      if (there.length > 0) {
-        logger.warn({ topic: partition.topic.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
-        return done
-      }
-      if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
-      // What was in our memory alone reached nobody, and nobody will get it any more.
-      served.freeze(Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0)))
-      continue
-    }
-    await sleep(POLL_MS, signal)
-  }
-}
-
-function toldOf (served: ShadowPartition, brokerId: number): string {
-  const position = served.followers.get(brokerId)
-  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
-}
-
-/** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
-function inOrder (replicas: readonly number[], some: readonly number[]): number[] {
-  return [...replicas.filter(id => some.includes(id)), ...some.filter(id => !replicas.includes(id))]
 }
 
 /** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */

@@ -1,0 +1,94 @@
+/** Where a partition ends that is handed over to real brokers, and who of them has all of it. */
+import { ShadowError } from '../../../errors.ts'
+import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import { sleep } from '../../../net/sleep.ts'
+import type { Logger } from '../../../observability/logger.ts'
+import { isHandedOver, isLedByReal, livingReplicas, targetReplicas } from './partition-entry.ts'
+import type { ShadowPartition } from './shadow-partition.ts'
+
+const POLL_MS = 5
+
+/** What a partition is handed over with. */
+export interface Cut {
+  readonly partition: number
+  /** Null where a real broker leads already: its log says where the copy ended. */
+  readonly end: number | null
+  /** The brokers that have all of it, the first of them to lead. */
+  readonly targets: readonly number[]
+  /** Those that are to hold it in the end. */
+  readonly wanted: readonly number[]
+}
+
+/** A shadow partition that is to be handed over. */
+export interface CutPartition {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  /** What answers its followers; null before the metadata has shown it. */
+  readonly served: Pick<ShadowPartition, 'frozenEnd' | 'freeze' | 'followers' | 'trustedFollowers' | 'isCaughtUp'> | null
+}
+
+export interface CutOptions {
+  readonly leader: { readonly shadowIds: ReadonlySet<number>, readonly control: { readonly image: Pick<MetadataImage, 'brokers' | 'partition'> } }
+  /** How long a follower is waited for that does not have all, and may yet; then it is left out, and joins again afterwards. */
+  readonly followerTimeoutMs: number
+  readonly logger: Logger
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
+ * who is not there in time is left out; without anybody there, the longest living one is the truth. One that holds what the source had
+ * lost is none of them before it has thrown it away: it is told to, by us, or by whoever leads afterwards.
+ *
+ * Null for one that is handed over already.
+ * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable), ABORTED
+ */
+export async function cutPartition (partition: CutPartition, { leader, now, signal, followerTimeoutMs, logger }: CutOptions): Promise<Cut | null> {
+  const { served } = partition
+  const name = `${partition.topic}-${partition.partition}`
+  const entry = entryOf(partition, leader)
+  if (isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds)) return null
+  const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
+  if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
+  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
+  const deadlineMs = now() + followerTimeoutMs
+  for (;;) {
+    const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
+    const followers = served.trustedFollowers
+    const known = living.filter(id => followers.has(id))
+    const end = Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset))
+    const there = known.filter(id => served.isCaughtUp(id, end))
+    const missing = wanted.filter(id => !there.includes(id))
+    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
+    if (there.length > 0 && missing.every(id => !living.includes(id) && followers.has(id))) return done
+    if (now() >= deadlineMs) {
+      if (there.length > 0) {
+        logger.warn({ topic: partition.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
+        return done
+      }
+      if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
+      // What was in our memory alone reached nobody, and nobody will get it any more.
+      served.freeze(Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0)))
+      continue
+    }
+    await sleep(POLL_MS, signal)
+  }
+}
+
+function entryOf ({ topic, topicId, partition }: CutPartition, { control }: CutOptions['leader']): PartitionEntry {
+  const entry = control.image.partition(topicId, partition)
+  if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic}-${partition}`, { retriable: true })
+  return entry
+}
+
+function toldOf (served: Pick<ShadowPartition, 'followers'>, brokerId: number): string {
+  const position = served.followers.get(brokerId)
+  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
+}
+
+/** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
+function inOrder (replicas: readonly number[], some: readonly number[]): number[] {
+  return [...replicas.filter(id => some.includes(id)), ...some.filter(id => !replicas.includes(id))]
+}
