@@ -39,7 +39,8 @@ export interface CutOptions {
 
 /**
  * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
- * who is not there in time is left out; without anybody there, the longest living one is the truth. One that holds what the source had
+ * who is not there in time is left out; without anybody there, the longest living one is the truth, and what a dead one has beyond that
+ * is lost. One that holds what the source had
  * lost is none of them before it has thrown it away: it is told to, by us, or by whoever leads afterwards.
  *
  * Null for one that is handed over already.
@@ -54,27 +55,34 @@ export async function cutPartition (partition: CutPartition, { leader, now, sign
   if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
   if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
   const deadlineMs = now() + followerTimeoutMs
+  /** Where it was frozen anew because nobody living had all. */
+  let givenUpAt = -1
   for (;;) {
     const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
     const followers = served.trustedFollowers
     const known = living.filter(id => followers.has(id))
-    const end = Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset))
-    const there = known.filter(id => served.isCaughtUp(id, end))
-    const missing = wanted.filter(id => !there.includes(id))
-    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
-    if (there.length > 0 && missing.every(id => !living.includes(id) && followers.has(id))) return done
+    const cutAt = (end: number): Cut => ({ partition: partition.partition, end, targets: inOrder(wanted, known.filter(id => served.isCaughtUp(id, end))), wanted })
+    const whole = cutAt(Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset)))
+    if (whole.targets.length > 0 && missingIn(whole).every(id => !living.includes(id) && followers.has(id))) return whole
     if (now() >= deadlineMs) {
-      if (there.length > 0) {
-        logger.warn({ topic: partition.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
-        return done
-      }
       if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
-      // What was in our memory alone reached nobody, and nobody will get it any more.
-      served.freeze(Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0)))
-      continue
+      const longest = Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0))
+      if (whole.targets.length > 0 || longest === givenUpAt) {
+        const cut = whole.targets.length > 0 ? whole : cutAt(longest)
+        logger.warn({ topic: partition.topic, partition: partition.partition, end: cut.end, brokers: missingIn(cut) }, `${name} is handed over without brokers ${missingIn(cut).join(', ')}: ${missingIn(cut).map(id => leftOut(served, id, cut)).join(', ')}`)
+        return cut
+      }
+      // What was in our memory alone reached nobody, and nobody will get it any more; what dead ones alone hold neither. What was sent may
+      // be on its way: it is looked at once more.
+      served.freeze(longest)
+      givenUpAt = longest
     }
     await sleep(POLL_MS, signal)
   }
+}
+
+function missingIn ({ wanted, targets }: Cut): number[] {
+  return wanted.filter(id => !targets.includes(id))
 }
 
 function entryOf ({ topic, topicId, partition }: CutPartition, { control }: CutOptions['leader']): PartitionEntry {
@@ -83,9 +91,12 @@ function entryOf ({ topic, topicId, partition }: CutPartition, { control }: CutO
   return entry
 }
 
-function toldOf (served: Pick<ShadowPartition, 'followers'>, brokerId: number): string {
+/** What becomes of a broker that a partition is handed over without, in words. */
+function leftOut (served: Pick<ShadowPartition, 'followers'>, brokerId: number, { end }: Cut): string {
   const position = served.followers.get(brokerId)
-  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
+  if (position === undefined) return `${brokerId} has not said where its log ends`
+  const beyond = end !== null && position.fetchOffset > end ? `, and what it holds from offset ${end} on is thrown away when it is back` : ''
+  return `${brokerId} was at offset ${position.fetchOffset}${beyond}`
 }
 
 /** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
