@@ -276,6 +276,53 @@ test('an engine that dies while it hands over what a dead broker is to hold, too
   await engine.stop()
 })
 
+/** The first failover that is sure of its producer ids waits for what is returned, once it knows its followers. */
+function holdBarrier (t: Pick<Test, 'teardown'>): { readonly reached: Promise<void>, readonly release: () => void } {
+  const barrier = Object.getOwnPropertyDescriptor(ProducerIdBarrier.prototype, 'ensureNoted') ?? {}
+  const restore = (): void => { Object.defineProperty(ProducerIdBarrier.prototype, 'ensureNoted', barrier) }
+  t.teardown(restore)
+  let release = (): void => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  const reached = new Promise<void>(resolve => {
+    ProducerIdBarrier.prototype.ensureNoted = async function (this: ProducerIdBarrier, signal) {
+      resolve()
+      await released
+      restore()
+      await this.ensureNoted(signal)
+    }
+  })
+  return { reached, release }
+}
+
+test('a broker that dies after it was found to have everything does not lead, and nobody waits for it', async t => {
+  const topic = 'dying'
+  await createSourceTopic(sourceClient, topic, PARTITIONS, CONFIGS)
+  await write(topic, 10)
+  const { engine } = await start(t)
+  await engine.engine.create(document(topic, source, [topic]), { dryRun: false })
+  await eventually('it is shadowed', async () => (await engine.topic(topic, topic))?.partitions.length === PARTITIONS)
+  await untilCopied(copied(topic), BROKERS)
+  const ends = await endOffsets(sourceClient, topic)
+  // Whoever coordinates the engines' election stays: without it nobody would lead for a while, and the failover would begin anew.
+  await shadowClient.refresh({ signal: signal() })
+  const { leaderId } = await shadowClient.leaderOf('__consumer_offsets', 0, { signal: signal() })
+  const victim = leaderId === 1 ? 2 : 1
+  const { reached, release } = holdBarrier(t)
+  await engine.engine.failover(topic, topic)
+  await reached
+  await shadow.broker(victim).kill()
+  await eventually(`broker ${victim} is known to be dead`, async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(victim))
+  release()
+  await untilFailedOver(engine, topic, topic)
+  t.match(await engine.topic(topic, topic), { fault: null, partitions: ends.map(shadowEndOffset => ({ shadowEndOffset })) })
+  t.same(await freshWrites(topic, 1), [String(ends[0])], 'the first new record is at the end')
+  await shadow.broker(victim).start()
+  await eventually('it has joined', async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions.every(({ isr }) => isr.length === 2) === true)
+  t.same(await replicasOf(topic), Array.from({ length: PARTITIONS }, () => BROKERS))
+  await engine.deleteLink(topic)
+  await engine.stop()
+})
+
 /** With one id there is none that nobody could be, and the shadow leader waits in the replicas. */
 for (const { topic, lastBrokerId } of [{ topic: 'halved', lastBrokerId: 3009 }, { topic: 'halved-too', lastBrokerId: 3000 }]) {
   test(`a follower that is dead at the failover is left out, and joins when it is back: engines with ids to ${lastBrokerId}`, async t => {

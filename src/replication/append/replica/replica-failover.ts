@@ -21,7 +21,7 @@ import { restoreConfigs } from '../../failover/restore-configs.ts'
 import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
-import { cutPartition, type Cut } from './failover-cut.ts'
+import { cutPartition, isCutOff, toldBy, type Cut, type CutPartition } from './failover-cut.ts'
 import type { FailoverTotals } from './failover-totals.ts'
 import { handOver, leaveToIsr } from './hand-over.ts'
 import { sameBrokers, targetReplicas } from './partition-entry.ts'
@@ -34,6 +34,9 @@ import type { ShadowLeader } from './shadow-leader.ts'
 const HAND_OVER = { quietMs: 20, mostMs: 100 }
 /** Brokers take partitions over one by one, a few hundred a second; and what follows another broker goes on only after all of them. */
 const TAKEN_OVER = { quietMs: 200, mostMs: 2000 }
+
+/** By partition. */
+type Cuts = ReadonlyMap<number, Cut>
 
 /** Where the topics that are opened at the same time wait for each other. */
 export interface FailoverGatherings {
@@ -94,26 +97,22 @@ async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announ
   }
   // No producer id comes to the followers from here on that was not noted.
   for (const partition of options.partitionsOf(topic)) partition.freeze()
-  const [cuts] = await Promise.all([
+  const [found] = await Promise.all([
     steps.run('followers', () => cutAll(topic, topicId, options)),
     steps.run('producerIds', () => questions.ensureBarrier())
   ])
   await steps.run('gather', () => orAborted(toHandOver.arrive(), options.signal))
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
-  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end ?? -1))) {
+  if (!topic.record.handingOver && !await options.mayOpen(found.map(({ end }) => end ?? -1))) {
     topic.thaw()
     return
   }
   // There is no way back from here on, and whoever goes on with it must know. A topic that is FAILING_OVER says so already.
   if (opened === 'PROMOTED' && !topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
   const takenOver = announce(gatherings.takenOver)
-  await steps.run('handOver', async () => {
-    await Promise.all(cuts.map(async ({ partition, targets }) => {
-      await handOver(leader, topicId, topic.topic, partition, targets)
-      options.partitionsOf(topic)[partition]?.handedOver()
-    }))
-  }, leadership)
+  const cuts = new Map(found.map(cut => [cut.partition, cut]))
+  await steps.run('handOver', () => handOverAll(topic, topicId, cuts, options), leadership)
   const [endOffsets] = await Promise.all([
     steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership),
     steps.run('transactions', () => endTransactions(topic, options), leadership)
@@ -149,6 +148,39 @@ async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFail
   return cuts.filter(found => found !== null)
 }
 
+/**
+ * Hands all partitions over that are not yet. Before each attempt it is looked whether those are still there who are to lead, with all that
+ * they had: time may have passed, and what was tried before may have failed for their sake. What is not so is cut anew, in `cuts`.
+ */
+async function handOverAll (topic: ShadowTopic, topicId: string, cuts: Map<number, Cut>, options: ReplicaFailoverOptions): Promise<void> {
+  const partitions = options.partitionsOf(topic)
+  const outcomes = await Promise.allSettled([...cuts.values()].map(async cut => {
+    const partition = partitions[cut.partition]
+    const still = await stillCut(cut, { topic: topic.topic, topicId, partition: cut.partition, served: partition?.served ?? null }, topic, options)
+    cuts.set(cut.partition, still.cut)
+    await handOver(options.leader, topicId, topic.topic, cut.partition, still.cut.targets, still.told)
+    partition?.handedOver()
+  }))
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+/** The cut, or another one where it is not true any more, and the broker epochs of its targets. @throws {ShadowError} as `cutPartition` */
+async function stillCut (cut: Cut, partition: CutPartition, topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<{ readonly cut: Cut, readonly told: ReadonlyMap<number, bigint> }> {
+  const { leader, leadership, logger } = options
+  const name = `${partition.topic}-${partition.partition}`
+  if (isCutOff(partition, leader)) return { cut, told: new Map() }
+  const before = toldBy(cut, partition, leader)
+  if (before !== null) return { cut, told: before }
+  // A promotion loses nothing, and it was agreed to open it with that.
+  const anew = await cutPartition(partition, { ...options, signal: leadership, ...(topic.record.state === 'PROMOTING' ? { atLeast: cut.end ?? 0 } : {}) })
+  if (anew === null) return { cut, told: new Map() }
+  logger.warn({ topic: partition.topic, partition: partition.partition, before: { end: cut.end, brokers: cut.targets }, end: anew.end, brokers: anew.targets },
+    `${name} is handed over to brokers ${anew.targets.join(', ')}: of ${cut.targets.join(', ')}, who had all of it, not all are there any more as they were`)
+  const told = toldBy(anew, partition, leader)
+  if (told === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `a broker that is to lead ${name} has just died`, { retriable: true })
+  return { cut: anew, told }
+}
+
 /** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */
 async function endTransactions (topic: ShadowTopic, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
   const states = await Promise.all(rowsOf(topic).map(row => questions.producersOf(row)))
@@ -161,13 +193,12 @@ async function endTransactions (topic: ShadowTopic, { questions, barrier }: Repl
 }
 
 /** Where the copies ended: the last leader epoch of what was copied ends where the first real leader began. */
-async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], questions: FailoverQuestions): Promise<number[]> {
-  const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
+async function endsOf (topic: ShadowTopic, cuts: Cuts, questions: FailoverQuestions): Promise<number[]> {
   return await Promise.all(rowsOf(topic).map(async row => {
     const { partition } = row
     const { latest } = new ServedEpochs(topic.record.rollbacks.find(row => row.partition === partition)?.epochs)
     const { endOffset } = await questions.endOfCopy({ ...row, leaderEpoch: latest })
-    const cutAt = expected.get(partition) ?? null
+    const cutAt = cuts.get(partition)?.end ?? null
     // Where nothing was copied, there is no such epoch.
     const end = endOffset < 0 ? cutAt ?? 0 : endOffset
     if (cutAt !== null && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
@@ -183,14 +214,14 @@ function rowsOf ({ topic, record }: ShadowTopic): PartitionRow[] {
  * Replicas that were left out are given back; they join when they have caught up, which nobody waits for. An engine before this one
  * may have left them out: the record says how many there are to be.
  */
-async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
+async function giveBack (topic: ShadowTopic, topicId: string, cuts: Cuts, leader: ShadowLeader): Promise<void> {
   const { control, shadowIds } = leader
   const { image } = control
   await Promise.all(Array.from({ length: topic.record.partitions }, async (_, partition) => {
     const entry = image.partition(topicId, partition)
     if (entry === null) return
     const real = entry.replicas.filter(id => !shadowIds.has(id))
-    const wanted = cuts.find(cut => cut.partition === partition)?.wanted ?? []
+    const wanted = cuts.get(partition)?.wanted ?? []
     const count = Math.max(wanted.length, topic.record.replicationFactor ?? 0)
     const all = completeReplicas(targetReplicas(entry).filter(id => real.includes(id)), { count, preferred: [...wanted, ...real], image, shadowLeaders: shadowIds })
     if (real.length < entry.replicas.length) await leaveToIsr(leader, entry, topic.topic)

@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import type { BrokerEntry, PartitionEntry } from '../../../../src/kraft/metadata/metadata-image.ts'
 import { createLogger } from '../../../../src/observability/logger.ts'
-import { cutPartition, type Cut, type CutPartition } from '../../../../src/replication/append/replica/failover-cut.ts'
+import { cutPartition, toldBy, type Cut, type CutPartition } from '../../../../src/replication/append/replica/failover-cut.ts'
 import { ShadowPartition } from '../../../../src/replication/append/replica/shadow-partition.ts'
 import { TailMemory } from '../../../../src/replication/append/replica/tail-memory.ts'
 import { ByteBudget } from '../../../../src/replication/source/byte-budget.ts'
@@ -47,7 +47,7 @@ class Scene {
 
   /** A follower says where its log ends. */
   ask (brokerId: number, fetchOffset: number, brokerEpoch = 1): void {
-    this.served.look({ brokerId, fetchOffset, lastFetchedEpoch: 0, brokerEpoch, contact: { atMs: Date.now() }, currentLeaderEpoch: 7, logStartOffset: 0 }, { maxBytes: 1000, atLeastOne: true })
+    this.served.look({ brokerId, fetchOffset, lastFetchedEpoch: 0, contact: { atMs: Date.now(), brokerEpoch }, currentLeaderEpoch: 7, logStartOffset: 0 }, { maxBytes: 1000, atLeastOne: true })
   }
 
   freeze (): void {
@@ -88,4 +88,54 @@ test('where a dead broker has more than any living one, they are waited for, and
   t.match(await scene.cut(), { end: 90, targets: [1], wanted: [1, 2] })
   t.equal(scene.served.frozenEnd, 90)
   t.match(scene.logged.join('\n'), /orders-0 is handed over without brokers 2: 2 was at offset 100, and what it holds from offset 90 on is thrown away when it is back/)
+})
+
+test('a cut is what those said who are to lead, and not true any more once one of them is dead, shuts down or was started anew', async t => {
+  for (const [what, after] of [['is dead', { fenced: true }], ['shuts down', { inControlledShutdown: true }], ['was started anew', { epoch: 2n }]] as const) {
+    const scene = new Scene()
+    scene.ask(1, 100)
+    scene.ask(2, 100)
+    scene.freeze()
+    const cut = await scene.cut()
+    t.match(cut, { end: 100, targets: [1, 2] })
+    if (cut === null) return
+    t.same(toldBy(cut, scene.partition, scene.options.leader), new Map([[1, 1n], [2, 1n]]), 'under the epochs under which they said so')
+    scene.setBroker(2, after)
+    t.equal(toldBy(cut, scene.partition, scene.options.leader), null, `broker 2 ${what}`)
+    t.match(await scene.cut(), { end: 100, targets: [1] }, 'it is cut anew')
+  }
+})
+
+test('a broker that comes back from a power loss with less leads nothing before it has caught up', async t => {
+  const scene = new Scene()
+  scene.ask(1, 90)
+  scene.ask(2, 100)
+  scene.freeze()
+  const cut = await scene.cut()
+  t.match(cut, { end: 100, targets: [2] }, 'broker 1 does not get there')
+  if (cut === null) return
+  scene.setBroker(2, { epoch: 2n })
+  t.match(await scene.cut(), { end: 90, targets: [1] }, 'what it said before is not true of what it may have now')
+  scene.ask(2, 80, 2)
+  t.equal(toldBy(cut, scene.partition, scene.options.leader), null)
+  t.match(await scene.cut(), { end: 90, targets: [1] })
+  scene.ask(2, 90, 2)
+  t.match(await scene.cut(), { end: 90, targets: [1, 2] })
+})
+
+test('what is promoted is not opened with less than was agreed', async t => {
+  const scene = new Scene()
+  scene.ask(1, 90)
+  scene.served.freeze(100)
+  await t.rejects(scene.cut({ atLeast: 100 }), { code: 'CLUSTER_UNAVAILABLE', retriable: true, message: /no living replica of orders-0 has all up to offset 100, where it is to end: the longest ends at 90/ })
+  t.equal(scene.served.frozenEnd, 100, 'and it goes on being served what it has not')
+})
+
+test('one that real brokers lead meanwhile is left as it is', async t => {
+  const scene = new Scene()
+  scene.ask(1, 90)
+  scene.freeze()
+  const cut = scene.cut({ followerTimeoutMs: 60_000 })
+  scene.entry = { ...scene.entry, replicas: [1, 2], addingReplicas: [], removingReplicas: [], isr: [1], leader: 1 }
+  t.equal(await cut, null)
 })
