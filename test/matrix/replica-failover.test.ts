@@ -1,5 +1,5 @@
 /** The failover of append mode replica on real brokers: whoever dies and whenever, what was copied is there, and what is acknowledged afterwards too. */
-import { Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel, type Transaction } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { AllocateProducerIds } from '../../protocol/messages/allocate-producer-ids.ts'
 import { AlterPartition } from '../../protocol/messages/alter-partition.ts'
@@ -223,6 +223,51 @@ test('an engine that dies at any step of a failover is followed by one that ends
   }
   await engine.deleteLink(link)
   await engine.stop()
+})
+
+test('a transaction that a client has begun on the shadow since the handover is its own to end; one that was open on the source is aborted', async t => {
+  const topic = 'spanning'
+  await createSourceTopic(sourceClient, topic, 1)
+  await write(topic, 10, 1)
+  const attempt = async (cluster: BrokerCluster, value: string): Promise<Transaction> => {
+    const transactional = kafkaOf(cluster).producer({ idempotent: true, transactionalId: `${topic} ${value}`, maxInFlightRequests: 1 })
+    t.teardown(() => transactional.disconnect().catch(() => {}))
+    await transactional.connect()
+    const transaction = await transactional.transaction()
+    await transaction.send({ topic, messages: [{ partition: 0, value }] })
+    return transaction
+  }
+  const begin = async (cluster: BrokerCluster, value: string): Promise<Transaction> => {
+    const begun: Transaction[] = []
+    // It may have been told of a dead engine's broker.
+    await eventually(`a transaction is ${value}`, async () => begun.push(await attempt(cluster, value)) > 0)
+    return begun[0] ?? await attempt(cluster, value)
+  }
+  await begin(source, 'open on the source')
+  const { engine, relay } = await start(t)
+  await engine.engine.create(document(topic, source, [topic]), { dryRun: false })
+  await untilCopied(copied(topic, 1), BROKERS)
+  const [end = 0] = await endOffsets(sourceClient, topic)
+  const dead = relay.trip(before(DescribeProducers.key))
+  engine.engine.failover(topic, topic).catch(() => {})
+  await dead
+  await engine.stop()
+  const own = await begin(shadow, 'begun on the shadow')
+  const successor = await start(t)
+  await untilFailedOver(successor.engine, topic, topic)
+  await own.commit()
+  const read: string[] = []
+  // It reads what is committed, and nothing else.
+  const consumer = kafkaOf(shadow).consumer({ groupId: topic })
+  t.teardown(() => consumer.disconnect().catch(() => {}))
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => { await Promise.resolve(read.push(String(message.value))) } })
+  await eventually('a reader is at the end', () => read.length > 10, 20_000)
+  t.same(read, [...Array.from({ length: 10 }, (_, number) => `${topic} ${number}`), 'begun on the shadow'], 'what was committed is there, and nothing else')
+  t.match(await successor.engine.topic(topic, topic), { fault: null, partitions: [{ shadowEndOffset: end }] })
+  await successor.engine.deleteLink(topic)
+  await successor.engine.stop()
 })
 
 /**

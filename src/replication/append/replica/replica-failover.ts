@@ -113,10 +113,8 @@ async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announ
   const takenOver = announce(gatherings.takenOver)
   const cuts = new Map(found.map(cut => [cut.partition, cut]))
   await steps.run('handOver', () => handOverAll(topic, topicId, cuts, options), leadership)
-  const [endOffsets] = await Promise.all([
-    steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership),
-    steps.run('transactions', () => endTransactions(topic, options), leadership)
-  ])
+  const ends = steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership)
+  const [endOffsets] = await Promise.all([ends, steps.run('transactions', () => endTransactions(topic, ends, options), leadership)])
   await steps.run('gatherAgain', () => orAborted(takenOver.arrive(), leadership), leadership)
   const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
     alter: (name, changes) => questions.alterConfigs(name, changes),
@@ -181,14 +179,19 @@ async function stillCut (cut: Cut, partition: CutPartition, topic: ShadowTopic, 
   return { cut: anew, told }
 }
 
-/** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */
-async function endTransactions (topic: ShadowTopic, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
+/**
+ * Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. They began
+ * before `ends`, where the copies end; what began behind them is a client's own that writes already, which its coordinator ends.
+ */
+async function endTransactions (topic: ShadowTopic, ends: Promise<readonly number[]>, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
   const states = await Promise.all(rowsOf(topic).map(row => questions.producersOf(row)))
   // An engine that died may not have noted all that it gave to followers.
   let isHigher = false
   for (const { producers } of states) for (const { producerId } of producers) if (barrier.note(producerId)) isHigher = true
   if (isHigher) await questions.ensureBarrier()
-  await Promise.all(states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => currentTxnStartOffset >= 0)
+  const endOffsets = await ends
+  const isCopied = (partition: number, startOffset: number): boolean => startOffset >= 0 && startOffset < (endOffsets[partition] ?? 0)
+  await Promise.all(states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => isCopied(partition, currentTxnStartOffset))
     .map(({ producerId, producerEpoch, coordinatorEpoch }) => questions.abort({ topic, partition, producerId, producerEpoch, coordinatorEpoch }))))
 }
 
