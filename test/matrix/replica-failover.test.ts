@@ -10,6 +10,7 @@ import { InitProducerId } from '../../protocol/messages/init-producer-id.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
+import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { describeTopicConfigs } from '../../src/client/admin/describe-topic-configs.ts'
 import { initProducerId } from '../../src/client/admin/init-producer-id.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
@@ -318,6 +319,26 @@ test('an engine that dies while it hands over what a dead broker is to hold, too
   await eventually('no engine is a broker any more, nor is who was one for the failover\'s sake', () => engine.state.state?.shadowLeaders.size === 0)
   await shadow.broker(2).start()
   for (const topic of topics) await eventually(`broker 2 holds ${topic}, too`, async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions[0]?.isr.length === 2)
+  await engine.stop()
+})
+
+test('of a topic whose shadow was deleted the name is opened, what somebody made in its place is left alone, and the link can be deleted', async t => {
+  const [link, deleted, replaced] = ['gone', 'gone-deleted', 'gone-replaced']
+  for (const topic of [deleted, replaced]) await createSourceTopic(sourceClient, topic, 1, CONFIGS)
+  for (const topic of [deleted, replaced]) await write(topic, 10, 1)
+  const { engine } = await start(t)
+  await engine.engine.create(document(link, source, [deleted, replaced]), { dryRun: false })
+  for (const topic of [deleted, replaced]) await untilCopied(copied(topic, 1), BROKERS)
+  await eventually('both are shadowed', async () => (await engine.engine.status(link)).topics.filter(({ state }) => state === 'ACTIVE').length === 2)
+  for (const topic of [deleted, replaced]) await deleteTopic(shadowClient, topic, { signal: signal() })
+  await eventually('it can be made anew', () => createSourceTopic(shadowClient, replaced, 1, { 'retention.ms': '4711' }).then(() => true))
+  for (const topic of [deleted, replaced]) await engine.engine.failover(link, topic)
+  for (const topic of [deleted, replaced]) await untilFailedOver(engine, link, topic)
+  t.match(await engine.topic(link, deleted), { problem: null, fault: { code: 'SHADOW_TOPIC_GONE', reason: 'the shadow topic was deleted' } })
+  t.match(await engine.topic(link, replaced), { problem: null, fault: { code: 'SHADOW_TOPIC_GONE', reason: /^the shadow topic was deleted and made anew by somebody/ } })
+  t.match(await configsOf(replaced), { 'retention.ms': '4711' }, 'what somebody else made is left as it is')
+  await engine.engine.delete(link, { force: false })
+  await deleteTopic(shadowClient, replaced, { signal: signal() })
   await engine.stop()
 })
 

@@ -17,11 +17,13 @@ import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import { openedState, type TopicFault } from '../../../state/topic-state.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
-import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { FailoverSteps, ShadowTopicGone } from '../../failover/failover-steps.ts'
+import { openWithoutTopic } from '../../failover/open-without-topic.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
+import { OwnTopic } from './own-topic.ts'
 import type { PartitionCopy } from './partition-copy.ts'
 
 const DRAIN_TIMEOUT_MS = 10_000
@@ -46,11 +48,22 @@ export interface FailoverOptions extends Opening {
  * @throws {ShadowError} ABORTED
  */
 export async function failOverProduced (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
+  try {
+    await open(topic, copies, options)
+  } catch (error) {
+    if (!(error instanceof ShadowTopicGone)) throw error
+    await openWithoutTopic(topic, error.message, options)
+  }
+}
+
+async function open (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
   const { questions, logger } = options
-  const steps = new FailoverSteps(topic, options)
+  const own = new OwnTopic(topic, options)
+  const steps = new FailoverSteps(topic, { ...options, absence: own.absence })
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   await steps.run('drain', () => drain(topic, copies, options))
+  if (topic.record.created) await steps.run('lookUp', () => own.check())
   if (topic.record.created || await steps.run('lookUp', () => wasCreated(topic, options))) {
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
     const endOffsets = await steps.run('endOffsets', () => settledEnds(copies, partitions, options))
@@ -65,10 +78,11 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
       return
     }
     topic.stop()
-    const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
-      alter: (name, changes) => questions.alterConfigs(name, changes),
-      shadowing: await options.shadowingConfigs(topic)
-    }))
+    const refusedConfigs = await steps.run('configs', async () => {
+      // They are set by its name.
+      await own.check()
+      return await restoreConfigs(topic, { alter: (name, changes) => questions.alterConfigs(name, changes), shadowing: await options.shadowingConfigs(topic) })
+    })
     // Whether it was written must be known before anything else may become of the topic.
     await steps.run('record', () => topic.enter(opened, { created: true, endOffsets, refusedConfigs }), options.leadership)
   } else {

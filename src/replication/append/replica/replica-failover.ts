@@ -16,8 +16,10 @@ import type { Logger } from '../../../observability/logger.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
 import { Gathering, type Coming } from '../../failover/gathering.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
-import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { FailoverSteps, ShadowTopicGone } from '../../failover/failover-steps.ts'
+import { openWithoutTopic } from '../../failover/open-without-topic.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
+import { deletionOf, TopicAbsence } from '../../failover/topic-absence.ts'
 import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
@@ -77,6 +79,9 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
       announced.push(coming)
       return coming
     })
+  } catch (error) {
+    if (!(error instanceof ShadowTopicGone)) throw error
+    await openWithoutTopic(topic, error.message, options)
   } finally {
     for (const coming of announced) coming.leave()
   }
@@ -85,7 +90,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
 async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announce: (gathering: Gathering) => Coming): Promise<void> {
   const { leader, questions, logger, totals, leadership, gatherings } = options
   const toHandOver = announce(gatherings.handOver)
-  const steps = new FailoverSteps(topic, options)
+  const steps = new FailoverSteps(topic, { ...options, absence: absenceOf(topic, options) })
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   const topicId = await steps.run('lookUp', () => topicIdOf(topic, leader))
@@ -116,13 +121,23 @@ async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announ
   const ends = steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership)
   const [endOffsets] = await Promise.all([ends, steps.run('transactions', () => endTransactions(topic, ends, options), leadership)])
   await steps.run('gatherAgain', () => orAborted(takenOver.arrive(), leadership), leadership)
-  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
-    alter: (name, changes) => questions.alterConfigs(name, changes),
-    shadowing: await options.shadowingConfigs(topic)
-  }), leadership)
+  const refusedConfigs = await steps.run('configs', async () => {
+    // They are set by its name.
+    if (leader.control.image.topicsByName.get(topic.topic)?.id !== topicId) throw new ShadowError('CONFLICT', `the topic ${topic.topic} of the shadow cluster is not the one that was handed over (id ${topicId})`, { retriable: true })
+    return await restoreConfigs(topic, { alter: (name, changes) => questions.alterConfigs(name, changes), shadowing: await options.shadowingConfigs(topic) })
+  }, leadership)
   await steps.run('replicas', () => giveBack(topic, topicId, cuts, leader), leadership)
   await steps.run('record', () => topic.enter(opened, { created: true, handingOver: false, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
   totals.add(topic.record.partitions, steps.log(logger))
+}
+
+/** By the metadata log, which lacks nothing. */
+function absenceOf ({ topic, record: { shadowTopicId } }: ShadowTopic, { leader: { metadata }, now }: ReplicaFailoverOptions): TopicAbsence {
+  return new TopicAbsence(async () => {
+    const image = metadata.freshImage
+    const isThere = image === null || shadowTopicId === null || image.topics.has(shadowTopicId)
+    return await Promise.resolve(isThere ? null : deletionOf(shadowTopicId, image.topicsByName.get(topic)?.id ?? null))
+  }, now)
 }
 
 /** Null for a topic that was claimed and never created; one of that name that somebody else made is none of ours. */
