@@ -178,6 +178,23 @@ test('a failover that finds more on the shadow than was copied says so', async t
   t.match(engine.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [4], fault: { code: 'FOREIGN_WRITE' } })
 })
 
+test('a failover that finds less on the shadow than it had confirmed opens what there is, and says what was lost', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a', 2)
+  for (let record = 0; record < 100; record++) pair.write('a', 1, 10)
+  const engine = pair.startEngine()
+  await pair.untilSame('a', 2)
+  t.equal(pair.shadow.log('a', 1).logEndOffset, 1000)
+  // Or what was lost might be copied again.
+  await pair.source.stop()
+  // As an unclean leader election does.
+  pair.shadow.log('a', 1).truncateTo(990)
+  await engine.engine.failover(LINK, 'a')
+  await until('it is failed over', async () => (await engine.topic('a'))?.state === 'FAILED_OVER')
+  t.match(await engine.topic('a'), { fault: { code: 'SHADOW_LOST_RECORDS', partition: 1, offset: 990, reason: /offsets 990 to 999/ } })
+  t.match(engine.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [0, 990] })
+})
+
 test('of a topic whose shadow was deleted the name is opened, what somebody made in its place is left alone, and the link can be deleted', async t => {
   const pair = await ShadowPair.start(t)
   for (const name of ['deleted', 'replaced', 'whole']) await pair.createTopic('source', name, 1, { 'retention.ms': '777' })

@@ -28,6 +28,7 @@ import type { PartitionCopy } from './partition-copy.ts'
 
 const DRAIN_TIMEOUT_MS = 10_000
 const POLL_MS = 10
+const NAMED_PARTITIONS = 5
 /** After an append of unknown outcome the shadow broker may still carry it out for a moment (see locator.ts). */
 const SETTLE_MS = 1000
 
@@ -69,8 +70,9 @@ async function open (topic: ShadowTopic, copies: readonly PartitionCopy[], optio
     const endOffsets = await steps.run('endOffsets', () => settledEnds(copies, partitions, options))
     // After the ends: a batch that landed late has an id, too.
     await steps.run('producerIds', () => ensureProducerIds(partitions, options))
-    const foreign = foreignWrite(copies, endOffsets)
-    if (foreign !== null) topic.fault(foreign)
+    // A promotion goes back to copying, and copies again what was lost.
+    const fault = foreignWrite(copies, endOffsets) ?? (opened === 'FAILED_OVER' ? lostRecords(copies, endOffsets) : null)
+    if (fault !== null) topic.fault(fault)
     // Of a promotion, that is the end.
     if (openedState(topic.record.state) !== opened) return
     if (!await options.mayOpen(endOffsets)) {
@@ -121,6 +123,19 @@ function foreignWrite (copies: readonly PartitionCopy[], endOffsets: readonly nu
     return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${shadowEndOffset} to ${end - 1} of the shadow partition, and nothing was copied there`, partition, offset: shadowEndOffset }
   }
   return null
+}
+
+/** The fault when partitions end before what the shadow cluster had confirmed to this engine; null when none does, as far as it knows. */
+function lostRecords (copies: readonly PartitionCopy[], endOffsets: readonly number[]): TopicFault | null {
+  const lost = copies.flatMap(({ partition, shadowEndOffset }) => {
+    const end = endOffsets[partition]
+    return shadowEndOffset === null || end === undefined || end >= shadowEndOffset ? [] : [{ partition, end, range: `offsets ${end} to ${shadowEndOffset - 1} of partition ${partition}` }]
+  })
+  const [first] = lost
+  if (first === undefined) return null
+  const more = lost.length - NAMED_PARTITIONS
+  const ranges = `${lost.slice(0, NAMED_PARTITIONS).map(({ range }) => range).join(', ')}${more > 0 ? `, and of ${more} more partitions` : ''}`
+  return { code: 'SHADOW_LOST_RECORDS', reason: `the shadow cluster has lost what it had confirmed: ${ranges}`, partition: first.partition, offset: first.end }
 }
 
 /**
