@@ -65,6 +65,8 @@ export const FAULT_CODES = [
   /** In append mode replica: a config that could make a real broker lead was changed, and cannot be set back. */
   'SETTING_CHANGED',
   'SHADOW_TOPIC_GONE',
+  /** In append mode produce: a failover found less on the shadow than that had confirmed. */
+  'SHADOW_LOST_RECORDS',
   /** The shadow cluster refuses a batch for good. */
   'APPEND_REFUSED',
   'CREATE_REFUSED'

@@ -1,5 +1,5 @@
 /** The failover of append mode replica on real brokers: whoever dies and whenever, what was copied is there, and what is acknowledged afterwards too. */
-import { Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel, type Transaction } from 'kafkajs'
 import tap, { test, type Test } from 'tap'
 import { AllocateProducerIds } from '../../protocol/messages/allocate-producer-ids.ts'
 import { AlterPartition } from '../../protocol/messages/alter-partition.ts'
@@ -10,6 +10,7 @@ import { InitProducerId } from '../../protocol/messages/init-producer-id.ts'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
+import { deleteTopic } from '../../src/client/admin/delete-topic.ts'
 import { describeTopicConfigs } from '../../src/client/admin/describe-topic-configs.ts'
 import { initProducerId } from '../../src/client/admin/init-producer-id.ts'
 import { formatHostPort, type HostPort } from '../../src/net/host-port.ts'
@@ -225,6 +226,51 @@ test('an engine that dies at any step of a failover is followed by one that ends
   await engine.stop()
 })
 
+test('a transaction that a client has begun on the shadow since the handover is its own to end; one that was open on the source is aborted', async t => {
+  const topic = 'spanning'
+  await createSourceTopic(sourceClient, topic, 1)
+  await write(topic, 10, 1)
+  const attempt = async (cluster: BrokerCluster, value: string): Promise<Transaction> => {
+    const transactional = kafkaOf(cluster).producer({ idempotent: true, transactionalId: `${topic} ${value}`, maxInFlightRequests: 1 })
+    t.teardown(() => transactional.disconnect().catch(() => {}))
+    await transactional.connect()
+    const transaction = await transactional.transaction()
+    await transaction.send({ topic, messages: [{ partition: 0, value }] })
+    return transaction
+  }
+  const begin = async (cluster: BrokerCluster, value: string): Promise<Transaction> => {
+    const begun: Transaction[] = []
+    // It may have been told of a dead engine's broker.
+    await eventually(`a transaction is ${value}`, async () => begun.push(await attempt(cluster, value)) > 0)
+    return begun[0] ?? await attempt(cluster, value)
+  }
+  await begin(source, 'open on the source')
+  const { engine, relay } = await start(t)
+  await engine.engine.create(document(topic, source, [topic]), { dryRun: false })
+  await untilCopied(copied(topic, 1), BROKERS)
+  const [end = 0] = await endOffsets(sourceClient, topic)
+  const dead = relay.trip(before(DescribeProducers.key))
+  engine.engine.failover(topic, topic).catch(() => {})
+  await dead
+  await engine.stop()
+  const own = await begin(shadow, 'begun on the shadow')
+  const successor = await start(t)
+  await untilFailedOver(successor.engine, topic, topic)
+  await own.commit()
+  const read: string[] = []
+  // It reads what is committed, and nothing else.
+  const consumer = kafkaOf(shadow).consumer({ groupId: topic })
+  t.teardown(() => consumer.disconnect().catch(() => {}))
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => { await Promise.resolve(read.push(String(message.value))) } })
+  await eventually('a reader is at the end', () => read.length > 10, 20_000)
+  t.same(read, [...Array.from({ length: 10 }, (_, number) => `${topic} ${number}`), 'begun on the shadow'], 'what was committed is there, and nothing else')
+  t.match(await successor.engine.topic(topic, topic), { fault: null, partitions: [{ shadowEndOffset: end }] })
+  await successor.engine.deleteLink(topic)
+  await successor.engine.stop()
+})
+
 /**
  * With a dead broker among those that a partition is moved to, a handover is: the move to the living ones, the ISR, a move that adds a
  * broker that is nobody, its cancellation, and the move again.
@@ -273,6 +319,73 @@ test('an engine that dies while it hands over what a dead broker is to hold, too
   await eventually('no engine is a broker any more, nor is who was one for the failover\'s sake', () => engine.state.state?.shadowLeaders.size === 0)
   await shadow.broker(2).start()
   for (const topic of topics) await eventually(`broker 2 holds ${topic}, too`, async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions[0]?.isr.length === 2)
+  await engine.stop()
+})
+
+test('of a topic whose shadow was deleted the name is opened, what somebody made in its place is left alone, and the link can be deleted', async t => {
+  const [link, deleted, replaced] = ['gone', 'gone-deleted', 'gone-replaced']
+  for (const topic of [deleted, replaced]) await createSourceTopic(sourceClient, topic, 1, CONFIGS)
+  for (const topic of [deleted, replaced]) await write(topic, 10, 1)
+  const { engine } = await start(t)
+  await engine.engine.create(document(link, source, [deleted, replaced]), { dryRun: false })
+  for (const topic of [deleted, replaced]) await untilCopied(copied(topic, 1), BROKERS)
+  await eventually('both are shadowed', async () => (await engine.engine.status(link)).topics.filter(({ state }) => state === 'ACTIVE').length === 2)
+  for (const topic of [deleted, replaced]) await deleteTopic(shadowClient, topic, { signal: signal() })
+  await eventually('it can be made anew', () => createSourceTopic(shadowClient, replaced, 1, { 'retention.ms': '4711' }).then(() => true))
+  for (const topic of [deleted, replaced]) await engine.engine.failover(link, topic)
+  for (const topic of [deleted, replaced]) await untilFailedOver(engine, link, topic)
+  t.match(await engine.topic(link, deleted), { problem: null, fault: { code: 'SHADOW_TOPIC_GONE', reason: 'the shadow topic was deleted' } })
+  t.match(await engine.topic(link, replaced), { problem: null, fault: { code: 'SHADOW_TOPIC_GONE', reason: /^the shadow topic was deleted and made anew by somebody/ } })
+  t.match(await configsOf(replaced), { 'retention.ms': '4711' }, 'what somebody else made is left as it is')
+  await engine.engine.delete(link, { force: false })
+  await deleteTopic(shadowClient, replaced, { signal: signal() })
+  await engine.stop()
+})
+
+/** The first failover that is sure of its producer ids waits for what is returned, once it knows its followers. */
+function holdBarrier (t: Pick<Test, 'teardown'>): { readonly reached: Promise<void>, readonly release: () => void } {
+  const barrier = Object.getOwnPropertyDescriptor(ProducerIdBarrier.prototype, 'ensureNoted') ?? {}
+  const restore = (): void => { Object.defineProperty(ProducerIdBarrier.prototype, 'ensureNoted', barrier) }
+  t.teardown(restore)
+  let release = (): void => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  const reached = new Promise<void>(resolve => {
+    ProducerIdBarrier.prototype.ensureNoted = async function (this: ProducerIdBarrier, signal) {
+      resolve()
+      await released
+      restore()
+      await this.ensureNoted(signal)
+    }
+  })
+  return { reached, release }
+}
+
+test('a broker that dies after it was found to have everything does not lead, and nobody waits for it', async t => {
+  const topic = 'dying'
+  await createSourceTopic(sourceClient, topic, PARTITIONS, CONFIGS)
+  await write(topic, 10)
+  const { engine } = await start(t)
+  await engine.engine.create(document(topic, source, [topic]), { dryRun: false })
+  await eventually('it is shadowed', async () => (await engine.topic(topic, topic))?.partitions.length === PARTITIONS)
+  await untilCopied(copied(topic), BROKERS)
+  const ends = await endOffsets(sourceClient, topic)
+  // Whoever coordinates the engines' election stays: without it nobody would lead for a while, and the failover would begin anew.
+  await shadowClient.refresh({ signal: signal() })
+  const { leaderId } = await shadowClient.leaderOf('__consumer_offsets', 0, { signal: signal() })
+  const victim = leaderId === 1 ? 2 : 1
+  const { reached, release } = holdBarrier(t)
+  await engine.engine.failover(topic, topic)
+  await reached
+  await shadow.broker(victim).kill()
+  await eventually(`broker ${victim} is known to be dead`, async () => !(await shadowClient.refresh({ signal: signal() })).brokers.has(victim))
+  release()
+  await untilFailedOver(engine, topic, topic)
+  t.match(await engine.topic(topic, topic), { fault: null, partitions: ends.map(shadowEndOffset => ({ shadowEndOffset })) })
+  t.same(await freshWrites(topic, 1), [String(ends[0])], 'the first new record is at the end')
+  await shadow.broker(victim).start()
+  await eventually('it has joined', async () => (await shadowClient.refresh({ signal: signal() })).topics.get(topic)?.partitions.every(({ isr }) => isr.length === 2) === true)
+  t.same(await replicasOf(topic), Array.from({ length: PARTITIONS }, () => BROKERS))
+  await engine.deleteLink(topic)
   await engine.stop()
 })
 

@@ -178,6 +178,43 @@ test('a failover that finds more on the shadow than was copied says so', async t
   t.match(engine.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [4], fault: { code: 'FOREIGN_WRITE' } })
 })
 
+test('a failover that finds less on the shadow than it had confirmed opens what there is, and says what was lost', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a', 2)
+  for (let record = 0; record < 100; record++) pair.write('a', 1, 10)
+  const engine = pair.startEngine()
+  await pair.untilSame('a', 2)
+  t.equal(pair.shadow.log('a', 1).logEndOffset, 1000)
+  // Or what was lost might be copied again.
+  await pair.source.stop()
+  // As an unclean leader election does.
+  pair.shadow.log('a', 1).truncateTo(990)
+  await engine.engine.failover(LINK, 'a')
+  await until('it is failed over', async () => (await engine.topic('a'))?.state === 'FAILED_OVER')
+  t.match(await engine.topic('a'), { fault: { code: 'SHADOW_LOST_RECORDS', partition: 1, offset: 990, reason: /offsets 990 to 999/ } })
+  t.match(engine.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', endOffsets: [0, 990] })
+})
+
+test('of a topic whose shadow was deleted the name is opened, what somebody made in its place is left alone, and the link can be deleted', async t => {
+  const pair = await ShadowPair.start(t)
+  for (const name of ['deleted', 'replaced', 'whole']) await pair.createTopic('source', name, 1, { 'retention.ms': '777' })
+  for (const name of ['deleted', 'replaced', 'whole']) pair.write(name, 0, 10)
+  const engine = pair.startEngine()
+  for (const name of ['deleted', 'replaced', 'whole']) await pair.untilSame(name)
+  for (const name of ['deleted', 'replaced']) await pair.deleteTopic('shadow', name)
+  await pair.createTopic('shadow', 'replaced', 1, { 'retention.ms': '4711' })
+  await engine.engine.failover(LINK, null)
+  await until('all are failed over', async () => (await engine.link())?.topics.every(({ state }) => state === 'FAILED_OVER') === true, 30_000)
+  t.match(await engine.topic('deleted'), { fault: { code: 'SHADOW_TOPIC_GONE', reason: 'the shadow topic was deleted' }, problem: null })
+  t.match(await engine.topic('replaced'), { fault: { code: 'SHADOW_TOPIC_GONE', reason: /^the shadow topic was deleted and made anew by somebody: its id is .{22}, and was .{22}$/ } })
+  t.match(await engine.topic('whole'), { fault: null })
+  for (const name of ['deleted', 'replaced']) t.match(engine.state.state?.topicOf(LINK, name), { state: 'FAILED_OVER', endOffsets: [] })
+  t.equal((await configsOf(pair, 'replaced'))('retention.ms'), '4711')
+  t.equal(engine.state.state?.ruleFor('deleted').access, 'open')
+  await engine.engine.delete(LINK, { force: false })
+  await t.rejects(engine.engine.status(LINK), { code: 'NOT_FOUND' })
+})
+
 test('a link with live topics is deleted only by force, which fails them over first', async t => {
   const pair = await ShadowPair.start(t, { topicSync: { auto_create_shadow_topic_filters: literal('a') } })
   await pair.createTopic('source', 'a', 1, { 'retention.ms': '777' })

@@ -3,17 +3,29 @@ import { retry } from '../../client/retry.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
+import type { TopicAbsence } from './topic-absence.ts'
 
 const RETRY = { baseMs: 20, maxMs: 2000 }
 
+export interface FailoverStepsOptions {
+  readonly now: () => number
+  readonly signal: AbortSignal
+  /** Asked after each attempt that fails. Default: it is never taken for gone. */
+  readonly absence?: TopicAbsence
+}
+
+/** The shadow topic is certainly gone: nothing that a step does can succeed any more. The message says how. */
+export class ShadowTopicGone extends Error {}
+
 export class FailoverSteps {
   readonly #topic: ShadowTopic
-  readonly #options: { readonly now: () => number, readonly signal: AbortSignal }
+  readonly #options: FailoverStepsOptions
+  #gone: ShadowTopicGone | null = null
   readonly #isPromotion: boolean
   readonly #startedAtMs: number
   readonly #tookMs: Record<string, number> = {}
 
-  constructor (topic: ShadowTopic, options: { readonly now: () => number, readonly signal: AbortSignal }) {
+  constructor (topic: ShadowTopic, options: FailoverStepsOptions) {
     this.#topic = topic
     this.#options = options
     this.#isPromotion = topic.record.state === 'PROMOTING'
@@ -22,7 +34,7 @@ export class FailoverSteps {
 
   /**
    * Does `work` until it succeeds, or `signal` ends it; what keeps it from that is the topic's problem meanwhile.
-   * @throws {ShadowError} ABORTED
+   * @throws {ShadowError} ABORTED; {ShadowTopicGone}
    */
   async run<T> (label: string, work: () => Promise<T>, signal = this.#options.signal): Promise<T> {
     const { now } = this.#options
@@ -33,12 +45,22 @@ export class FailoverSteps {
         this.#topic.problem = null
         return value
       } catch (error) {
+        await this.#lookForTopic(signal)
+        if (this.#gone !== null) throw this.#gone
         this.#topic.problem = `${this.#isPromotion ? 'promoting' : 'failing over'}, ${label}: ${messageOf(error)}`
         throw asRetriable(error)
       }
     }, { signal, ...RETRY })
     this.#tookMs[`${label}Ms`] = Math.round(now() - fromMs)
     return result
+  }
+
+  async #lookForTopic (signal: AbortSignal): Promise<void> {
+    const { absence } = this.#options
+    if (absence === undefined || this.#gone !== null || signal.aborted) return
+    // Who cannot look knows nothing.
+    const reason = await absence.certain().catch(() => null)
+    if (reason !== null) this.#gone = new ShadowTopicGone(reason)
   }
 
   /** Returns how long each step took, by its label, and all together. */

@@ -34,6 +34,8 @@ export function leadFactor (own: string | null, sources: ReadonlyArray<string | 
   return 1 + 2 * before.size
 }
 const CHECK_INTERVAL_MS = 1000
+/** How often it is looked whether a broker that has not answered yet is alive. */
+const LOOK_INTERVAL_MS = 100
 const LOG_INTERVAL_MS = 10_000
 
 export interface BarrierOptions {
@@ -118,7 +120,22 @@ export class ProducerIdBarrier {
     const brokers = this.#options.liveBrokers?.() ?? [...(await this.#options.shadow.view({ signal })).brokers.keys()]
     if (brokers.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', 'the shadow cluster shows no brokers', { retriable: true })
     if (brokers.some(nodeId => (this.#handedOut.get(nodeId) ?? -1) <= producerId)) await this.#options.skipBlocks?.(producerId, signal)
-    await Promise.all(brokers.map(nodeId => this.#raiseBroker(nodeId, producerId, signal)))
+    await Promise.all(brokers.map(nodeId => this.#raiseLiving(nodeId, producerId, signal)))
+  }
+
+  /** Lets go of a broker that the metadata log shows as dead by now, whatever its connection says: that may say nothing for long. */
+  async #raiseLiving (nodeId: number, producerId: number, signal: AbortSignal): Promise<void> {
+    const death = new AbortController()
+    const look = (): void => { if (this.#options.liveBrokers?.()?.includes(nodeId) === false) death.abort() }
+    const timer = setInterval(look, LOOK_INTERVAL_MS)
+    try {
+      await this.#raiseBroker(nodeId, producerId, AbortSignal.any([signal, death.signal]))
+    } catch (error) {
+      look()
+      if (isAborted(signal) || !death.signal.aborted) throw error
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   async #raiseBroker (nodeId: number, producerId: number, signal: AbortSignal): Promise<void> {

@@ -90,6 +90,33 @@ test('the barrier asks the brokers that the metadata log shows, without asking f
   t.equal(peer.count(Metadata), before + 1, 'a broker that is not known is looked up')
 })
 
+test('the barrier waits for a broker that does not answer until the metadata log shows it as dead, and no longer', async t => {
+  const { peer } = await start(t)
+  const blackHole = await ScriptedPeer.start()
+  const brokers = [{ nodeId: 1, ...peer.address }, { nodeId: 2, ...blackHole.address }]
+  peer.on(Metadata, () => ({ brokers, controllerId: 1, topics: [] }))
+  const cluster = new Cluster({ bootstrapServers: [peer.address], clientId: 'test', logger: silentLogger })
+  t.teardown(async () => {
+    await cluster.close()
+    await blackHole.stop()
+  })
+  await cluster.refresh({ signal })
+  let live: readonly number[] = [1, 2]
+  const barrier = new ProducerIdBarrier({ shadow: cluster, logger: silentLogger, now: () => performance.now(), liveBrokers: () => live, lead: () => null })
+  peer.on(InitProducerId, () => ({ throttleTimeMs: 0, errorCode: 0, producerId: 10n, producerEpoch: 0 }))
+  blackHole.on(InitProducerId, () => null)
+  barrier.note(5)
+  let isSure = false
+  const sure = barrier.ensureNoted(signal).then(() => { isSure = true })
+  await blackHole.received(InitProducerId, 1)
+  await new Promise(resolve => setTimeout(resolve, 300))
+  t.notOk(isSure, 'it may hand out an id that was copied')
+  live = [1]
+  const atMs = performance.now()
+  await sure
+  t.ok(performance.now() - atMs < 5000, 'the timeout of the request is not waited for')
+})
+
 test('the barrier is raised once for all who ask meanwhile, and again for ids that were noted later', async t => {
   const { peer, barrier, questions } = await start(t)
   let next = 10

@@ -17,15 +17,18 @@ import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import { openedState, type TopicFault } from '../../../state/topic-state.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
-import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { FailoverSteps, ShadowTopicGone } from '../../failover/failover-steps.ts'
+import { openWithoutTopic } from '../../failover/open-without-topic.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
+import { OwnTopic } from './own-topic.ts'
 import type { PartitionCopy } from './partition-copy.ts'
 
 const DRAIN_TIMEOUT_MS = 10_000
 const POLL_MS = 10
+const NAMED_PARTITIONS = 5
 /** After an append of unknown outcome the shadow broker may still carry it out for a moment (see locator.ts). */
 const SETTLE_MS = 1000
 
@@ -46,18 +49,30 @@ export interface FailoverOptions extends Opening {
  * @throws {ShadowError} ABORTED
  */
 export async function failOverProduced (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
+  try {
+    await open(topic, copies, options)
+  } catch (error) {
+    if (!(error instanceof ShadowTopicGone)) throw error
+    await openWithoutTopic(topic, error.message, options)
+  }
+}
+
+async function open (topic: ShadowTopic, copies: readonly PartitionCopy[], options: FailoverOptions): Promise<void> {
   const { questions, logger } = options
-  const steps = new FailoverSteps(topic, options)
+  const own = new OwnTopic(topic, options)
+  const steps = new FailoverSteps(topic, { ...options, absence: own.absence })
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   await steps.run('drain', () => drain(topic, copies, options))
+  if (topic.record.created) await steps.run('lookUp', () => own.check())
   if (topic.record.created || await steps.run('lookUp', () => wasCreated(topic, options))) {
     const partitions = Array.from({ length: topic.record.partitions }, (_, partition) => ({ topic: topic.topic, partition }))
     const endOffsets = await steps.run('endOffsets', () => settledEnds(copies, partitions, options))
     // After the ends: a batch that landed late has an id, too.
     await steps.run('producerIds', () => ensureProducerIds(partitions, options))
-    const foreign = foreignWrite(copies, endOffsets)
-    if (foreign !== null) topic.fault(foreign)
+    // A promotion goes back to copying, and copies again what was lost.
+    const fault = foreignWrite(copies, endOffsets) ?? (opened === 'FAILED_OVER' ? lostRecords(copies, endOffsets) : null)
+    if (fault !== null) topic.fault(fault)
     // Of a promotion, that is the end.
     if (openedState(topic.record.state) !== opened) return
     if (!await options.mayOpen(endOffsets)) {
@@ -65,10 +80,11 @@ export async function failOverProduced (topic: ShadowTopic, copies: readonly Par
       return
     }
     topic.stop()
-    const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
-      alter: (name, changes) => questions.alterConfigs(name, changes),
-      shadowing: await options.shadowingConfigs(topic)
-    }))
+    const refusedConfigs = await steps.run('configs', async () => {
+      // They are set by its name.
+      await own.check()
+      return await restoreConfigs(topic, { alter: (name, changes) => questions.alterConfigs(name, changes), shadowing: await options.shadowingConfigs(topic) })
+    })
     // Whether it was written must be known before anything else may become of the topic.
     await steps.run('record', () => topic.enter(opened, { created: true, endOffsets, refusedConfigs }), options.leadership)
   } else {
@@ -107,6 +123,19 @@ function foreignWrite (copies: readonly PartitionCopy[], endOffsets: readonly nu
     return { code: 'FOREIGN_WRITE', reason: `something else wrote offsets ${shadowEndOffset} to ${end - 1} of the shadow partition, and nothing was copied there`, partition, offset: shadowEndOffset }
   }
   return null
+}
+
+/** The fault when partitions end before what the shadow cluster had confirmed to this engine; null when none does, as far as it knows. */
+function lostRecords (copies: readonly PartitionCopy[], endOffsets: readonly number[]): TopicFault | null {
+  const lost = copies.flatMap(({ partition, shadowEndOffset }) => {
+    const end = endOffsets[partition]
+    return shadowEndOffset === null || end === undefined || end >= shadowEndOffset ? [] : [{ partition, end, range: `offsets ${end} to ${shadowEndOffset - 1} of partition ${partition}` }]
+  })
+  const [first] = lost
+  if (first === undefined) return null
+  const more = lost.length - NAMED_PARTITIONS
+  const ranges = `${lost.slice(0, NAMED_PARTITIONS).map(({ range }) => range).join(', ')}${more > 0 ? `, and of ${more} more partitions` : ''}`
+  return { code: 'SHADOW_LOST_RECORDS', reason: `the shadow cluster has lost what it had confirmed: ${ranges}`, partition: first.partition, offset: first.end }
 }
 
 /**

@@ -71,12 +71,12 @@ export class SessionPartition implements PartitionWatcher {
     this.#session.markDirty(this)
   }
 
-  look (brokerEpoch: number, limits: { readonly maxBytes: number, readonly atLeastOne: boolean }): FetchLook {
+  look (limits: { readonly maxBytes: number, readonly atLeastOne: boolean }): FetchLook {
     const shadow = this.#resolve()
     if (shadow === null) return { kind: 'error', errorCode: this.#unknown, leaderEpoch: null }
     const { currentLeaderEpoch, lastFetchedEpoch, logStartOffset } = this.#wanted
     const { brokerId, contact } = this.#session
-    return shadow.look({ brokerId, brokerEpoch, contact, currentLeaderEpoch, lastFetchedEpoch, fetchOffset: this.fetchOffset, logStartOffset: Number(logStartOffset) }, limits)
+    return shadow.look({ brokerId, contact, currentLeaderEpoch, lastFetchedEpoch, fetchOffset: this.fetchOffset, logStartOffset: Number(logStartOffset) }, limits)
   }
 
   forget (): void {
@@ -124,7 +124,7 @@ export class FetchSession {
     this.usesTopicIds = usesTopicIds
     this.partitions = partitions
     this.#now = now
-    this.contact = { atMs: now() }
+    this.contact = { atMs: now(), brokerEpoch: -1 }
   }
 
   get all (): Iterable<SessionPartition> {
@@ -136,10 +136,11 @@ export class FetchSession {
   }
 
   /** Takes what a request says: partitions that are new or have moved, and those that are not wanted any more. */
-  update ({ topics, forgottenTopicsData }: FetchRequestBody): void {
+  update ({ topics, forgottenTopicsData, replicaState }: FetchRequestBody): void {
     const now = this.#now()
     if (now - this.contact.atMs >= LONG_SILENCE_MS) for (const partition of this.#all.values()) this.dirty.add(partition)
     this.contact.atMs = now
+    this.contact.brokerEpoch = Number(replicaState.replicaEpoch)
     for (const topic of forgottenTopicsData) {
       for (const index of topic.partitions) this.#forget(this.#keyOf(topic, index))
     }

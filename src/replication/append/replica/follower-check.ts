@@ -13,15 +13,14 @@ import { BatchReader } from '../../../client/admin/batch-reader.ts'
 import type { BatchRequest } from '../../../client/admin/fetch-batches.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { messageOf } from '../../../errors.ts'
-import { backoffMs } from '../../../net/backoff.ts'
-import { sleep } from '../../../net/sleep.ts'
 import { knownLeader } from '../../source/leader.ts'
 import { isSameBatch, tellApart } from '../same-batch.ts'
+import { CheckQueue } from './check-queue.ts'
 import { compareCleaned } from './compare-cleaned.ts'
 import { readPiece, searchCommonPrefix, type ComparedClusters } from './prefix-search.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 
-/** After a restart every follower of every partition is compared: enough for the reads to fill their requests. */
+/** Of one broker: after a restart every follower of every partition is compared, and these are enough for the reads to fill their requests. */
 const CONCURRENT_CHECKS = 500
 /** Enough for most batches; a broker answers with a whole one in any case. */
 const TAIL_BYTES = 64 * 1024
@@ -49,43 +48,39 @@ export class FollowerCheck {
   readonly #options: FollowerCheckOptions
   readonly #source: BatchReader
   readonly #shadow: BatchReader
-  readonly #waiting: Check[] = []
-  #running = 0
+  readonly #queue: CheckQueue<Check>
 
   constructor (options: FollowerCheckOptions) {
     this.#options = options
     this.#source = new BatchReader(options.source, options)
     this.#shadow = new BatchReader(options.shadow, options)
+    this.#queue = new CheckQueue<Check>({
+      mostOfBroker: CONCURRENT_CHECKS,
+      ...RETRY,
+      signal: options.signal,
+      isDue: check => this.#isDue(check),
+      isPossible: ({ partition, brokerId }) => partition.isPresent(brokerId),
+      run: check => this.#run(check)
+    })
   }
 
   start (partition: ReplicaPartition, brokerId: number, fetchOffset: number): void {
-    this.#waiting.push({ partition, brokerId, fetchOffset })
-    if (this.#running >= CONCURRENT_CHECKS) return
-    this.#running++
-    this.#work().finally(() => { this.#running-- }).catch(() => {})
-  }
-
-  async #work (): Promise<void> {
-    for (let check = this.#waiting.shift(); check !== undefined; check = this.#waiting.shift()) await this.#run(check)
+    this.#queue.push({ partition, brokerId, fetchOffset })
   }
 
   async #run (check: Check): Promise<void> {
-    const { signal } = this.#options
     const { partition, brokerId, fetchOffset } = check
-    for (let failures = 0; !signal.aborted && this.#isDue(check); failures++) {
-      try {
-        const verdict = await this.#verdictOn(check)
-        // It may stand elsewhere by now, or the source may have been found to have rewritten its log once more.
-        if (!this.#isDue(check)) return
-        if (verdict.kind === 'same') partition.admit(brokerId, fetchOffset, verdict.leaderEpoch)
-        else if (verdict.kind === 'rewritten') await partition.rollBack(brokerId, { from: fetchOffset, to: verdict.commonEnd, difference: verdict.difference })
-        else partition.fault({ code: 'DIVERGED', reason: verdict.reason, partition: partition.partition, offset: verdict.offset })
-        partition.noteProblem(null)
-        return
-      } catch (error) {
-        partition.noteProblem(`the log of broker ${brokerId} could not be compared with the source yet: ${messageOf(error)}`)
-        await sleep(backoffMs(failures, RETRY), signal).catch(() => {})
-      }
+    try {
+      const verdict = await this.#verdictOn(check)
+      // It may stand elsewhere by now, or the source may have been found to have rewritten its log once more.
+      if (!this.#isDue(check)) return
+      if (verdict.kind === 'same') partition.admit(brokerId, fetchOffset, verdict.leaderEpoch)
+      else if (verdict.kind === 'rewritten') await partition.rollBack(brokerId, { from: fetchOffset, to: verdict.commonEnd, difference: verdict.difference })
+      else partition.fault({ code: 'DIVERGED', reason: verdict.reason, partition: partition.partition, offset: verdict.offset })
+      partition.noteProblem(null)
+    } catch (error) {
+      partition.noteProblem(`the log of broker ${brokerId} could not be compared with the source yet: ${messageOf(error)}`)
+      throw error
     }
   }
 

@@ -6,13 +6,15 @@ import { type ShadowError } from '../../../errors.ts'
 export interface FollowerContact {
   /** Milliseconds since 1970. */
   atMs: number
+  /** Of the broker's registration, as it says itself (KIP-903); -1 where the version of Fetch does not tell. */
+  brokerEpoch: number
 }
 
 export interface FollowerPosition {
   readonly fetchOffset: number
   /** Milliseconds since 1970 of the last request that this partition was part of. */
   readonly atMs: number
-  /** Of the broker's registration; -1 where the version of Fetch does not tell. */
+  /** See FollowerContact: a broker that has another one by now has been started anew since, and may have lost the end of its log. */
   readonly brokerEpoch: number
   /** The leader epoch of the last batch in the follower's log; -1 where there is none. Above 0 somebody else has led it. */
   readonly lastFetchedEpoch: number
@@ -21,7 +23,6 @@ export interface FollowerPosition {
 export interface ToldPosition {
   readonly brokerId: number
   readonly fetchOffset: number
-  readonly brokerEpoch: number
   readonly lastFetchedEpoch: number
   readonly contact: FollowerContact
 }
@@ -100,8 +101,8 @@ export class FollowerPositions {
   }
 
   get all (): ReadonlyMap<number, FollowerPosition> {
-    return new Map([...this.#told].map(([brokerId, { fetchOffset, brokerEpoch, lastFetchedEpoch, contact }]) =>
-      [brokerId, { fetchOffset, atMs: contact.atMs, brokerEpoch, lastFetchedEpoch }]))
+    return new Map([...this.#told].map(([brokerId, { fetchOffset, lastFetchedEpoch, contact: { atMs, brokerEpoch } }]) =>
+      [brokerId, { fetchOffset, atMs, brokerEpoch, lastFetchedEpoch }]))
   }
 
   /** Where those stand that are alive. */

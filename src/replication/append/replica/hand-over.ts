@@ -21,11 +21,11 @@ const CONFIRM_MS = 3000
 const MOVED_MS = 5000
 
 /**
- * `targets`: the brokers that have all of it, the first of them to lead. Resolves with the entry of the partition once one of them
+ * `targets`: the brokers that have all of it, the first of them to lead; `told`: the broker epochs under which they said so. Resolves with the entry of the partition once one of them
  * leads it, and nobody else can.
  * @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) when it is not so yet: call again
  */
-export async function handOver (leader: ShadowLeader, topicId: string, topic: string, partition: number, targets: readonly number[]): Promise<PartitionEntry> {
+export async function handOver (leader: ShadowLeader, topicId: string, topic: string, partition: number, targets: readonly number[], told: ReadonlyMap<number, bigint> = new Map()): Promise<PartitionEntry> {
   const { control, shadowIds } = leader
   const entry = entryOf(leader, topicId, topic, partition)
   if (isHandedOver(entry, shadowIds) || isLedByReal(entry, shadowIds)) return entry
@@ -45,7 +45,7 @@ export async function handOver (leader: ShadowLeader, topicId: string, topic: st
     }, { what: `the move of ${name} to brokers ${targets.join(', ')}`, timeoutMs: MOVED_MS })
   }
   const moving = entryOf(leader, topicId, topic, partition)
-  const outcome = await control.setIsr(moving, [moving.leader, ...targets])
+  const outcome = await control.setIsr(moving, [moving.leader, ...targets], told)
   switch (outcome.kind) {
     case 'new-leader-elected': return await confirmed(leader, topicId, topic, partition, CONFIRM_MS)
     case 'altered':

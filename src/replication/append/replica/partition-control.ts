@@ -50,15 +50,18 @@ export class PartitionControl {
     return image
   }
 
-  /** Asks for this ISR of a partition that the shadow leader leads, as `entry` has it. */
-  async setIsr ({ topicId, partition, leaderEpoch, partitionEpoch }: PartitionEntry, isr: readonly number[]): Promise<AlterPartitionOutcome> {
+  /**
+   * Asks for this ISR of a partition that the shadow leader leads, as `entry` has it. `told`: the broker epochs that members were known by when
+   * they were found to be in sync; the controller refuses one that was started anew since (KIP-903). Of others it is the one that they have now.
+   */
+  async setIsr ({ topicId, partition, leaderEpoch, partitionEpoch }: PartitionEntry, isr: readonly number[], told: ReadonlyMap<number, bigint> = new Map()): Promise<AlterPartitionOutcome> {
     const { image } = this
     return await this.#isrs.request({
       topicId,
       partition,
       leaderEpoch,
       partitionEpoch,
-      isr: isr.map(brokerId => ({ brokerId, brokerEpoch: image.brokers.get(brokerId)?.epoch ?? -1n }))
+      isr: isr.map(brokerId => ({ brokerId, brokerEpoch: told.get(brokerId) ?? image.brokers.get(brokerId)?.epoch ?? -1n }))
     })
   }
 

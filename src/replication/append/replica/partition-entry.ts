@@ -1,5 +1,5 @@
 /** What a partition's entry in the metadata log means for who leads it and who is to hold it. */
-import type { MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
+import type { BrokerEntry, MetadataImage, PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 
 /** The replicas that a reassignment under way leads to, or those that there are. */
 export function targetReplicas ({ replicas, removingReplicas }: PartitionEntry): number[] {
@@ -26,9 +26,13 @@ export function isLedByReal ({ isr, leader }: PartitionEntry, shadowLeaders: Rea
   return leader >= 0 && !shadowLeaders.has(leader) && !isr.some(id => shadowLeaders.has(id))
 }
 
-/** The real brokers of a replica set that are alive. */
-export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: MetadataImage, shadowLeaders: ReadonlySet<number>): number[] {
-  return replicas.filter(id => !shadowLeaders.has(id) && image.brokers.get(id)?.fenced === false)
+/** The real brokers of a replica set that are alive, and are not just shutting down: nobody takes such a one into an ISR. */
+export function livingReplicas ({ replicas }: Pick<PartitionEntry, 'replicas'>, image: Pick<MetadataImage, 'brokers'>, shadowLeaders: ReadonlySet<number>): number[] {
+  return replicas.filter(id => !shadowLeaders.has(id) && isLiving(image.brokers.get(id)))
+}
+
+function isLiving (broker: BrokerEntry | undefined): boolean {
+  return broker !== undefined && !broker.fenced && !broker.inControlledShutdown
 }
 
 /** True for two sets of brokers that are the same, in whatever order. */

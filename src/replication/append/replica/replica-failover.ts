@@ -11,33 +11,34 @@
  */
 import type { PartitionRow } from '../../../client/admin/ask-leaders.ts'
 import { ShadowError } from '../../../errors.ts'
-import type { PartitionEntry } from '../../../kraft/metadata/metadata-image.ts'
 import { orAborted } from '../../../net/abort.ts'
-import { sleep } from '../../../net/sleep.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { FailoverQuestions } from '../../failover/failover-questions.ts'
 import { Gathering, type Coming } from '../../failover/gathering.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
-import { FailoverSteps } from '../../failover/failover-steps.ts'
+import { FailoverSteps, ShadowTopicGone } from '../../failover/failover-steps.ts'
+import { openWithoutTopic } from '../../failover/open-without-topic.ts'
 import { restoreConfigs } from '../../failover/restore-configs.ts'
+import { deletionOf, TopicAbsence } from '../../failover/topic-absence.ts'
 import { openedState } from '../../../state/topic-state.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import type { Opening } from '../append-mode.ts'
+import { cutPartition, isCutOff, toldBy, type Cut, type CutPartition } from './failover-cut.ts'
 import type { FailoverTotals } from './failover-totals.ts'
 import { handOver, leaveToIsr } from './hand-over.ts'
-import { isHandedOver, isLedByReal, livingReplicas, sameBrokers, targetReplicas } from './partition-entry.ts'
+import { sameBrokers, targetReplicas } from './partition-entry.ts'
 import { completeReplicas } from './replica-placement.ts'
 import type { ReplicaPartition } from './replica-partition.ts'
 import { ServedEpochs } from './served-epochs.ts'
 import type { ShadowLeader } from './shadow-leader.ts'
-import type { ShadowPartition } from './shadow-partition.ts'
-
-const POLL_MS = 5
 
 /** Followers are looked at every few milliseconds: who has them at the end is not far behind the others. */
 const HAND_OVER = { quietMs: 20, mostMs: 100 }
 /** Brokers take partitions over one by one, a few hundred a second; and what follows another broker goes on only after all of them. */
 const TAKEN_OVER = { quietMs: 200, mostMs: 2000 }
+
+/** By partition. */
+type Cuts = ReadonlyMap<number, Cut>
 
 /** Where the topics that are opened at the same time wait for each other. */
 export interface FailoverGatherings {
@@ -66,17 +67,6 @@ export interface ReplicaFailoverOptions extends Opening {
   readonly shadowingConfigs: (topic: ShadowTopic) => Promise<Readonly<Record<string, string>>>
 }
 
-/** What a partition is handed over with. */
-interface Cut {
-  readonly partition: number
-  /** Null where a real broker leads already: its log says where the copy ended. */
-  readonly end: number | null
-  /** The brokers that have all of it, the first of them to lead. */
-  readonly targets: readonly number[]
-  /** Those that are to hold it in the end. */
-  readonly wanted: readonly number[]
-}
-
 /**
  * See AppendMode.failOver. What can pass is tried again until the signal ends it.
  * @throws {ShadowError} ABORTED
@@ -89,6 +79,9 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
       announced.push(coming)
       return coming
     })
+  } catch (error) {
+    if (!(error instanceof ShadowTopicGone)) throw error
+    await openWithoutTopic(topic, error.message, options)
   } finally {
     for (const coming of announced) coming.leave()
   }
@@ -97,7 +90,7 @@ export async function failOverReplica (topic: ShadowTopic, options: ReplicaFailo
 async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announce: (gathering: Gathering) => Coming): Promise<void> {
   const { leader, questions, logger, totals, leadership, gatherings } = options
   const toHandOver = announce(gatherings.handOver)
-  const steps = new FailoverSteps(topic, options)
+  const steps = new FailoverSteps(topic, { ...options, absence: absenceOf(topic, options) })
   const opened = openedState(topic.record.state)
   if (opened === null) throw new ShadowError('INVARIANT', `topic ${topic.topic} is ${topic.record.state}, and nothing has it opened`)
   const topicId = await steps.run('lookUp', () => topicIdOf(topic, leader))
@@ -109,38 +102,42 @@ async function open (topic: ShadowTopic, options: ReplicaFailoverOptions, announ
   }
   // No producer id comes to the followers from here on that was not noted.
   for (const partition of options.partitionsOf(topic)) partition.freeze()
-  const [cuts] = await Promise.all([
+  const [found] = await Promise.all([
     steps.run('followers', () => cutAll(topic, topicId, options)),
     steps.run('producerIds', () => questions.ensureBarrier())
   ])
   await steps.run('gather', () => orAborted(toHandOver.arrive(), options.signal))
   // Of a promotion, a fault is the end.
   if (openedState(topic.record.state) !== opened) return
-  if (!topic.record.handingOver && !await options.mayOpen(cuts.map(({ end }) => end ?? -1))) {
+  if (!topic.record.handingOver && !await options.mayOpen(found.map(({ end }) => end ?? -1))) {
     topic.thaw()
     return
   }
   // There is no way back from here on, and whoever goes on with it must know. A topic that is FAILING_OVER says so already.
   if (opened === 'PROMOTED' && !topic.record.handingOver) await steps.run('decision', () => topic.update({ handingOver: true }), leadership)
   const takenOver = announce(gatherings.takenOver)
-  await steps.run('handOver', async () => {
-    await Promise.all(cuts.map(async ({ partition, targets }) => {
-      await handOver(leader, topicId, topic.topic, partition, targets)
-      options.partitionsOf(topic)[partition]?.handedOver()
-    }))
-  }, leadership)
-  const [endOffsets] = await Promise.all([
-    steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership),
-    steps.run('transactions', () => endTransactions(topic, options), leadership)
-  ])
+  const cuts = new Map(found.map(cut => [cut.partition, cut]))
+  await steps.run('handOver', () => handOverAll(topic, topicId, cuts, options), leadership)
+  const ends = steps.run('endOffsets', () => endsOf(topic, cuts, questions), leadership)
+  const [endOffsets] = await Promise.all([ends, steps.run('transactions', () => endTransactions(topic, ends, options), leadership)])
   await steps.run('gatherAgain', () => orAborted(takenOver.arrive(), leadership), leadership)
-  const refusedConfigs = await steps.run('configs', async () => await restoreConfigs(topic, {
-    alter: (name, changes) => questions.alterConfigs(name, changes),
-    shadowing: await options.shadowingConfigs(topic)
-  }), leadership)
+  const refusedConfigs = await steps.run('configs', async () => {
+    // They are set by its name.
+    if (leader.control.image.topicsByName.get(topic.topic)?.id !== topicId) throw new ShadowError('CONFLICT', `the topic ${topic.topic} of the shadow cluster is not the one that was handed over (id ${topicId})`, { retriable: true })
+    return await restoreConfigs(topic, { alter: (name, changes) => questions.alterConfigs(name, changes), shadowing: await options.shadowingConfigs(topic) })
+  }, leadership)
   await steps.run('replicas', () => giveBack(topic, topicId, cuts, leader), leadership)
   await steps.run('record', () => topic.enter(opened, { created: true, handingOver: false, shadowTopicId: topicId, endOffsets, refusedConfigs }), leadership)
   totals.add(topic.record.partitions, steps.log(logger))
+}
+
+/** By the metadata log, which lacks nothing. */
+function absenceOf ({ topic, record: { shadowTopicId } }: ShadowTopic, { leader: { metadata }, now }: ReplicaFailoverOptions): TopicAbsence {
+  return new TopicAbsence(async () => {
+    const image = metadata.freshImage
+    const isThere = image === null || shadowTopicId === null || image.topics.has(shadowTopicId)
+    return await Promise.resolve(isThere ? null : deletionOf(shadowTopicId, image.topicsByName.get(topic)?.id ?? null))
+  }, now)
 }
 
 /** Null for a topic that was claimed and never created; one of that name that somebody else made is none of ours. */
@@ -157,82 +154,69 @@ async function topicIdOf ({ topic, record }: ShadowTopic, leader: ShadowLeader):
 
 /** Freezes all partitions at once, and waits for their followers together. Those that are handed over already are left out. */
 async function cutAll (topic: ShadowTopic, topicId: string, options: ReplicaFailoverOptions): Promise<Cut[]> {
-  const { leader } = options
-  leader.assertReady()
+  options.leader.assertReady()
   const partitions = options.partitionsOf(topic)
   for (const partition of partitions) partition.freeze()
-  const cuts = await Promise.all(partitions.map(async partition => {
-    const entry = leader.control.image.partition(topicId, partition.partition)
-    if (entry === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `the metadata does not show ${topic.topic}-${partition.partition}`, { retriable: true })
-    return isHandedOver(entry, leader.shadowIds) || isLedByReal(entry, leader.shadowIds) ? null : await cut(partition, entry, options)
-  }))
+  const cuts = await Promise.all(partitions.map(({ partition, served }) => cutPartition({ topic: topic.topic, topicId, partition, served }, options)))
   return cuts.filter(found => found !== null)
 }
 
 /**
- * Waits until the followers are at the frozen end. A dead one holds nothing up when it is known to have no more than the others;
- * who is not there in time is left out; without anybody there, the longest living one is the truth. One that holds what the source had
- * lost is none of them before it has thrown it away: it is told to, by us, or by whoever leads afterwards.
+ * Hands all partitions over that are not yet. Before each attempt it is looked whether those are still there who are to lead, with all that
+ * they had: time may have passed, and what was tried before may have failed for their sake. What is not so is cut anew, in `cuts`.
  */
-async function cut (partition: ReplicaPartition, entry: PartitionEntry, { leader, now, signal, followerTimeoutMs, logger }: ReplicaFailoverOptions): Promise<Cut> {
-  const { served } = partition
-  const name = `${partition.topic.topic}-${partition.partition}`
-  const wanted = targetReplicas(entry).filter(id => !leader.shadowIds.has(id))
-  if (entry.leader >= 0 && !leader.shadowIds.has(entry.leader)) return { partition: partition.partition, end: null, targets: [entry.leader], wanted }
-  if (served === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `${name} is not led yet`, { retriable: true })
-  const deadlineMs = now() + followerTimeoutMs
-  for (;;) {
-    const living = livingReplicas(entry, leader.control.image, leader.shadowIds)
-    const followers = served.trustedFollowers
-    const known = living.filter(id => followers.has(id))
-    const end = Math.max(served.frozenEnd, ...[...followers.values()].map(({ fetchOffset }) => fetchOffset))
-    const there = known.filter(id => served.isCaughtUp(id, end))
-    const missing = wanted.filter(id => !there.includes(id))
-    const done: Cut = { partition: partition.partition, end, targets: inOrder(wanted, there), wanted }
-    if (there.length > 0 && missing.every(id => !living.includes(id) && followers.has(id))) return done
-    if (now() >= deadlineMs) {
-      if (there.length > 0) {
-        logger.warn({ topic: partition.topic.topic, partition: partition.partition, end, brokers: missing }, `${name} is handed over without brokers ${missing.join(', ')}: ${missing.map(id => `${id} ${toldOf(served, id)}`).join(', ')}`)
-        return done
-      }
-      if (known.length === 0) throw new ShadowError('CLUSTER_UNAVAILABLE', `no living replica of ${name} has asked the shadow leader for anything (replicas ${entry.replicas.join(', ')}; alive: ${living.join(', ') || 'none'})`, { retriable: true })
-      // What was in our memory alone reached nobody, and nobody will get it any more.
-      served.freeze(Math.max(...known.map(id => followers.get(id)?.fetchOffset ?? 0)))
-      continue
-    }
-    await sleep(POLL_MS, signal)
-  }
+async function handOverAll (topic: ShadowTopic, topicId: string, cuts: Map<number, Cut>, options: ReplicaFailoverOptions): Promise<void> {
+  const partitions = options.partitionsOf(topic)
+  const outcomes = await Promise.allSettled([...cuts.values()].map(async cut => {
+    const partition = partitions[cut.partition]
+    const still = await stillCut(cut, { topic: topic.topic, topicId, partition: cut.partition, served: partition?.served ?? null }, topic, options)
+    cuts.set(cut.partition, still.cut)
+    await handOver(options.leader, topicId, topic.topic, cut.partition, still.cut.targets, still.told)
+    partition?.handedOver()
+  }))
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
 }
 
-function toldOf (served: ShadowPartition, brokerId: number): string {
-  const position = served.followers.get(brokerId)
-  return position === undefined ? 'has not said where its log ends' : `was at offset ${position.fetchOffset}`
+/** The cut, or another one where it is not true any more, and the broker epochs of its targets. @throws {ShadowError} as `cutPartition` */
+async function stillCut (cut: Cut, partition: CutPartition, topic: ShadowTopic, options: ReplicaFailoverOptions): Promise<{ readonly cut: Cut, readonly told: ReadonlyMap<number, bigint> }> {
+  const { leader, leadership, logger } = options
+  const name = `${partition.topic}-${partition.partition}`
+  if (isCutOff(partition, leader)) return { cut, told: new Map() }
+  const before = toldBy(cut, partition, leader)
+  if (before !== null) return { cut, told: before }
+  // A promotion loses nothing, and it was agreed to open it with that.
+  const anew = await cutPartition(partition, { ...options, signal: leadership, ...(topic.record.state === 'PROMOTING' ? { atLeast: cut.end ?? 0 } : {}) })
+  if (anew === null) return { cut, told: new Map() }
+  logger.warn({ topic: partition.topic, partition: partition.partition, before: { end: cut.end, brokers: cut.targets }, end: anew.end, brokers: anew.targets },
+    `${name} is handed over to brokers ${anew.targets.join(', ')}: of ${cut.targets.join(', ')}, who had all of it, not all are there any more as they were`)
+  const told = toldBy(anew, partition, leader)
+  if (told === null) throw new ShadowError('CLUSTER_UNAVAILABLE', `a broker that is to lead ${name} has just died`, { retriable: true })
+  return { cut: anew, told }
 }
 
-/** The brokers of `some` in the order of the replicas, so that the preferred one leads if it can. */
-function inOrder (replicas: readonly number[], some: readonly number[]): number[] {
-  return [...replicas.filter(id => some.includes(id)), ...some.filter(id => !replicas.includes(id))]
-}
-
-/** Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. */
-async function endTransactions (topic: ShadowTopic, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
+/**
+ * Transactions that were open on the source have no coordinator here that could end them, and would hold readers up for ever. They began
+ * before `ends`, where the copies end; what began behind them is a client's own that writes already, which its coordinator ends.
+ */
+async function endTransactions (topic: ShadowTopic, ends: Promise<readonly number[]>, { questions, barrier }: ReplicaFailoverOptions): Promise<void> {
   const states = await Promise.all(rowsOf(topic).map(row => questions.producersOf(row)))
   // An engine that died may not have noted all that it gave to followers.
   let isHigher = false
   for (const { producers } of states) for (const { producerId } of producers) if (barrier.note(producerId)) isHigher = true
   if (isHigher) await questions.ensureBarrier()
-  await Promise.all(states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => currentTxnStartOffset >= 0)
+  const endOffsets = await ends
+  const isCopied = (partition: number, startOffset: number): boolean => startOffset >= 0 && startOffset < (endOffsets[partition] ?? 0)
+  await Promise.all(states.flatMap(({ topic, partition, producers }) => producers.filter(({ currentTxnStartOffset }) => isCopied(partition, currentTxnStartOffset))
     .map(({ producerId, producerEpoch, coordinatorEpoch }) => questions.abort({ topic, partition, producerId, producerEpoch, coordinatorEpoch }))))
 }
 
 /** Where the copies ended: the last leader epoch of what was copied ends where the first real leader began. */
-async function endsOf (topic: ShadowTopic, cuts: readonly Cut[], questions: FailoverQuestions): Promise<number[]> {
-  const expected = new Map(cuts.map(({ partition, end }) => [partition, end]))
+async function endsOf (topic: ShadowTopic, cuts: Cuts, questions: FailoverQuestions): Promise<number[]> {
   return await Promise.all(rowsOf(topic).map(async row => {
     const { partition } = row
     const { latest } = new ServedEpochs(topic.record.rollbacks.find(row => row.partition === partition)?.epochs)
     const { endOffset } = await questions.endOfCopy({ ...row, leaderEpoch: latest })
-    const cutAt = expected.get(partition) ?? null
+    const cutAt = cuts.get(partition)?.end ?? null
     // Where nothing was copied, there is no such epoch.
     const end = endOffset < 0 ? cutAt ?? 0 : endOffset
     if (cutAt !== null && end !== cutAt) topic.fault({ code: 'DIVERGED', reason: `the copy was handed over at offset ${cutAt}, and its new leader says that it ends at ${end}`, partition, offset: Math.min(cutAt, end) })
@@ -248,14 +232,14 @@ function rowsOf ({ topic, record }: ShadowTopic): PartitionRow[] {
  * Replicas that were left out are given back; they join when they have caught up, which nobody waits for. An engine before this one
  * may have left them out: the record says how many there are to be.
  */
-async function giveBack (topic: ShadowTopic, topicId: string, cuts: readonly Cut[], leader: ShadowLeader): Promise<void> {
+async function giveBack (topic: ShadowTopic, topicId: string, cuts: Cuts, leader: ShadowLeader): Promise<void> {
   const { control, shadowIds } = leader
   const { image } = control
   await Promise.all(Array.from({ length: topic.record.partitions }, async (_, partition) => {
     const entry = image.partition(topicId, partition)
     if (entry === null) return
     const real = entry.replicas.filter(id => !shadowIds.has(id))
-    const wanted = cuts.find(cut => cut.partition === partition)?.wanted ?? []
+    const wanted = cuts.get(partition)?.wanted ?? []
     const count = Math.max(wanted.length, topic.record.replicationFactor ?? 0)
     const all = completeReplicas(targetReplicas(entry).filter(id => real.includes(id)), { count, preferred: [...wanted, ...real], image, shadowLeaders: shadowIds })
     if (real.length < entry.replicas.length) await leaveToIsr(leader, entry, topic.topic)

@@ -107,6 +107,12 @@ export class ReplicaPartition implements PartitionShadow {
     return this.#isActive && !this.#isStopped && (this.#served?.phase === 'serving' || this.#served?.phase === 'frozen')
   }
 
+  /** True for a follower that was heard of lately, and is not known to be dead. */
+  isPresent (brokerId: number): boolean {
+    const position = this.#served?.followers.get(brokerId)
+    return position !== undefined && Date.now() - position.atMs < AHEAD_MS && !this.#work.isFenced(brokerId)
+  }
+
   /** True for a follower whose last batch is not enough to say that its log is the source's. */
   isSuspect (brokerId: number): boolean {
     return this.#suspects.has(brokerId)

@@ -6,6 +6,7 @@ import { alterTopicConfigs } from '../../../client/admin/alter-topic-configs.ts'
 import type { Cluster } from '../../../client/cluster.ts'
 import { BrokerError, messageOf } from '../../../errors.ts'
 import type { MetadataFollower } from '../../../kraft/metadata/metadata-follower.ts'
+import type { MetadataImage } from '../../../kraft/metadata/metadata-image.ts'
 import type { Logger } from '../../../observability/logger.ts'
 import type { TopicRecord } from '../../../state/records.ts'
 import { isWritable } from '../../../state/topic-state.ts'
@@ -31,13 +32,13 @@ export class SettingsGuard {
 
   /** Looks at a topic, and sets its configs again if need be. What passes is tried again by the next call. */
   async check (topic: ShadowTopic): Promise<void> {
-    if (!isGuarded(topic) || this.#drift(topic, GUARDED_CONFIGS).size === 0) return
+    if (!isGuarded(topic) || this.#drift(topic.record, GUARDED_CONFIGS).size === 0) return
     const { cluster, signal, logger, shadowingConfigs, assertMayLead } = this.#options
     await topic.exclusively(async () => {
       if (!isGuarded(topic)) return
       // The cluster may be of a version that does not know all of them.
       const wanted = await shadowingConfigs(topic.record)
-      const drift = this.#drift(topic, Object.fromEntries(Object.entries(GUARDED_CONFIGS).filter(([name]) => name in wanted)))
+      const drift = this.#drift(topic.record, Object.fromEntries(Object.entries(GUARDED_CONFIGS).filter(([name]) => name in wanted)))
       if (drift.size === 0) return
       assertMayLead()
       logger.warn({ topic: topic.topic, configs: [...drift.keys()] }, `configs of the shadow topic ${topic.topic} were changed by somebody: setting them again`)
@@ -51,16 +52,22 @@ export class SettingsGuard {
   }
 
   /** True when the metadata shows that the topic has all of these configs set. */
-  has (record: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): boolean {
-    return this.#options.metadata.freshImage?.topicsByName.has(record.topic) === true && this.#drift(record, wanted).size === 0
+  has (record: Pick<TopicRecord, 'topic' | 'shadowTopicId'>, wanted: Readonly<Record<string, string>>): boolean {
+    return isOwn(this.#options.metadata.freshImage, record) && this.#drift(record, wanted).size === 0
   }
 
-  #drift ({ topic }: Pick<TopicRecord, 'topic'>, wanted: Readonly<Record<string, string>>): Map<string, string> {
+  #drift (record: Pick<TopicRecord, 'topic' | 'shadowTopicId'>, wanted: Readonly<Record<string, string>>): Map<string, string> {
     const { image } = this.#options.metadata
-    if (image?.topicsByName.has(topic) !== true) return new Map()
-    const actual = image.topicConfig(topic)
+    if (image === null || !isOwn(image, record)) return new Map()
+    const actual = image.topicConfig(record.topic)
     return new Map(Object.entries(wanted).filter(([name, value]) => actual.get(name) !== value))
   }
+}
+
+/** One of that name that somebody made anew is none of ours. */
+function isOwn (image: MetadataImage | null, { topic, shadowTopicId }: Pick<TopicRecord, 'topic' | 'shadowTopicId'>): boolean {
+  const shown = image?.topicsByName.get(topic)
+  return shown !== undefined && (shadowTopicId === null || shown.id === shadowTopicId)
 }
 
 /** A failover sets other configs; until it begins, also what has been stopped is a shadow. */

@@ -85,7 +85,7 @@ class Scene {
   }
 
   ask (brokerId: number, fetchOffset: number, lastFetchedEpoch = 0): FetchLook | undefined {
-    return this.partition.served?.look({ brokerId, fetchOffset, lastFetchedEpoch, brokerEpoch: 1, contact: { atMs: Date.now() }, currentLeaderEpoch: 7, logStartOffset: 0 }, { maxBytes: 1000, atLeastOne: true })
+    return this.partition.served?.look({ brokerId, fetchOffset, lastFetchedEpoch, contact: { atMs: Date.now(), brokerEpoch: 1 }, currentLeaderEpoch: 7, logStartOffset: 0 }, { maxBytes: 1000, atLeastOne: true })
   }
 }
 

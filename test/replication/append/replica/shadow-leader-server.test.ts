@@ -9,6 +9,17 @@ import { Produce } from '../../../../protocol/messages/produce.ts'
 import { WriteTxnMarkers } from '../../../../protocol/messages/write-txn-markers.ts'
 import { catchUp, LEADER_EPOCH, Shadow, TOPIC, TOPIC_ID } from './fixture.ts'
 
+test('where a follower stands is known together with the broker epoch under which it said so', async t => {
+  const shadow = await Shadow.start(t)
+  shadow.serve()
+  for (const brokerEpoch of [5, 6]) {
+    await (await shadow.follower(1, { brokerEpoch })).fetch()
+    t.match(shadow.shadow().followers.get(1), { fetchOffset: 0, brokerEpoch })
+  }
+  await (await shadow.follower(2, { version: 14 })).fetch()
+  t.match(shadow.shadow().followers.get(2), { brokerEpoch: -1 }, 'older versions of Fetch do not tell')
+})
+
 test('sessions: unchanged partitions are left out, forgotten ones are gone, one session per fetcher', async t => {
   const shadow = await Shadow.start(t, { partitions: 50 })
   for (let index = 0; index < 50; index++) shadow.serve(index)

@@ -73,8 +73,7 @@ export class FetchHandler {
   /** Waits until there is something to answer, or the time is over, and says what. */
   async #poll (session: FetchSession, body: FetchRequestBody, { isFull, memories, signal }: { readonly isFull: boolean, readonly memories: Set<TailMemory>, readonly signal: AbortSignal }): Promise<Draft> {
     const wait = new Wait(session, body.maxWaitMs, signal)
-    const brokerEpoch = Number(body.replicaState.replicaEpoch)
-    const draft = (partitions: Iterable<SessionPartition>): Draft => this.#draft(partitions, { body, brokerEpoch, isFull, memories })
+    const draft = (partitions: Iterable<SessionPartition>): Draft => this.#draft(partitions, { body, isFull, memories })
     try {
       for (;;) {
         const news = draft(session.dirty)
@@ -90,9 +89,8 @@ export class FetchHandler {
     }
   }
 
-  #draft (partitions: Iterable<SessionPartition>, { body, brokerEpoch, isFull, memories }: {
+  #draft (partitions: Iterable<SessionPartition>, { body, isFull, memories }: {
     readonly body: FetchRequestBody
-    readonly brokerEpoch: number
     readonly isFull: boolean
     readonly memories: Set<TailMemory>
   }): Draft {
@@ -103,7 +101,7 @@ export class FetchHandler {
     // A look may mark others as dirty, which are then looked at as well.
     for (const partition of partitions) {
       const hasRoom = bytes === 0
-      const look = partition.look(brokerEpoch, { maxBytes: Math.max(0, Math.min(partition.maxBytes, limit - bytes)), atLeastOne: hasRoom })
+      const look = partition.look({ maxBytes: Math.max(0, Math.min(partition.maxBytes, limit - bytes)), atLeastOne: hasRoom })
       const row = this.#rowOf(partition, look)
       const found = look.kind === 'data' ? look.found : null
       const isChanged = look.kind !== 'data' || (!isFull && (look.highWatermark !== partition.sentHighWatermark || look.logStartOffset !== partition.sentLogStartOffset))
