@@ -146,7 +146,11 @@ export class Engine implements LinkService {
     const { state, cluster, logger } = this.#options
     const resignation = new AbortController()
     const signal = AbortSignal.any([lease.signal, this.#abort.signal, resignation.signal])
-    const { epoch, writer } = await this.#takeOver(signal)
+    const resign = (reason: string): void => {
+      logger.warn(`this engine gives the links up: ${reason}`)
+      resignation.abort(new ShadowError('ABORTED', reason))
+    }
+    const { epoch, writer } = await this.#takeOver(signal, resign)
     logger.info({ epoch }, 'this engine leads the links now')
     const barrier: ProducerIdBarrier = new ProducerIdBarrier({
       shadow: cluster,
@@ -157,10 +161,6 @@ export class Engine implements LinkService {
       liveBrokers: () => reign.leader?.liveBrokers ?? null
     })
     const audit = new AuditLog({ known: state.state?.audit.values() ?? [], write: changes => writer.write(changes), wallClock: this.#wallClock, logger })
-    const resign = (reason: string): void => {
-      logger.warn({ epoch }, `this engine gives the links up: ${reason}`)
-      resignation.abort(new ShadowError('ABORTED', reason))
-    }
     const reign: Reign = { links: new Map(), barrier, lease, writer, audit, signal, resign, leader: null }
     await this.#leadership?.begin(reign)
     const records = [...state.state?.links.values() ?? []].map(record => renewSecrets(record, { secrets: this.#secrets, write: changes => writer.write(changes), signal, logger }))
@@ -180,13 +180,13 @@ export class Engine implements LinkService {
   }
 
   /** Writes the record of this engine's epoch: whatever was written before it counts, whatever an older engine writes after it does not. */
-  async #takeOver (signal: AbortSignal): Promise<{ readonly epoch: number, readonly writer: StateWriter }> {
+  async #takeOver (signal: AbortSignal, resign: (reason: string) => void): Promise<{ readonly epoch: number, readonly writer: StateWriter }> {
     const { state, cluster, config } = this.#options
     const adminAddress = config.admin.enabled ? formatHostPort(config.admin.advertised) : null
     for (;;) {
       const known = await state.reached(0, signal)
       const epoch = (known.engine?.epoch ?? 0) + 1
-      const writer = new StateWriter(cluster, { epoch, signal })
+      const writer = new StateWriter(cluster, { epoch, signal, resign })
       const end = await writer.write([{ kind: 'engine', value: { epoch, instance: this.#instance, adminAddress, since: this.#wallClock().toISOString() } }])
       const { engine } = await state.reached(end, signal)
       if (engine?.epoch === epoch && engine.instance === this.#instance) return { epoch, writer }

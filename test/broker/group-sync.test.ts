@@ -316,6 +316,7 @@ test('a thousand groups of fifty partitions are synced in a few requests, and on
     now: () => performance.now(),
     wallClock: () => new Date(),
     logger: silentLogger,
+    signal: new AbortController().signal,
     write: async () => {},
     begin: (_topic, partition) => ({
       partition,

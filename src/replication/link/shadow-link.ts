@@ -220,6 +220,10 @@ export class ShadowLink implements TopicHost, AppendHost {
     return this.#options.logger
   }
 
+  get signal (): AbortSignal {
+    return this.#options.signal
+  }
+
   /** Begins to copy what follows its source, and goes on with what is PROMOTING or FAILING_OVER. */
   start (): void {
     for (const record of this.#options.topics) this.#add(record)

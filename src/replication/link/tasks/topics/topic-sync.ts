@@ -188,13 +188,12 @@ export class TopicSync {
       rollbacks: []
     }
     if (loop !== null) {
-      await this.#host.add({ ...claim, owned: false }).enter('FAULTED', { fault: { code: 'LOOP', reason: loop, partition: null, offset: null } })
+      this.#fault(this.#host.add({ ...claim, owned: false }), 'LOOP', loop)
       return false
     }
     const taken = await this.#isToMakeAnew(topic.name, shown) ? null : this.#takenBy(topic.name, shown)
     if (taken !== null) {
-      const shadow = this.#host.add({ ...claim, owned: false })
-      await shadow.enter('FAULTED', { fault: { code: 'NAME_TAKEN', reason: `${taken}: it is left alone, and its source is not shadowed`, partition: null, offset: null } })
+      this.#fault(this.#host.add({ ...claim, owned: false }), 'NAME_TAKEN', `${taken}: it is left alone, and its source is not shadowed`)
       return false
     }
     const shadow = this.#host.add(claim)
@@ -299,7 +298,8 @@ export class TopicSync {
   async #follow (topic: ShadowTopic, sourceView: ClusterView, shown: ShownShadow): Promise<boolean> {
     const { record } = topic
     if (!record.created) {
-      // Claimed by an engine that did not get to the end of it.
+      // Claimed by an engine that did not get to the end of it; or that could not be recorded.
+      await topic.update({})
       await this.#create(topic, shown)
       return false
     }
