@@ -211,6 +211,8 @@ export class ShadowTopic {
   async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
     this.forgetCopies()
     this.problem = null
+    // The fault may have ended a promotion that had frozen it.
+    this.#frozen = false
     await this.enter('ACTIVE', { ...patch, fault: null })
     if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
   }
