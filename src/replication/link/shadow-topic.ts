@@ -189,6 +189,8 @@ export class ShadowTopic {
 
   /** Takes a topic that is PAUSED, or to be promoted one that is ACTIVE, to a state in which it is copied. One that is neither any more stays as it is. */
   async follow (state: 'ACTIVE' | 'PROMOTING'): Promise<void> {
+    const isToFollow = this.#record.state === 'PAUSED' || (state === 'PROMOTING' && this.#record.state === 'ACTIVE')
+    if (!isToFollow) return
     await this.enter(state, { pausedWithLink: false })
     if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
     this.#thawCopies()
@@ -209,6 +211,8 @@ export class ShadowTopic {
    * @throws {ShadowError} CONFLICT for one that is not FAULTED any more: somebody has failed it over meanwhile
    */
   async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
+    const { state } = this.#record
+    if (state !== 'FAULTED') throw new ShadowError('CONFLICT', `topic ${this.topic} is ${state} by now, and only one that is FAULTED is begun anew`)
     this.forgetCopies()
     this.problem = null
     // The fault may have ended a promotion that had frozen it.
