@@ -275,8 +275,8 @@ export class ShadowTopic {
   }
 
   #stoppedBy (fault: TopicFault): Partial<TopicRecord> {
-    const { state } = this.#record
-    const stops = state === 'PAUSED' || (followsSource(state))
+    const { state, handingOver } = this.#record
+    const stops = state === 'PAUSED' || (followsSource(state) && !handingOver)
     return { fault, ...(stops ? this.#entered('FAULTED') : {}) }
   }
 
