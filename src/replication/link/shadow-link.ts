@@ -99,6 +99,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       shadows: topic => shadowsTopic(this.#record.config, topic),
       mode: this.#mode,
       signal,
+      isLeading: options.isLeading,
       logger,
       wallClock,
       topics: this.#topics,

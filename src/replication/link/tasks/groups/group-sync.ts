@@ -54,6 +54,8 @@ export interface GroupSyncHost {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   readonly topics: ReadonlyMap<string, ShadowTopic>
   readonly signal: AbortSignal
+  /** False when another engine may lead by now. */
+  readonly isLeading: () => boolean
   readonly logger: Logger
   readonly now: () => number
   readonly wallClock: () => Date
@@ -103,11 +105,11 @@ export class GroupSync implements TaskWork {
   #renewedAtMs = -Infinity
 
   constructor (host: GroupSyncHost) {
-    const { name, uid, source, shadow, recorded, write, signal, logger, now, wallClock } = host
+    const { name, uid, source, shadow, recorded, write, signal, isLeading, logger, now, wallClock } = host
     this.#host = host
     this.#sourceCoordinators = new Coordinators(source)
     this.#shadowCoordinators = new Coordinators(shadow)
-    const common = { shadow, ledger: this.#ledger, signal }
+    const common = { shadow, ledger: this.#ledger, signal, isLeading }
     this.#journal = new LedgerJournal({ link: name, uid, ledger: this.#ledger, recorded, write, logger, now, wallClock })
     const onRefusedMetadata = (length: number): void => { this.#mostMetadata = Math.min(this.#mostMetadata ?? Infinity, length - 1) }
     this.#committer = new GroupCommitter({ ...common, coordinators: this.#shadowCoordinators, now, onRefusedMetadata })
