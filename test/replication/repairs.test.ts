@@ -27,6 +27,7 @@ test('a topic that was stopped goes on once what stopped it is gone, and is stop
   await first.engine.retryTopic(LINK, 'a')
   await untilState(first, 'a', 'FAULTED')
   t.match(await first.topic('a'), { fault: { code: 'LOG_APPEND_TIME', partition: 0, offset: 3 } })
+  for (const keep of [[3], [3, 5, 0]]) await t.rejects(first.engine.restoreTopic(LINK, 'a', { from: 'common-prefix', keep }), { code: 'CONFLICT', message: new RegExp(`topic a has 2 partitions, and what is to be kept was said of ${keep.length}: nothing was changed`) })
   await t.rejects(first.engine.planRestore(LINK, 'a'), { code: 'CONFLICT', message: /LOG_APPEND_TIME, which throws nothing away: retry it/ })
   await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.state === 'FAULTED')
 

@@ -140,7 +140,8 @@ export class TopicRepairs {
    * given by partition. Once they have, all is compared again.
    */
   async #restoreFromPrefix (topic: ShadowTopic, keep: readonly number[] | null): Promise<void> {
-    const { topic: name } = topic
+    const { topic: name, record: { partitions: count } } = topic
+    if (keep !== null && keep.length !== count) throw new ShadowError('CONFLICT', `topic ${name} has ${count} partitions, and what is to be kept was said of ${keep.length}: nothing was changed; look at what would be thrown away, of every partition`)
     const plan = await this.#plan(topic)
     const beyond = plan.partitions.find(({ partition, toOffset }) => toOffset < (keep?.[partition] ?? 0))
     if (beyond !== undefined) throw new ShadowError('CONFLICT', `partition ${beyond.partition} of topic ${name} would be rolled back to offset ${beyond.toOffset}, and it was agreed to keep what is before ${keep?.[beyond.partition] ?? 0}: the source has changed since, or a replica has; nothing was changed: look again at what would be thrown away`)
