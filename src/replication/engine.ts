@@ -161,14 +161,14 @@ export class Engine implements LinkService {
     const { cluster, state, logger, config: { admin } } = this.#options
     const resignation = new AbortController()
     const signal = AbortSignal.any([lease.signal, this.#abort.signal, resignation.signal])
-    this.#electedAtMs = this.#now()
-    const self = { instance: this.#instance, adminAddress: admin.enabled ? formatHostPort(admin.advertised) : null, wallClock: this.#wallClock }
-    const { epoch, writer } = await takeOver(self, { cluster, state, logger, signal }).finally(() => { this.#electedAtMs = null })
-    logger.info({ epoch }, 'this engine leads the links now')
     const resign = (reason: string): void => {
-      logger.warn({ epoch }, `this engine gives the links up: ${reason}`)
+      logger.warn(`this engine gives the links up: ${reason}`)
       resignation.abort(new ShadowError('ABORTED', reason))
     }
+    this.#electedAtMs = this.#now()
+    const self = { instance: this.#instance, adminAddress: admin.enabled ? formatHostPort(admin.advertised) : null, wallClock: this.#wallClock }
+    const { epoch, writer } = await takeOver(self, { cluster, state, logger, signal, resign }).finally(() => { this.#electedAtMs = null })
+    logger.info({ epoch }, 'this engine leads the links now')
     const reign = makeReign({ lease, writer, signal, resign }, { cluster, state, logger, now: this.#now, wallClock: this.#wallClock })
     try {
       await this.#begin(reign)
@@ -247,7 +247,7 @@ export class Engine implements LinkService {
   }
 
   #leading (): Reign {
-    if (this.#reign !== null && this.#reign.lease.isHeld()) return this.#reign
+    if (this.#reign !== null && isLeading(this.#reign)) return this.#reign
     const { adminAddress } = this.leadership()
     throw new ShadowError('NOT_LEADER', adminAddress === null ? 'no engine leads the links at the moment' : `the links are led by the engine at ${adminAddress}`, {
       retriable: true,
@@ -256,7 +256,7 @@ export class Engine implements LinkService {
   }
 
   leadership (): { readonly leading: boolean, readonly adminAddress: string | null } {
-    const leading = this.#reign?.lease.isHeld() === true
+    const leading = this.#reign !== null && isLeading(this.#reign)
     const leader = this.#options.state.state?.engine ?? null
     // A record of our own after the end of our lease says nothing of who leads now.
     return { leading, adminAddress: leader === null || (!leading && leader.instance === this.#instance) ? null : leader.adminAddress }
@@ -448,6 +448,11 @@ export class Engine implements LinkService {
     this.#changing = result.catch(() => {})
     return await result
   }
+}
+
+/** It may have ended, and what it had is still being stopped. */
+function isLeading ({ lease, signal }: Reign): boolean {
+  return !signal.aborted && lease.isHeld()
 }
 
 /** What `work` returns or throws, as a promise. */

@@ -21,18 +21,20 @@ export interface EngineSelf {
  * What the state topic has lost is written before that, by whoever had read it (state-loss.ts).
  * @throws {ShadowError} ABORTED; {BrokerError} what the brokers say against the record
  */
-export async function takeOver ({ instance, adminAddress, wallClock }: EngineSelf, { cluster, state, logger, signal }: {
+export async function takeOver ({ instance, adminAddress, wallClock }: EngineSelf, { cluster, state, logger, signal, resign }: {
   readonly cluster: Cluster
   readonly state: StateFollower
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** Ends the signal. */
+  readonly resign: (reason: string) => void
 }): Promise<{ readonly epoch: number, readonly writer: StateWriter }> {
   for (;;) {
     const known = await state.reached(0, signal)
     const { loss } = state
     const epoch = Math.max(known.engine?.epoch ?? 0, loss?.epoch ?? 0) + 1
     const restoredEpoch = Math.max(known.engine?.restoredEpoch ?? 0, loss?.epoch ?? 0)
-    const writer = new StateWriter(cluster, { epoch, signal })
+    const writer = new StateWriter(cluster, { epoch, signal, resign })
     if (loss !== null) {
       const changes = lostChanges(loss, known)
       logger.warn({ records: changes.length, epoch: loss.epoch }, `topic ${STATE_TOPIC} has lost records (${loss.reason}): ${changes.length} are written again as this engine had read them`)

@@ -31,16 +31,18 @@ export class StateWriter {
   readonly #cluster: Cluster
   readonly #epoch: number
   readonly #signal: AbortSignal
+  readonly #resign: (reason: string) => void
   #producerId: number | null = null
   #sequence = 0
   /** Batches go out one after the other. */
   readonly #batches: Coalesced<readonly StateRecord[], number>
 
-  /** `epoch` is the engine's, `signal` ends its leadership. */
-  constructor (cluster: Cluster, options: { readonly epoch: number, readonly signal: AbortSignal }) {
+  /** `epoch` is the engine's, `signal` ends its leadership, which `resign` does where nobody knows any more what the topic holds. */
+  constructor (cluster: Cluster, options: { readonly epoch: number, readonly signal: AbortSignal, readonly resign?: (reason: string) => void }) {
     this.#cluster = cluster
     this.#epoch = options.epoch
     this.#signal = options.signal
+    this.#resign = options.resign ?? (() => {})
     this.#batches = new Coalesced(writes => this.#write(writes), { most: MOST_BATCH_BYTES, weigh: sizeOf })
   }
 
@@ -120,8 +122,12 @@ export class StateWriter {
     if (answer === undefined) throw new ShadowError('INVARIANT', `the answer to Produce ${STATE_TOPIC} has no row for it`)
     if (answer.errorCode === 0) return Number(answer.baseOffset)
     const error = new BrokerError(answer.errorCode, `Produce ${STATE_TOPIC}`, answer.errorMessage)
-    if (error.retriable) await this.#cluster.refresh({ signal: this.#signal })
-    throw error
+    // One batch is under way at a time: with what was confirmed all there, ours would be the next one.
+    if (answer.errorCode === ErrorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER) this.#resign(`the topic ${STATE_TOPIC} has lost records that its broker had confirmed (${error.message}): what it holds has to be read anew`)
+    const isUnknown = answer.errorCode === ErrorCodes.UNKNOWN_SERVER_ERROR
+    if (error.retriable || isUnknown) await this.#cluster.refresh({ signal: this.#signal })
+    // It may have been carried out, which the same batch with the same sequence finds out.
+    throw isUnknown ? new ShadowError('BROKER_ERROR', error.message, { retriable: true, cause: error }) : error
   }
 }
 

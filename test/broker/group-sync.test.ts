@@ -316,6 +316,7 @@ test('a thousand groups of fifty partitions are synced in a few requests, and on
     now: () => performance.now(),
     wallClock: () => new Date(),
     logger: silentLogger,
+    signal: new AbortController().signal,
     write: async () => {},
     begin: (_topic, partition) => ({
       partition,
@@ -338,6 +339,7 @@ test('a thousand groups of fifty partitions are synced in a few requests, and on
     options: () => ({ intervalMs: 30_000, paused: false, filters: [{ patternType: 'PREFIX', filterType: 'INCLUDE', name: topic }], onSourceDeletion: 'keep' }),
     topics: new Map([[topic, shadowTopic]]),
     signal: new AbortController().signal,
+    isLeading: () => true,
     logger: silentLogger,
     now: () => performance.now(),
     wallClock: () => new Date(),

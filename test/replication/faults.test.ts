@@ -1,8 +1,11 @@
 import { crc32 } from 'node:zlib'
 import { test } from 'tap'
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Fetch } from '../../protocol/messages/fetch.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
+import { STATE_TOPIC } from '../../src/state/state-topic.ts'
 import { LINK, oneBatch, ShadowPair, until } from '../support/shadow-pair.ts'
 
 const RECORD = [{ timestamp: 1, value: Buffer.from('x') }]
@@ -165,4 +168,28 @@ test('a shadow topic that brokers do not show for a moment is not taken for dele
   isHidden = false
   await until('it is there again', async () => (await engine.topic('busy'))?.problem === null)
   t.match(await engine.topic('busy'), { state: 'ACTIVE', fault: null })
+})
+
+test('a fault is told and recorded also where the state topic does not take it at once', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'unknown')
+  await pair.createTopic('source', 'refused')
+  for (const name of ['unknown', 'refused']) pair.write(name, 0, 3)
+  const engine = pair.startEngine()
+  for (const name of ['unknown', 'refused']) await pair.untilSame(name)
+  const stateTopicId = await pair.topicId('shadow', STATE_TOPIC)
+  for (const [name, errorCode, times] of [['unknown', ErrorCodes.UNKNOWN_SERVER_ERROR, 1], ['refused', ErrorCodes.TOPIC_AUTHORIZATION_FAILED, 3]] as const) {
+    let failed = 0
+    const heal = pair.shadow.onRequest(Produce, ({ body }) => {
+      const isState = body.topicData.some(topic => topic.name === STATE_TOPIC || topic.topicId === stateTopicId)
+      if (!isState || failed >= times) return 'pass'
+      failed++
+      return { answer: { throttleTimeMs: 0, responses: body.topicData.map(topic => ({ name: topic.name, topicId: topic.topicId, partitionResponses: [{ index: 0, errorCode, baseOffset: -1n }] })) } }
+    })
+    pair.source.log(name, 0).appendRaw(buildBatch({ records: RECORD, baseOffset: 3, logAppendTime: 5 }))
+    await until(`${name} is FAULTED in the state topic`, () => engine.state.state?.topicOf(LINK, name)?.state === 'FAULTED')
+    heal()
+    t.equal(failed, times)
+    for (const found of [await engine.topic(name), engine.state.state?.topicOf(LINK, name)]) t.match(found, { state: 'FAULTED', fault: { code: 'LOG_APPEND_TIME', partition: 0, offset: 3 } })
+  }
 })

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { Produce } from '../../protocol/messages/produce.ts'
 import { sleep } from '../../src/net/sleep.ts'
 import { LINK, literal, ShadowPair, until, type RunningEngine } from '../support/shadow-pair.ts'
 
@@ -152,3 +153,32 @@ test('several topics are failed over by filters, and the link goes on', async t 
 function literalFilters (...names: readonly string[]): Array<{ readonly patternType: 'LITERAL', readonly filterType: 'INCLUDE', readonly name: string }> {
   return names.map(name => ({ patternType: 'LITERAL', filterType: 'INCLUDE', name }))
 }
+
+test('a failover that is ordered while the link is being resumed is not taken back by that', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  pair.write('a', 0, 3)
+  const engine = pair.startEngine()
+  await pair.untilSame('a')
+  await engine.engine.pause(LINK, null)
+  t.equal((await engine.topic('a'))?.state, 'PAUSED')
+  let release = (): void => {}
+  const gate = new Promise<void>(resolve => { release = resolve })
+  // The state topic takes its time: nothing is copied meanwhile.
+  let held = 0
+  pair.shadow.onRequest(Produce, () => {
+    held++
+    return gate.then(() => 'pass' as const)
+  })
+  const resumed = engine.engine.resume(LINK, null)
+  await until('it is being recorded that the link goes on', () => held > 0)
+  const failedOver = engine.engine.failover(LINK, 'a')
+  await until('the failover has begun', async () => (await engine.topic('a'))?.state === 'FAILING_OVER')
+  release()
+  await Promise.all([resumed, failedOver])
+  await untilState(engine, 'a', 'FAILED_OVER')
+  await until('a is open at the sidecars', () => engine.state.state?.ruleFor('a').access === 'open')
+  pair.write('a', 0, 3)
+  await sleep(QUIET_MS)
+  t.equal(pair.shadowEnd('a'), 3, 'nothing is copied any more')
+})

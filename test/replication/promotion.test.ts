@@ -1,7 +1,9 @@
 import { test } from 'tap'
 import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { DescribeProducers } from '../../protocol/messages/describe-producers.ts'
+import { ListOffsets } from '../../protocol/messages/list-offsets.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
+import { CONSUMER_REPLICA_ID, LATEST_TIMESTAMP } from '../../src/client/admin/list-offsets.ts'
 import { describeTopicConfigs } from '../../src/client/admin/describe-topic-configs.ts'
 import { BrokerError } from '../../src/errors.ts'
 import { sleep } from '../../src/net/sleep.ts'
@@ -225,4 +227,39 @@ test('the promotion of a link takes in topics that are new on the source, over e
   await pair.createTopic('source', 'too-late')
   await until('what came too late is told', async () => /1 of them came after/.test((await second.link())?.tasks[0]?.reason ?? ''))
   t.equal(await second.topic('too-late'), null)
+})
+
+test('a topic that is stopped during the freeze of its promotion is copied again once it was repaired', async t => {
+  const pair = await ShadowPair.start(t)
+  for (const name of ['anew', 'again']) {
+    await pair.createTopic('source', name)
+    pair.write(name, 0, 3)
+  }
+  const engine = pair.startEngine()
+  for (const name of ['anew', 'again']) await pair.untilSame(name)
+  for (const name of ['anew', 'again']) {
+    // Nothing but a failover or a promotion asks for the end like this.
+    let isWritten = false
+    const heal = pair.shadow.onRequest(ListOffsets, ({ body }) => {
+      if (isWritten || body.replicaId !== CONSUMER_REPLICA_ID || body.topics.every(topic => topic.name !== name || topic.partitions[0]?.timestamp !== BigInt(LATEST_TIMESTAMP))) return 'pass'
+      isWritten = true
+      pair.shadow.log(name, 0).append(oneBatch({ records: [{ timestamp: 1 }] }))
+      return 'pass'
+    })
+    await engine.engine.promote(LINK, name)
+    await untilState(engine, name, 'FAULTED')
+    heal()
+    t.match(await engine.topic(name), { fault: { code: 'FOREIGN_WRITE', offset: 3, reason: /nothing was copied there/ } })
+  }
+  await engine.engine.restoreTopic(LINK, 'anew', { from: 'scratch' })
+  pair.shadow.log('again', 0).truncateTo(3)
+  await engine.engine.retryTopic(LINK, 'again')
+  for (const name of ['anew', 'again']) {
+    pair.write(name, 0, 4)
+    await pair.untilSame(name)
+    t.match(await engine.topic(name), { state: 'ACTIVE', fault: null, problem: null })
+  }
+  await engine.engine.promote(LINK, null)
+  for (const name of ['anew', 'again']) await untilState(engine, name, 'PROMOTED')
+  t.match(engine.state.state?.topicOf(LINK, 'anew'), { endOffsets: [7], fault: null })
 })

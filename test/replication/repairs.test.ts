@@ -1,5 +1,9 @@
 import { test } from 'tap'
+import { DeleteTopics } from '../../protocol/messages/delete-topics.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
+import { Cluster } from '../../src/client/cluster.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import { StateWriter } from '../../src/state/state-writer.ts'
 import { LINK, oneBatch, ShadowPair, until, type RunningEngine } from '../support/shadow-pair.ts'
 
 const PREFIX = { from: 'common-prefix', keep: null } as const
@@ -23,6 +27,7 @@ test('a topic that was stopped goes on once what stopped it is gone, and is stop
   await first.engine.retryTopic(LINK, 'a')
   await untilState(first, 'a', 'FAULTED')
   t.match(await first.topic('a'), { fault: { code: 'LOG_APPEND_TIME', partition: 0, offset: 3 } })
+  for (const keep of [[3], [3, 5, 0]]) await t.rejects(first.engine.restoreTopic(LINK, 'a', { from: 'common-prefix', keep }), { code: 'CONFLICT', message: new RegExp(`topic a has 2 partitions, and what is to be kept was said of ${keep.length}: nothing was changed`) })
   await t.rejects(first.engine.planRestore(LINK, 'a'), { code: 'CONFLICT', message: /LOG_APPEND_TIME, which throws nothing away: retry it/ })
   await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.state === 'FAULTED')
 
@@ -143,4 +148,57 @@ test('a topic that was taken out of the link is writable, stays so over engines,
   t.match(await second.topic('taken'), { owned: false, fault: null })
   await second.engine.delete(LINK, { force: true })
   await until('nothing is left of it', () => second.state.state?.topicOf(LINK, 'a') === null)
+})
+
+test('a failover that is ordered while a topic is being restored is not taken back by the restoration', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  pair.write('a', 0, 3)
+  const engine = pair.startEngine()
+  await pair.untilSame('a')
+  pair.source.log('a', 0).append(oneBatch({ records: RECORD, logAppendTime: 5 }))
+  await untilState(engine, 'a', 'FAULTED')
+  let isHeld = false
+  let release = (): void => {}
+  const gate = new Promise<void>(resolve => { release = resolve })
+  pair.shadow.onRequest(DeleteTopics, () => {
+    isHeld = true
+    return gate.then(() => 'pass' as const)
+  })
+  const restored = t.rejects(engine.engine.restoreTopic(LINK, 'a', { from: 'scratch' }), { code: 'CONFLICT', message: /topic a is FAILING_OVER.*its shadow topic was deleted/ })
+  await until('the shadow topic is being deleted', () => isHeld)
+  await engine.engine.failover(LINK, 'a')
+  t.match(await engine.topic('a'), { state: 'FAILING_OVER' })
+  release()
+  await restored
+  await untilState(engine, 'a', 'FAILED_OVER')
+  await until('a is open at the sidecars', () => engine.state.state?.ruleFor('a').access === 'open')
+  t.match(engine.state.state?.topicOf(LINK, 'a'), { state: 'FAILED_OVER', created: false, endOffsets: [] })
+  t.equal(pair.shadowEnd('a'), -1)
+})
+
+test('a topic that was stopped while its promotion handed it over is not repaired: it can only be failed over', async t => {
+  const pair = await ShadowPair.start(t)
+  await pair.createTopic('source', 'a')
+  pair.write('a', 0, 3)
+  const first = pair.startEngine()
+  await pair.untilSame('a')
+  await until('it is recorded', () => first.state.state?.topicOf(LINK, 'a')?.created === true)
+  const record = first.state.state?.topicOf(LINK, 'a')
+  if (record === null || record === undefined) throw new Error('no record')
+  await first.stop()
+  const cluster = new Cluster({ bootstrapServers: [pair.shadow.address], clientId: 'before', logger: silentLogger })
+  t.teardown(() => cluster.close())
+  const writer = new StateWriter(cluster, { epoch: 1, signal: new AbortController().signal })
+  await writer.write([{ kind: 'topic', link: LINK, topic: 'a', value: { ...record, state: 'FAULTED', handingOver: true, fault: { code: 'DIVERGED', reason: 'for a test', partition: 0, offset: 3 } } }])
+  const second = pair.startEngine()
+  await untilState(second, 'a', 'FAULTED')
+  const refusal = { code: 'CONFLICT', message: /real brokers may lead it already.*fail it over/ }
+  await t.rejects(second.engine.retryTopic(LINK, 'a'), refusal)
+  await t.rejects(second.engine.restoreTopic(LINK, 'a', { from: 'scratch' }), refusal)
+  await t.rejects(second.engine.restoreTopic(LINK, 'a', PREFIX), refusal)
+  await t.rejects(second.engine.planRestore(LINK, 'a'), refusal)
+  await second.engine.failover(LINK, 'a')
+  await untilState(second, 'a', 'FAILED_OVER')
+  t.match(await second.topic('a'), { fault: { code: 'DIVERGED' } })
 })

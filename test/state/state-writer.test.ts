@@ -2,6 +2,7 @@ import { test, type Test } from 'tap'
 import { ErrorCodes } from '../../protocol/errors/codes.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
+import type { ResponseInput } from '../../protocol/schema/api.ts'
 import { readRecords } from '../../protocol/records/read-records.ts'
 import { alterTopicConfigs } from '../../src/client/admin/alter-topic-configs.ts'
 import { Cluster } from '../../src/client/cluster.ts'
@@ -22,14 +23,19 @@ async function setUp (t: Test, outcomes: ReadonlyArray<HookOutcome<typeof Produc
   const abort = new AbortController()
   await ensureStateTopic(cluster, abort.signal)
   let appends = 0
+  const resignations: string[] = []
   broker.onRequest(Produce, () => outcomes[appends++] ?? 'pass')
   const keys = (): Array<string | undefined> => [...broker.log(STATE_TOPIC, 0).batches(() => true)]
     .flatMap(batch => [...readRecords(batch)].map(({ key, value }) => `${key?.toString() ?? ''}${value === null ? ' removed' : ''}`))
-  return { broker, cluster, abort, keys, writer: new StateWriter(cluster, { epoch: 1, signal: abort.signal }) }
+  return { broker, cluster, abort, keys, resignations, writer: new StateWriter(cluster, { epoch: 1, signal: abort.signal, resign: reason => { resignations.push(reason); abort.abort() } }) }
 }
 
 function removal (name: string): StateChange {
   return { kind: 'link', name, value: null }
+}
+
+function answered (errorCode: number): ResponseInput<typeof Produce> {
+  return { throttleTimeMs: 0, responses: [{ name: STATE_TOPIC, partitionResponses: [{ index: 0, errorCode, baseOffset: -1n }] }] }
 }
 
 function refused (errorCode: number): HookOutcome<typeof Produce> {
@@ -79,6 +85,24 @@ test('a write that failed for good after an attempt that was carried out does no
   await t.rejects(writer.write([removal('b')]), { message: /TOPIC_AUTHORIZATION_FAILED/ })
   t.equal(await writer.write([removal('c')]), 3)
   t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed'])
+})
+
+test('a broker that does not know whether it has carried a write out is given the same batch again', async t => {
+  const { writer, keys, resignations } = await setUp(t, ['pass', refused(ErrorCodes.UNKNOWN_SERVER_ERROR), { answer: answered(ErrorCodes.UNKNOWN_SERVER_ERROR) }, { answer: answered(ErrorCodes.UNKNOWN_SERVER_ERROR) }])
+  t.same(await Promise.all(['a', 'b', 'c'].map(name => writer.write([removal(name)]))), [1, 2, 3])
+  t.equal(await writer.write([removal('d')]), 4)
+  t.same(keys(), ['link/a removed', 'link/b removed', 'link/c removed', 'link/d removed'])
+  t.same(resignations, [])
+})
+
+test('a state topic that has lost what it had confirmed ends the leadership, and nothing is written after the gap', async t => {
+  const { broker, writer, keys, resignations } = await setUp(t)
+  for (const name of ['a', 'b', 'c']) await writer.write([removal(name)])
+  broker.log(STATE_TOPIC, 0).truncateTo(2)
+  await t.rejects(writer.write([removal('d')]), { code: 'ABORTED' })
+  await t.rejects(writer.write([removal('e')]), { code: 'ABORTED' })
+  t.same(keys(), ['link/a removed', 'link/b removed'])
+  t.match(resignations, [/__kshadow_links.*OUT_OF_ORDER_SEQUENCE_NUMBER/])
 })
 
 test('the end of leadership ends a write that is tried again, and all after it', async t => {

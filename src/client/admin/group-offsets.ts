@@ -19,6 +19,11 @@ export interface GroupPosition extends PartitionRow {
 
 type Options = { readonly signal: AbortSignal }
 
+interface ChangeOptions extends Options {
+  /** Called at the moment of sending: what it throws is thrown, and nothing is sent. */
+  readonly beforeSend?: () => void
+}
+
 const GROUPS_PER_REQUEST = 250
 /** From this version on OffsetFetch takes several groups. */
 const MANY_GROUPS_VERSION = 8
@@ -82,16 +87,19 @@ export function positionKey ({ topic, partition }: PartitionRow): string {
  * Kafka's ClassicGroup and ConsumerGroup: UNKNOWN_MEMBER_ID). One request, whose rows a coordinator appends together.
  * @throws {ShadowError} when no answer came: what was sent may have been carried out
  */
-export async function commitGroupOffsets (cluster: Cluster, coordinators: Coordinators, groupId: string, positions: readonly GroupPosition[], { signal, lane }: Options & { readonly lane: number }): Promise<CommitOutcome> {
+export async function commitGroupOffsets (cluster: Cluster, coordinators: Coordinators, groupId: string, positions: readonly GroupPosition[], { signal, lane, beforeSend = () => {} }: ChangeOptions & { readonly lane: number }): Promise<CommitOutcome> {
   const answers = await coordinators.ask<CommitOutcome>([groupId], 1, async nodeId => {
-    const { body } = await cluster.request(OffsetCommit, {
-      groupId,
-      topics: [...byName(positions)].map(([name, rows]) => ({
-        name,
-        partitions: rows.map(({ partition, offset, leaderEpoch, metadata }) => ({
-          partitionIndex: partition, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch, committedMetadata: metadata
+    const { body } = await cluster.request(OffsetCommit, () => {
+      beforeSend()
+      return {
+        groupId,
+        topics: [...byName(positions)].map(([name, rows]) => ({
+          name,
+          partitions: rows.map(({ partition, offset, leaderEpoch, metadata }) => ({
+            partitionIndex: partition, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch, committedMetadata: metadata
+          }))
         }))
-      }))
+      }
     }, nodeId, { signal, purpose: GROUPS_PURPOSE, lane, timeoutMs: COMMIT_TIMEOUT_MS, minVersion: MIN_COMMIT_VERSION, maxVersion: NAMED_TOPICS_VERSION })
     const codes = new Map<string, number>()
     for (const { name, partitions } of body.topics) for (const { partitionIndex, errorCode } of partitions) codes.set(positionKey({ topic: name, partition: partitionIndex }), errorCode)
@@ -102,11 +110,12 @@ export async function commitGroupOffsets (cluster: Cluster, coordinators: Coordi
 }
 
 /** Removes positions of a group. @throws {BrokerError} what the coordinator has against it */
-export async function deleteGroupOffsets (cluster: Cluster, coordinators: Coordinators, groupId: string, partitions: readonly PartitionRow[], { signal }: Options): Promise<void> {
+export async function deleteGroupOffsets (cluster: Cluster, coordinators: Coordinators, groupId: string, partitions: readonly PartitionRow[], { signal, beforeSend = () => {} }: ChangeOptions): Promise<void> {
   const what = `OffsetDelete ${groupId}`
   const answers = await coordinators.ask<true>([groupId], 1, async nodeId => {
-    const { body } = await cluster.request(OffsetDelete, {
-      groupId, topics: [...byName(partitions)].map(([name, rows]) => ({ name, partitions: rows.map(({ partition }) => ({ partitionIndex: partition })) }))
+    const { body } = await cluster.request(OffsetDelete, () => {
+      beforeSend()
+      return { groupId, topics: [...byName(partitions)].map(([name, rows]) => ({ name, partitions: rows.map(({ partition }) => ({ partitionIndex: partition })) })) }
     }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
     const code = [body.errorCode, ...body.topics.flatMap(topic => topic.partitions.map(({ errorCode }) => errorCode))].find(errorCode => errorCode !== ErrorCodes.NONE)
     return new Map([[groupId, code === undefined ? true : new BrokerError(code, what)]])
@@ -115,9 +124,12 @@ export async function deleteGroupOffsets (cluster: Cluster, coordinators: Coordi
 }
 
 /** Removes a group that has no members, with its positions. @throws {BrokerError} what the coordinator has against it */
-export async function deleteGroup (cluster: Cluster, coordinators: Coordinators, groupId: string, { signal }: Options): Promise<void> {
+export async function deleteGroup (cluster: Cluster, coordinators: Coordinators, groupId: string, { signal, beforeSend = () => {} }: ChangeOptions): Promise<void> {
   const answers = await coordinators.ask<true>([groupId], 1, async nodeId => {
-    const { body } = await cluster.request(DeleteGroups, { groupsNames: [groupId] }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
+    const { body } = await cluster.request(DeleteGroups, () => {
+      beforeSend()
+      return { groupsNames: [groupId] }
+    }, nodeId, { signal, purpose: GROUPS_PURPOSE, timeoutMs: GROUP_REQUEST_TIMEOUT_MS })
     return new Map(body.results.map(({ groupId: name, errorCode }) => [name, errorCode === ErrorCodes.NONE ? true : new BrokerError(errorCode, `DeleteGroups ${name}`)]))
   }, { signal })
   answerOf(answers, groupId)

@@ -3,7 +3,7 @@ import { messageOf } from '../../errors.ts'
 import { isAborted, throwIfAborted } from '../../net/abort.ts'
 import type { Logger } from '../../observability/logger.ts'
 import type { Opening } from '../append/append-mode.ts'
-import { isWritable } from '../../state/topic-state.ts'
+import { isWritable, openedState } from '../../state/topic-state.ts'
 import type { ShadowTopic } from '../link/shadow-topic.ts'
 import { promote } from './promotion.ts'
 import type { SourceEnds } from './source-ends.ts'
@@ -75,7 +75,9 @@ export class Openings {
     const { sourceEnds, signal, wakeSync, beforeOpening } = this.#options
     const open = (opening: Opening): Promise<void> => topic.exclusively(async () => {
       throwIfAborted(opening.signal)
-      await this.#options.failOver(topic, opening)
+      // A fault may have ended a promotion while it waited for its turn, or for the answers of the source.
+      if (openedState(topic.record.state) === null) return
+      await this.#options.failOver(topic, { ...opening, mayOpen: async ends => await opening.mayOpen(ends) && openedState(topic.record.state) !== null })
     })
     const isDecided = topic.record.state === 'PROMOTING' && topic.record.handingOver
     if (isDecided) await open({ signal, mayOpen: () => Promise.resolve(true) })

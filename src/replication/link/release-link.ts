@@ -9,8 +9,13 @@ const OPEN_TIMEOUT_MS = 60_000
 /** Whoever forces a deletion does not wait for a schema registry that is gone. */
 const FORCED_REGISTRY_TIMEOUT_MS = 10_000
 
+/** What the records of the rest depend on: they tell whoever leads next that the link is open, and touches nothing any more. */
+const LAST: ReadonlySet<StateChange['kind']> = new Set(['groups-settled', 'schema-registry', 'link', 'deletion'])
+
 /**
- * Opens what the link shadows and lets go of the rest. Returns what removes it from the state topic; `at` is when it was asked for.
+ * Opens what the link shadows and lets go of the rest. Removes from the state topic what there is of its topics and tasks, and returns what
+ * removes the link itself. All that can be ended half way, and be repeated: until the last of it the link is one that is failed over.
+ * `at` is when it was asked for.
  * @throws {ShadowError} CONFLICT while something could not be opened or given back; the link is then still there
  */
 export async function releaseLink (link: ShadowLink, { force, at, logger }: { readonly force: boolean, readonly at: string, readonly logger: Logger }): Promise<StateChange[]> {
@@ -26,11 +31,14 @@ export async function releaseLink (link: ShadowLink, { force, at, logger }: { re
   if (shut !== null && !force) throw new ShadowError('CONFLICT', `${shut}; its contexts (${contexts.join(', ')}) are in mode IMPORT still. Force the deletion to leave them so`)
   if (shut !== null) logger.warn({ link: name, contexts }, `${shut}; the link is deleted all the same, and the contexts stay in mode IMPORT until somebody sets them to READWRITE`)
   await security.release()
-  return [
-    ...await groups.end(),
+  const removals: readonly StateChange[] = [
     ...[...link.topics.keys()].map((topic): StateChange => ({ kind: 'topic', link: name, topic, value: null })),
+    ...await groups.end(),
     ...schemas?.removals() ?? [],
     { kind: 'link', name, value: null },
     { kind: 'deletion', name, value: { at } }
   ]
+  // Each by itself: as many of them as fit go together.
+  await Promise.all(removals.filter(({ kind }) => !LAST.has(kind)).map(change => link.write([change])))
+  return removals.filter(({ kind }) => LAST.has(kind))
 }

@@ -99,6 +99,7 @@ export class ShadowLink implements TopicHost, AppendHost {
       shadows: topic => shadowsTopic(this.#record.config, topic),
       mode: this.#mode,
       signal,
+      isLeading: options.isLeading,
       logger,
       wallClock,
       topics: this.#topics,
@@ -218,6 +219,10 @@ export class ShadowLink implements TopicHost, AppendHost {
 
   get logger (): Logger {
     return this.#options.logger
+  }
+
+  get signal (): AbortSignal {
+    return this.#options.signal
   }
 
   /** Begins to copy what follows its source, and goes on with what is PROMOTING or FAILING_OVER. */

@@ -14,6 +14,9 @@ import type { Logger } from '../../observability/logger.ts'
 import type { StateChange, TopicRecord } from '../../state/records.ts'
 import { followsSource, isWritable, type TopicFault, type TopicState } from '../../state/topic-state.ts'
 import { messageOf, ShadowError } from '../../errors.ts'
+import { isAborted } from '../../net/abort.ts'
+import { backoffMs } from '../../net/backoff.ts'
+import { sleep } from '../../net/sleep.ts'
 import type { BeginOptions, PartitionShadow } from '../append/append-mode.ts'
 import type { Fidelity, PartitionStatus, TopicStatus } from '../link-service.ts'
 import { PausedLook } from './paused-look.ts'
@@ -23,6 +26,8 @@ export interface TopicHost {
   readonly now: () => number
   readonly wallClock: () => Date
   readonly logger: Logger
+  /** Ends when the engine no longer leads, and when the link is deleted. */
+  readonly signal: AbortSignal
   write (changes: readonly StateChange[]): Promise<unknown>
   /** Begins to copy a partition in the way of the link's append mode. */
   begin (topic: ShadowTopic, partition: number, options: BeginOptions): PartitionShadow
@@ -32,6 +37,9 @@ export interface TopicHost {
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   'CONTROL_BATCH', 'TRANSACTIONAL_BATCH', 'LOG_APPEND_TIME', 'OLD_MESSAGE_FORMAT', 'OFFSET_GAP', 'LOG_START_ABOVE_ZERO'
 ])
+
+/** Between the attempts to record a fault. */
+const RECORD_AGAIN = { baseMs: 100, maxMs: 5000 }
 
 export class ShadowTopic {
   readonly #host: TopicHost
@@ -44,6 +52,8 @@ export class ShadowTopic {
   #frozen = false
   #pausedLook = new PausedLook()
   #isRemoved = false
+  /** It is being written that the topic is writable. */
+  #isOpening = false
   #exclusive: Promise<unknown> = Promise.resolve()
 
   constructor (record: TopicRecord, host: TopicHost) {
@@ -103,16 +113,24 @@ export class ShadowTopic {
    * could not be written; but a topic is not said to be writable before that is recorded.
    */
   async update (patch: Partial<TopicRecord>): Promise<void> {
+    await this.#put(patch, { isKept: false })
+  }
+
+  /** `isKept`: what is held here stays changed, also when it could not be written. */
+  async #put (patch: Partial<TopicRecord>, { isKept }: { readonly isKept: boolean }): Promise<void> {
     if (this.#isRemoved) throw new ShadowError('CONFLICT', `topic ${this.topic} was deleted on the source, and its shadow is being deleted, too`)
     const before = this.#record
     const after = { ...before, ...patch }
     const opens = isWritable(after.state) && !isWritable(before.state)
-    if (!opens) this.#record = after
+    if (opens) this.#isOpening = true
+    else this.#record = after
     try {
       await this.#host.write([{ kind: 'topic', link: after.link, topic: after.topic, value: after }])
     } catch (error) {
-      if (this.#record === after) this.#record = before
+      if (!isKept && this.#record === after) this.#record = before
       throw error
+    } finally {
+      if (opens) this.#isOpening = false
     }
     if (opens) this.#record = after
   }
@@ -135,7 +153,11 @@ export class ShadowTopic {
   }
 
   async enter (state: TopicState, patch: Partial<TopicRecord> = {}): Promise<void> {
-    await this.update({ ...patch, state, since: this.#host.wallClock().toISOString() })
+    await this.update({ ...patch, ...this.#entered(state) })
+  }
+
+  #entered (state: TopicState): Pick<TopicRecord, 'state' | 'since'> {
+    return { state, since: this.#host.wallClock().toISOString() }
   }
 
   /** True when nothing is to be taken from the source. */
@@ -153,18 +175,29 @@ export class ShadowTopic {
     }
   }
 
-  /** Takes an ACTIVE topic to PAUSED: what was fetched still goes to the shadow, and nothing more. */
+  /** Takes an ACTIVE topic to PAUSED: what was fetched still goes to the shadow, and nothing more. Where that cannot be recorded, it goes on. */
   async pause ({ pausedWithLink }: Pick<TopicRecord, 'pausedWithLink'>): Promise<void> {
     for (const copy of this.#copies) copy.freeze()
     this.#pausedLook = new PausedLook()
-    await this.enter('PAUSED', { pausedWithLink })
+    try {
+      await this.enter('PAUSED', { pausedWithLink })
+    } catch (error) {
+      this.#thawCopies()
+      throw error
+    }
   }
 
-  /** Takes a topic that is ACTIVE or PAUSED to a state in which it is copied. */
+  /** Takes a topic that is PAUSED, or to be promoted one that is ACTIVE, to a state in which it is copied. One that is neither any more stays as it is. */
   async follow (state: 'ACTIVE' | 'PROMOTING'): Promise<void> {
+    const isToFollow = this.#record.state === 'PAUSED' || (state === 'PROMOTING' && this.#record.state === 'ACTIVE')
+    if (!isToFollow) return
     await this.enter(state, { pausedWithLink: false })
     if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
-    // What came meanwhile counts: a failover, or a fault.
+    this.#thawCopies()
+  }
+
+  /** What came meanwhile counts: a freeze, a failover, or a fault. */
+  #thawCopies (): void {
     if (!this.#isHeld && followsSource(this.#record.state)) for (const copy of this.#copies) copy.thaw()
   }
 
@@ -173,10 +206,17 @@ export class ShadowTopic {
     this.#copies = []
   }
 
-  /** Takes a FAULTED topic back to ACTIVE, and begins to copy it anew. Only where the append mode has let go of it. */
+  /**
+   * Takes a FAULTED topic back to ACTIVE, and begins to copy it anew. Only where the append mode has let go of it.
+   * @throws {ShadowError} CONFLICT for one that is not FAULTED any more: somebody has failed it over meanwhile
+   */
   async restart (patch: Partial<TopicRecord> = {}): Promise<void> {
+    const { state } = this.#record
+    if (state !== 'FAULTED') throw new ShadowError('CONFLICT', `topic ${this.topic} is ${state} by now, and only one that is FAULTED is begun anew`)
     this.forgetCopies()
     this.problem = null
+    // The fault may have ended a promotion that had frozen it.
+    this.#frozen = false
     await this.enter('ACTIVE', { ...patch, fault: null })
     if (this.#record.created) this.copy(this.#record.partitions, { isInherited: true })
   }
@@ -191,26 +231,53 @@ export class ShadowTopic {
     for (const copy of this.#copies) copy.freeze()
   }
 
-  /** Takes a freeze back: the topic goes on being copied as if nothing had happened. Not after `stop`. */
+  /** Takes a freeze back: the topic goes on being copied as if nothing had happened, unless a fault has stopped it. */
   thaw (): void {
     this.#frozen = false
-    if (!this.#isHeld) for (const copy of this.#copies) copy.thaw()
+    this.#thawCopies()
   }
 
   stop (): void {
     for (const copy of this.#copies) copy.stop()
   }
 
-  /** Stops the topic. During a failover the topic goes on failing over, with what it has. */
+  /** Stops the topic. During a failover, and once a promotion hands it over, it goes on being opened, with what it has. */
   fault (fault: TopicFault): void {
-    const { state } = this.#record
-    if (this.#isRemoved || this.#record.fault !== null || state === 'FAILED_OVER' || state === 'PROMOTED') return
+    if (this.#isRemoved || this.#record.fault !== null || isWritable(this.#record.state)) return
     this.stop()
     this.waitsFor = null
     const { link, topic } = this.#record
     this.#host.logger.error({ link, topic, partition: fault.partition, offset: fault.offset, fault: fault.code }, `topic ${topic} was stopped: ${fault.reason}`)
-    const written = followsSource(state) || state === 'PAUSED' ? this.enter('FAULTED', { fault }) : this.update({ fault })
-    written.catch((error: unknown) => this.#host.logger.warn({ link, topic, err: error }, `the fault of ${topic} could not be recorded: ${messageOf(error)}`))
+    this.#keepFault(fault).catch((error: unknown) => this.#host.logger.error({ link, topic, err: error }, `the fault of ${topic} could not be kept: ${messageOf(error)}`))
+  }
+
+  /** Records a fault, which counts at once: nothing is copied any more, whether it can be written or not. */
+  async #keepFault (fault: TopicFault): Promise<void> {
+    const { signal, logger } = this.#host
+    const { link, topic } = this.#record
+    for (let failures = 0, isHeldHere = false; !signal.aborted; failures++) {
+      // A record that came after that of an opening, and does not know of it, would close the topic again.
+      if (!this.#isOpening) {
+        const written = this.#put(isHeldHere ? {} : this.#stoppedBy(fault), { isKept: true })
+        isHeldHere = true
+        try {
+          await written
+          return
+        } catch (error) {
+          if (isAborted(signal)) return
+          logger[failures === 0 ? 'warn' : 'debug']({ link, topic, err: error }, `the fault of ${topic} could not be recorded, trying again: ${messageOf(error)}`)
+        }
+      }
+      await sleep(backoffMs(failures, RECORD_AGAIN), signal).catch(() => {})
+      // Somebody has repaired the topic, or taken it out of the link.
+      if (isHeldHere && this.#record.fault !== fault) return
+    }
+  }
+
+  #stoppedBy (fault: TopicFault): Partial<TopicRecord> {
+    const { state, handingOver } = this.#record
+    const stops = state === 'PAUSED' || (followsSource(state) && !handingOver)
+    return { fault, ...(stops ? this.#entered('FAULTED') : {}) }
   }
 
   status (freshMs: number): TopicStatus {

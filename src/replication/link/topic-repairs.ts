@@ -115,15 +115,23 @@ export class TopicRepairs {
     if (shadow !== null && isAnother(shadow, record.shadowTopicId)) throw new ShadowError('CONFLICT', `the topic ${name} of the shadow cluster is another one than the link has made (its id is ${shadow.topicId ?? 'unknown'}): delete it yourself if nobody needs it`)
     await this.#exclusively(topic, async () => {
       await this.#host.mode.renew(topic)
+      this.#faulted(name)
       if (record.created) await this.#host.mode.discard(record)
-      await topic.restart({ created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, startOffsets: null, handingOver: false, endOffsets: null, refusedConfigs: {}, rollbacks: [] })
+      const anew = { created: false, shadowTopicId: null, sourceTopicId: source.topicId, partitions: source.partitions.length, replicationFactor: null, startOffsets: null, endOffsets: null, refusedConfigs: {}, rollbacks: [] } as const
+      const { state } = topic.record
+      if (state === 'FAULTED') {
+        await topic.restart(anew)
+        return
+      }
+      await topic.update(anew)
+      throw new ShadowError('CONFLICT', `topic ${name} is ${state} by an order that was given meanwhile, which counts; its shadow topic was deleted before, as the restoration from scratch has it: there is nothing in it to be opened`)
     })
     this.#host.wakeSync()
   }
 
   /** What a restoration from the common prefix would throw away. Changes nothing. @throws {ShadowError} as `restore` */
   async planRestore (name: string): Promise<RestorePlan> {
-    const { isOtherTopic, partitions } = await this.#plan(this.#faulted(name))
+    const { isOtherTopic, partitions } = await this.#plan(this.#repairable(name))
     return { topic: name, isOtherTopic, partitions }
   }
 
@@ -132,7 +140,8 @@ export class TopicRepairs {
    * given by partition. Once they have, all is compared again.
    */
   async #restoreFromPrefix (topic: ShadowTopic, keep: readonly number[] | null): Promise<void> {
-    const { topic: name } = topic
+    const { topic: name, record: { partitions: count } } = topic
+    if (keep !== null && keep.length !== count) throw new ShadowError('CONFLICT', `topic ${name} has ${count} partitions, and what is to be kept was said of ${keep.length}: nothing was changed; look at what would be thrown away, of every partition`)
     const plan = await this.#plan(topic)
     const beyond = plan.partitions.find(({ partition, toOffset }) => toOffset < (keep?.[partition] ?? 0))
     if (beyond !== undefined) throw new ShadowError('CONFLICT', `partition ${beyond.partition} of topic ${name} would be rolled back to offset ${beyond.toOffset}, and it was agreed to keep what is before ${keep?.[beyond.partition] ?? 0}: the source has changed since, or a replica has; nothing was changed: look again at what would be thrown away`)
@@ -170,7 +179,7 @@ export class TopicRepairs {
 
   /** One repair of a topic at a time. */
   async #alone (name: string, repair: (topic: ShadowTopic) => Promise<void>): Promise<void> {
-    const topic = this.#faulted(name)
+    const topic = this.#repairable(name)
     if (this.#repaired.has(name)) throw new ShadowError('CONFLICT', `topic ${name} is being repaired already, by an order that was given before`)
     this.#repaired.add(name)
     try {
@@ -189,6 +198,13 @@ export class TopicRepairs {
   #faulted (name: string): ShadowTopic {
     const topic = this.#known(name)
     if (topic.record.state !== 'FAULTED') throw new ShadowError('CONFLICT', `topic ${name} is ${topic.record.state}, and only one that is FAULTED is repaired`)
+    return topic
+  }
+
+  /** @throws {ShadowError} CONFLICT also for a topic whose promotion went too far to be taken back */
+  #repairable (name: string): ShadowTopic {
+    const topic = this.#faulted(name)
+    if (topic.record.handingOver) throw new ShadowError('CONFLICT', `topic ${name} was stopped when its promotion was handing it over: real brokers may lead it already, and clients may have written to it through them; it cannot be a shadow again: fail it over`)
     return topic
   }
 

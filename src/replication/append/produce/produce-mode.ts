@@ -22,6 +22,7 @@ import { FailoverQuestions } from '../../failover/failover-questions.ts'
 import type { ProducerIdBarrier } from '../../failover/producer-id-barrier.ts'
 import type { ShadowTopic } from '../../link/shadow-topic.ts'
 import { shadowingConfigs } from '../../link/tasks/topics/topic-configs.ts'
+import { assertLeads } from '../../may-lead.ts'
 import { ByteBudget } from '../../source/byte-budget.ts'
 import { Fetcher } from '../../source/fetcher.ts'
 import type { Adoption, AppendHost, AppendMode, BeginOptions, Opening, PartitionShadow, ShadowCreation } from '../append-mode.ts'
@@ -145,7 +146,7 @@ export class ProduceMode implements AppendMode {
 
   async remove ({ topic, record }: ShadowTopic): Promise<void> {
     const { shadow, signal } = this.#options
-    await deleteShadowTopic(shadow, record, { signal })
+    await deleteShadowTopic(shadow, record, { signal, assertMayLead: () => { this.#assertMayLead() } })
     await retry(async () => {
       const shown = (await shadow.refresh({ signal })).topics.get(topic)
       if (shown !== undefined && shown.topicId === record.shadowTopicId) throw new ShadowError('CLUSTER_UNAVAILABLE', `the shadow cluster still shows topic ${topic}`, { retriable: true })
@@ -212,7 +213,11 @@ export class ProduceMode implements AppendMode {
   }
 
   async discard (record: TopicRecord): Promise<void> {
-    await discardTopic(this.#options.shadow, record, { signal: this.#options.signal })
+    await discardTopic(this.#options.shadow, record, { signal: this.#options.signal, assertMayLead: () => { this.#assertMayLead() } })
+  }
+
+  #assertMayLead (): void {
+    assertLeads(this.#options.mayAppend)
   }
 
   replicasOf (): null {

@@ -198,7 +198,7 @@ export class ReplicaMode implements AppendMode {
     const topicId = topic.record.shadowTopicId
     leader.assertReady()
     if (topicId !== null) {
-      await deleteShadowTopic(shadow, topic.record, { signal })
+      await deleteShadowTopic(shadow, topic.record, { signal, assertMayLead: () => { leader.assertMayLead() } })
       await leader.control.until(image => image.topics.has(topicId) ? undefined : true, { what: `topic ${topic.topic} as deleted`, timeoutMs: DELETED_MS })
     }
     this.#forgetAll(topic)
@@ -250,7 +250,7 @@ export class ReplicaMode implements AppendMode {
   async discard (record: TopicRecord): Promise<void> {
     const { leader, shadow, signal } = this.#options
     const { topic } = record
-    await discardTopic(shadow, record, { signal })
+    await discardTopic(shadow, record, { signal, assertMayLead: () => { leader.assertMayLead() } })
     // Or the one that is to be created would be taken for the one that was deleted.
     await leader.control.until(image => image.topicsByName.has(topic) ? undefined : true, { what: `that topic ${topic} is gone`, timeoutMs: GONE_MS })
   }

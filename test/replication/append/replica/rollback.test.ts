@@ -47,6 +47,7 @@ class Scene {
       now: Date.now,
       wallClock: () => new Date(0),
       logger: silentLogger,
+      signal: new AbortController().signal,
       write: async ([change]) => {
         await this.writing
         if (change?.kind === 'topic' && change.value !== null) this.written.push(change.value)

@@ -8,6 +8,7 @@ import type { Cluster } from '../../../../client/cluster.ts'
 import type { Coordinators } from '../../../../client/group/coordinators.ts'
 import { BrokerError, ShadowError } from '../../../../errors.ts'
 import { throwIfAborted } from '../../../../net/abort.ts'
+import { assertLeads } from '../../../may-lead.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 import type { GroupLedger } from './group-ledger.ts'
 
@@ -40,6 +41,8 @@ export interface CommitterOptions {
   readonly coordinators: Coordinators
   readonly ledger: GroupLedger
   readonly signal: AbortSignal
+  /** False when another engine may lead by now. */
+  readonly isLeading: () => boolean
   readonly now: () => number
   /** The shadow does not take metadata of this length. */
   readonly onRefusedMetadata: (length: number) => void
@@ -110,12 +113,12 @@ export class GroupCommitter {
 
   /** @throws {ShadowError} ABORTED */
   async #send (groupId: string, positions: readonly GroupPosition[], own: ReadonlySet<GroupPosition>, lane: number): Promise<SendOutcome> {
-    const { shadow, coordinators, ledger, signal, now, onRefusedMetadata } = this.#options
+    const { shadow, coordinators, ledger, signal, isLeading, now, onRefusedMetadata } = this.#options
     ledger.sending(groupId, positions.filter(position => own.has(position)))
     const atMs = now()
     let codes: ReadonlyMap<string, number>
     try {
-      codes = await commitGroupOffsets(shadow, coordinators, groupId, positions, { signal, lane })
+      codes = await commitGroupOffsets(shadow, coordinators, groupId, positions, { signal, lane, beforeSend: () => { assertLeads(isLeading) } })
     } catch (error) {
       throwIfAborted(signal)
       if (!(error instanceof Error)) throw error

@@ -10,6 +10,7 @@ import type { Cluster } from '../../../../client/cluster.ts'
 import type { Coordinators } from '../../../../client/group/coordinators.ts'
 import { isBrokerError } from '../../../../errors.ts'
 import type { Logger } from '../../../../observability/logger.ts'
+import { assertLeads } from '../../../may-lead.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 import type { GroupLedger } from './group-ledger.ts'
 import { isLive } from './source-groups.ts'
@@ -24,6 +25,8 @@ export interface RemovalsOptions {
   readonly shadowCoordinators: Coordinators
   readonly ledger: GroupLedger
   readonly signal: AbortSignal
+  /** False when another engine may lead by now. */
+  readonly isLeading: () => boolean
   readonly logger: Logger
 }
 
@@ -44,7 +47,7 @@ export class GroupRemovals {
    * @throws {ShadowError} what keeps a position from being removed
    */
   async positionsMissing (groupId: string, held: readonly GroupPosition[], topicFor: TopicFor): Promise<void> {
-    const { source, shadow, sourceCoordinators, shadowCoordinators, ledger, signal, logger, link } = this.#options
+    const { source, shadow, sourceCoordinators, shadowCoordinators, ledger, signal, isLeading, logger, link } = this.#options
     const gone = held.filter(position => ledger.isOwn(groupId, position) && ledger.missing(groupId, position) >= ANSWERS_OF_AN_ABSENCE)
     if (gone.length === 0) return
     // Positions of a topic that we may not read are left out of an answer about everything, and refused by name.
@@ -52,7 +55,7 @@ export class GroupRemovals {
     if (answer instanceof Error) throw answer
     if (answer === undefined || answer.length > 0) return
     await guarded(gone, topicFor, async rows => {
-      await tolerating(ErrorCodes.GROUP_SUBSCRIBED_TO_TOPIC, () => deleteGroupOffsets(shadow, shadowCoordinators, groupId, rows, { signal }))
+      await tolerating(ErrorCodes.GROUP_SUBSCRIBED_TO_TOPIC, () => deleteGroupOffsets(shadow, shadowCoordinators, groupId, rows, { signal, beforeSend: () => { assertLeads(isLeading) } }))
       ledger.forget(groupId, rows)
       logger.info({ link, group: groupId, positions: rows.length }, `${rows.length} positions of group ${groupId} were deleted, as they were on the source`)
     })
@@ -68,7 +71,7 @@ export class GroupRemovals {
    * @throws {ShadowError} what keeps it from being removed
    */
   async groupMissing (groupId: string, listed: ListedGroup | undefined, topicFor: TopicFor): Promise<void> {
-    const { source, shadow, sourceCoordinators, shadowCoordinators, ledger, signal, logger, link } = this.#options
+    const { source, shadow, sourceCoordinators, shadowCoordinators, ledger, signal, isLeading, logger, link } = this.#options
     const seen = (this.#missing.get(groupId) ?? 0) + 1
     this.#missing.set(groupId, seen)
     if (seen < ANSWERS_OF_AN_ABSENCE || listed === undefined || !isUnused(listed)) return
@@ -81,7 +84,7 @@ export class GroupRemovals {
     if (held === undefined || !held.every(position => topicFor(position.topic) !== null && ledger.isOwn(groupId, position))) return
     await guarded(held, topicFor, async rows => {
       if (rows.length < held.length) return
-      await tolerating(ErrorCodes.NON_EMPTY_GROUP, () => deleteGroup(shadow, shadowCoordinators, groupId, { signal }))
+      await tolerating(ErrorCodes.NON_EMPTY_GROUP, () => deleteGroup(shadow, shadowCoordinators, groupId, { signal, beforeSend: () => { assertLeads(isLeading) } }))
       ledger.forget(groupId)
       this.#missing.delete(groupId)
       logger.info({ link, group: groupId }, `group ${groupId} was deleted, as it was on the source`)

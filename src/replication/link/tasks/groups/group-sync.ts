@@ -28,7 +28,7 @@ import { GroupStatuses } from './group-statuses.ts'
 import { LedgerJournal } from './ledger-journal.ts'
 import { mostOffsetMetadata } from './offset-metadata-limit.ts'
 import { renewalIntervalMs } from './offset-retention.ts'
-import { planCommits, type CommitPlan, type PartitionBounds } from './plan-commits.ts'
+import { clamped, planCommits, type CommitPlan, type PartitionBounds } from './plan-commits.ts'
 import { shardOf } from './position-digest.ts'
 import { describeGroups, isLive, selectedGroups } from './source-groups.ts'
 
@@ -54,6 +54,8 @@ export interface GroupSyncHost {
   readonly write: (changes: readonly StateChange[]) => Promise<unknown>
   readonly topics: ReadonlyMap<string, ShadowTopic>
   readonly signal: AbortSignal
+  /** False when another engine may lead by now. */
+  readonly isLeading: () => boolean
   readonly logger: Logger
   readonly now: () => number
   readonly wallClock: () => Date
@@ -103,11 +105,11 @@ export class GroupSync implements TaskWork {
   #renewedAtMs = -Infinity
 
   constructor (host: GroupSyncHost) {
-    const { name, uid, source, shadow, recorded, write, signal, logger, now, wallClock } = host
+    const { name, uid, source, shadow, recorded, write, signal, isLeading, logger, now, wallClock } = host
     this.#host = host
     this.#sourceCoordinators = new Coordinators(source)
     this.#shadowCoordinators = new Coordinators(shadow)
-    const common = { shadow, ledger: this.#ledger, signal }
+    const common = { shadow, ledger: this.#ledger, signal, isLeading }
     this.#journal = new LedgerJournal({ link: name, uid, ledger: this.#ledger, recorded, write, logger, now, wallClock })
     const onRefusedMetadata = (length: number): void => { this.#mostMetadata = Math.min(this.#mostMetadata ?? Infinity, length - 1) }
     this.#committer = new GroupCommitter({ ...common, coordinators: this.#shadowCoordinators, now, onRefusedMetadata })
@@ -310,6 +312,17 @@ export class GroupSync implements TaskWork {
     }
   }
 
+  /** The same, and for a topic that was stopped what was known of it then. */
+  #boundsOfStopped (scope: Scope): (row: PartitionRow) => PartitionBounds | null {
+    const boundsOf = this.#bounds(scope)
+    return row => {
+      const topic = scope(row.topic)
+      if (topic?.record.state !== 'FAULTED') return boundsOf(row)
+      const end = topic.shadowEnds[row.partition] ?? null
+      return end === null ? null : { logStart: 0, end }
+    }
+  }
+
   #partitionsOf (topic: ShadowTopic | null): readonly PartitionStatus[] {
     if (topic === null || topic.record.state === 'FAULTED') return []
     const { sourceTopicId } = topic.record
@@ -376,16 +389,23 @@ export class GroupSync implements TaskWork {
   async #renew (names: readonly string[], scope: Scope): Promise<void> {
     const { shadow, signal } = this.#host
     const held = await fetchGroupOffsets(shadow, this.#shadowCoordinators, names, { signal })
+    const boundsOf = this.#boundsOfStopped(scope)
     const commits = names.flatMap((groupId): GroupCommit[] => {
       const answer = held.get(groupId)
       if (answer instanceof Error || answer === undefined) throw answer ?? new ShadowError('INVARIANT', `no answer about group ${groupId}`)
       const { renewals } = this.#plan(groupId, [], answer.filter(({ topic }) => scope(topic) !== null), () => null)
       // A group that was once joined on the shadow loses its positions after a time that no commit prolongs: they are put back.
       const there = new Set(answer.map(positionKey))
-      return [{ groupId, commits: this.#ledger.lastOf(groupId).filter(position => !there.has(positionKey(position))), renewals }]
+      const lost = this.#ledger.lastOf(groupId).filter(position => !there.has(positionKey(position)))
+      return [{ groupId, commits: lost.flatMap(position => within(position, boundsOf(position))), renewals }]
     })
     for (const { error } of await this.#commit(commits, scope)) if (error !== null) throw error
   }
+}
+
+/** A position as near to where it was as the shadow holds something: the topic may have been made anew meanwhile. None while that is not known. */
+function within (position: GroupPosition, bounds: PartitionBounds | null): GroupPosition[] {
+  return bounds === null ? [] : [{ ...position, offset: clamped(position.offset, bounds) }]
 }
 
 /** A topic that is being promoted and not open yet. */

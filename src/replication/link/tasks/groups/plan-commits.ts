@@ -42,6 +42,11 @@ export interface CommitPlan {
   readonly unknown: number
 }
 
+/** The offset that is nearest to this one of those that the shadow holds. */
+export function clamped (offset: number, { logStart, end }: PartitionBounds): number {
+  return Math.min(Math.max(offset, logStart), end)
+}
+
 /**
  * What is to be committed for one group. A position of the link follows the source's in both directions; one of a consumer of the
  * shadow only forwards. What the source has no position for stays as it is.
@@ -53,7 +58,7 @@ export function planCommits ({ wanted, held, boundsOf, isOwn, isDue, mostMetadat
   const same: GroupPosition[] = []
   const withoutMetadata: PartitionRow[] = []
   let ahead = 0
-  let clamped = 0
+  let tooFar = 0
   let unknown = 0
   const keep = (position: GroupPosition | undefined): void => { if (position !== undefined && isDue(position)) renewals.push(position) }
   for (const theirs of wanted) {
@@ -66,10 +71,10 @@ export function planCommits ({ wanted, held, boundsOf, isOwn, isDue, mostMetadat
       keep(mine)
       continue
     }
-    if (theirs.offset > bounds.end) clamped++
+    if (theirs.offset > bounds.end) tooFar++
     const isTooLong = theirs.metadata.length > mostMetadata
     if (isTooLong) withoutMetadata.push(theirs)
-    const target: GroupPosition = { ...theirs, offset: Math.min(Math.max(theirs.offset, bounds.logStart), bounds.end), leaderEpoch: -1, metadata: isTooLong ? '' : theirs.metadata }
+    const target: GroupPosition = { ...theirs, offset: clamped(theirs.offset, bounds), leaderEpoch: -1, metadata: isTooLong ? '' : theirs.metadata }
     if (mine !== undefined && isSame(mine, target)) {
       same.push(target)
       keep(target)
@@ -80,5 +85,5 @@ export function planCommits ({ wanted, held, boundsOf, isOwn, isDue, mostMetadat
     }
   }
   for (const position of heldByKey.values()) keep(position)
-  return { commits, renewals, same, wanted: wanted.length, ahead, clamped, unknown, withoutMetadata }
+  return { commits, renewals, same, wanted: wanted.length, ahead, clamped: tooFar, unknown, withoutMetadata }
 }

@@ -206,7 +206,7 @@ export class SchemaSync {
     const subject = formatSubject(name)
     let problems: readonly string[]
     try {
-      const look = await copy.look(name, { isFull: pass.type === 'FULL' || !this.#known.has(subject) || this.#problems.has(subject), counts: pass.counts })
+      const look = await copy.look(name, { isFull: pass.type === 'FULL' || !this.#known.has(subject) || this.#problems.has(subject), fullLookMs: fullLookOf(pass), counts: pass.counts })
       pass.deletions.push(...look.deletions)
       pass.sizes.set(subject, look)
       problems = look.problems
@@ -242,8 +242,13 @@ export class SchemaSync {
     if (isOver()) return
     // Of subjects that are not there any more, only what is found now counts.
     if (pass.type === 'FULL') for (const subject of this.#problems.keys()) if (!this.#known.has(subject)) this.#problems.delete(subject)
-    const gone = pass.type === 'FULL' ? this.#vanished(pass) : []
-    await this.#delete([...pass.deletions, ...gone], pass.counts)
+    const { rebuilt } = copy
+    if (rebuilt !== null) this.#general.set('ids', rebuilt)
+    else {
+      this.#general.delete('ids')
+      const gone = pass.type === 'FULL' ? this.#vanished(pass) : []
+      await this.#delete([...pass.deletions, ...gone], pass.counts)
+    }
     if (pass.type === 'FULL') {
       for (const context of new Set(ready.map(name => name.context))) {
         const there = map.destinationOf(context)
@@ -288,7 +293,7 @@ export class SchemaSync {
       return []
     }
     this.#general.delete(key)
-    return missing.flatMap(({ subject, versions }) => versions.filter(([version]) => copy.goneTwice(subject, version)).map(([version]) => ({ subject, version, forGood: true }))).reverse()
+    return missing.flatMap(({ subject, versions }) => versions.filter(([version]) => copy.goneTwice(subject, version, fullLookOf(pass))).map(([version]) => ({ subject, version, forGood: true }))).reverse()
   }
 
   /** Those that others refer to are tried again after the others are gone. */
@@ -346,4 +351,9 @@ export class SchemaSync {
   #time (): string {
     return this.#options.wallClock().toISOString()
   }
+}
+
+/** See LookOptions. */
+function fullLookOf ({ type, startedMs }: Pass): number | null {
+  return type === 'FULL' ? startedMs : null
 }

@@ -6,6 +6,7 @@ import type { SchemaApiOptions } from '../../../../config/link/schema-sync-optio
 import { isRetriable, ShadowError } from '../../../../errors.ts'
 import { isNotPermitted, IMPORT, type RegistryApi, type SchemaContent, type SchemaVersion } from './registry-api.ts'
 import type { SchemaLedger } from './schema-ledger.ts'
+import { Renumbered } from './renumbered.ts'
 import { formatSubject, parseSubject, type SubjectMap, type SubjectName } from './subject-name.ts'
 import type { SyncCounts } from './sync-counts.ts'
 
@@ -31,6 +32,15 @@ export interface SubjectCopyOptions {
   readonly mayWrite: () => boolean
 }
 
+/** How closely one subject is looked at. */
+export interface LookOptions {
+  /** Versions that were found the same are compared again, and deletions and settings are followed. */
+  readonly isFull: boolean
+  /** When the full look at all subjects began that this is part of, by the clock of the engine; null where it is part of none. */
+  readonly fullLookMs: number | null
+  readonly counts: SyncCounts
+}
+
 export interface SubjectLook {
   /** Versions of the source, soft-deleted ones included. */
   readonly versions: number
@@ -48,24 +58,32 @@ export class SubjectCopy {
   readonly #same = new Set<string>()
   /** The highest id seen in each context of the source. */
   readonly highestIds = new Map<string, number>()
-  readonly #gone = new Set<string>()
+  /** When the full look began that first missed a version. */
+  readonly #gone = new Map<string, number>()
+  readonly #renumbered = new Renumbered()
 
   constructor (options: SubjectCopyOptions) {
     this.#options = options
   }
 
+  /** Why the source looks like a registry that was rebuilt: nothing is to be deleted then. Null when it does not. */
+  get rebuilt (): string | null {
+    return this.#renumbered.rebuilt(this.#options.ledger.subjects.size)
+  }
+
   /**
-   * `isFull`: versions that were found the same are compared again, and deletions and settings are followed. What fails for one version
-   * is a problem; the others go on.
+   * What fails for one version is a problem; the others go on.
    * @throws {RegistryError} retriable, where a registry cannot be asked; {ShadowError} ABORTED
    */
-  async look (name: SubjectName, { isFull, counts }: { readonly isFull: boolean, readonly counts: SyncCounts }): Promise<SubjectLook> {
+  async look (name: SubjectName, options: LookOptions): Promise<SubjectLook> {
+    const { isFull, fullLookMs, counts } = options
     const { source, shadow, map, sourceSignal, signal } = this.#options
     const subject = formatSubject(name)
     const target = map.toShadow(name)
     if (target === null) throw new ShadowError('INVARIANT', `subject ${subject} is mapped nowhere`)
     const there = formatSubject(target)
     const versions = await source.versions(subject, { deleted: true }, sourceSignal)
+    this.#renumbered.keepOnly(subject, versions)
     const problems: string[] = []
     const deletions: DueDeletion[] = []
     const fresh = versions.filter(version => isFull || !this.#same.has(keyOf(subject, version)))
@@ -74,7 +92,7 @@ export class SubjectCopy {
     for (const version of fresh) {
       this.#same.delete(keyOf(subject, version))
       try {
-        await this.#ensure(name, version, counts, [])
+        await this.#ensure(name, version, options, [])
       } catch (error) {
         if (isFatal(error, signal, sourceSignal)) throw error
         problems.push(error instanceof Error ? error.message : String(error))
@@ -94,28 +112,31 @@ export class SubjectCopy {
         }
       } else if (isFull) {
         if (!isOurs) problems.push(`version ${version} is on the shadow and not on the source; the link did not register it, and leaves it alone`)
-        else if (this.goneTwice(there, version)) deletions.push({ subject: there, version, forGood: true })
+        else if (this.goneTwice(there, version, fullLookMs)) deletions.push({ subject: there, version, forGood: true })
       }
     }
     if (isFull) await this.#followSettings(subject, there, counts, problems)
     return { versions: versions.length, same: versions.filter(version => this.#same.has(keyOf(subject, version))).length, deletions, problems }
   }
 
-  /** True when a version is missing on the source for the second full look in a row: only then is it deleted for good. */
-  goneTwice (there: string, version: number): boolean {
+  /** True when a version is missing on the source for the second full look in a row: only then is it deleted for good. See LookOptions. */
+  goneTwice (there: string, version: number, fullLookMs: number | null): boolean {
+    if (fullLookMs === null) return false
     const key = keyOf(there, version)
-    if (this.#gone.has(key)) return true
-    this.#gone.add(key)
-    return false
+    const sinceMs = this.#gone.get(key) ?? fullLookMs
+    this.#gone.set(key, sinceMs)
+    return sinceMs < fullLookMs
   }
 
   /** Forgets that a subject was the same: it is to be looked at as a new one. */
   forget (name: SubjectName): void {
-    const prefix = keyOf(formatSubject(name), '')
+    const subject = formatSubject(name)
+    const prefix = keyOf(subject, '')
+    this.#renumbered.keepOnly(subject, [])
     for (const key of this.#same) if (key.startsWith(prefix)) this.#same.delete(key)
   }
 
-  async #ensure (name: SubjectName, version: number, counts: SyncCounts, trail: readonly string[]): Promise<void> {
+  async #ensure (name: SubjectName, version: number, options: LookOptions, trail: readonly string[]): Promise<void> {
     const { source, shadow, map, sourceSignal, signal, unsupportedFeatures } = this.#options
     const subject = formatSubject(name)
     const key = keyOf(subject, version)
@@ -131,24 +152,31 @@ export class SubjectCopy {
     }
     for (const reference of theirs.references) {
       const referred = qualified(reference.subject, name.context)
-      if (map.selects(referred) && map.toShadow(referred) !== null) await this.#ensure(referred, reference.version, counts, [...trail, key])
+      if (map.selects(referred) && map.toShadow(referred) !== null) await this.#ensure(referred, reference.version, options, [...trail, key])
     }
     const target = map.toShadow(name)
     if (target === null) return
     const there = formatSubject(target)
     const wanted = { ...theirs, references: theirs.references.map(reference => ({ ...reference, subject: this.#referenceTo(reference.subject, name.context) })) }
     const existing = await shadow.version(there, version, signal)
-    // The source gave the number out anew, which it does after a hard deletion only: the old one is the link's to delete.
+    // The source gave the number out anew, which it does after a hard deletion only: the old one is the link's to delete, once that is certain.
     const isReplaced = existing !== null && existing.id !== wanted.id && this.#options.ledger.idOf(there, version) === existing.id
-    if (isReplaced) {
+    if (!isReplaced) this.#renumbered.forget(subject, version)
+    else {
+      const isCertain = this.#renumbered.note(subject, version, { id: wanted.id, fullLookMs: options.fullLookMs })
+      if (!isCertain || this.rebuilt !== null) {
+        throw new ShadowError('CONFLICT', `version ${version} was copied with id ${existing.id}, and has id ${wanted.id} on the source by now: it is ${this.rebuilt === null ? 'replaced once the source says so at the next full look, too' : 'left as it is'}`)
+      }
+      await this.#checkId(target.context, wanted)
       this.#assertMayWrite()
       await shadow.softDelete(there, version, signal)
       await shadow.hardDelete(there, version, signal)
     }
     if (existing === null || isReplaced) {
-      await this.#register(there, target.context, wanted, counts)
-      counts.unsupportedFeaturesRemoved += theirs.unsupported.length
+      await this.#register(there, target.context, wanted, options.counts)
+      options.counts.unsupportedFeaturesRemoved += theirs.unsupported.length
     } else check(existing, wanted, `version ${version} is on the shadow already, and is another one`)
+    this.#renumbered.forget(subject, version)
     this.#same.add(key)
   }
 

@@ -24,6 +24,7 @@ import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
 import { askedNames, carriedConfigs, driftOf } from './topic-configs.ts'
 import { lookAtShadow, type ShownShadow } from './shown-shadow.ts'
 import type { Adoption, AppendMode, ShadowCreation, ShownTopic } from '../../../append/append-mode.ts'
+import { assertLeads } from '../../../may-lead.ts'
 import type { ShadowTopic } from '../../shadow-topic.ts'
 
 /** What a topic that is new on the source is shadowed by. */
@@ -51,6 +52,8 @@ export interface TopicSyncHost {
   readonly shadows: (topic: string) => boolean
   readonly mode: AppendMode
   readonly signal: AbortSignal
+  /** False when another engine may lead by now. */
+  readonly isLeading: () => boolean
   readonly logger: Logger
   readonly wallClock: () => Date
   readonly topics: ReadonlyMap<string, ShadowTopic>
@@ -188,13 +191,12 @@ export class TopicSync {
       rollbacks: []
     }
     if (loop !== null) {
-      await this.#host.add({ ...claim, owned: false }).enter('FAULTED', { fault: { code: 'LOOP', reason: loop, partition: null, offset: null } })
+      this.#fault(this.#host.add({ ...claim, owned: false }), 'LOOP', loop)
       return false
     }
     const taken = await this.#isToMakeAnew(topic.name, shown) ? null : this.#takenBy(topic.name, shown)
     if (taken !== null) {
-      const shadow = this.#host.add({ ...claim, owned: false })
-      await shadow.enter('FAULTED', { fault: { code: 'NAME_TAKEN', reason: `${taken}: it is left alone, and its source is not shadowed`, partition: null, offset: null } })
+      this.#fault(this.#host.add({ ...claim, owned: false }), 'NAME_TAKEN', `${taken}: it is left alone, and its source is not shadowed`)
       return false
     }
     const shadow = this.#host.add(claim)
@@ -202,7 +204,7 @@ export class TopicSync {
       // As it is by now: it may have been paused, or failed over, before it was claimed.
       await shadow.update({})
       // Again, now that the sidecars let nobody write to it any more.
-      if (await this.#isToMakeAnew(topic.name, shown)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal })
+      if (await this.#isToMakeAnew(topic.name, shown)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal, beforeSend: () => { assertLeads(this.#host.isLeading) } })
       await this.#create(shadow, shown)
       return true
     })
@@ -289,8 +291,11 @@ export class TopicSync {
   }
 
   async #settle (topic: string, changes: ReadonlyMap<string, string>): Promise<Record<string, string>> {
-    const { shadow, signal, name: link, logger } = this.#host
-    const refused = await settleConfigs(async (name, some) => await alterTopicConfigs(shadow, name, some, { signal }), topic, changes, { resetsRefused: false })
+    const { shadow, signal, isLeading, name: link, logger } = this.#host
+    const refused = await settleConfigs(async (name, some) => {
+      assertLeads(isLeading)
+      await alterTopicConfigs(shadow, name, some, { signal })
+    }, topic, changes, { resetsRefused: false })
     for (const [name, reason] of Object.entries(refused)) logger.warn({ link, topic, config: name }, `the shadow cluster refuses config ${name} of ${topic}: ${reason}`)
     return refused
   }
@@ -299,7 +304,8 @@ export class TopicSync {
   async #follow (topic: ShadowTopic, sourceView: ClusterView, shown: ShownShadow): Promise<boolean> {
     const { record } = topic
     if (!record.created) {
-      // Claimed by an engine that did not get to the end of it.
+      // Claimed by an engine that did not get to the end of it; or that could not be recorded.
+      await topic.update({})
       await this.#create(topic, shown)
       return false
     }

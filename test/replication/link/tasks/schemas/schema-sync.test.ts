@@ -252,8 +252,88 @@ test('a number that the source gave out anew is replaced', async t => {
   await scene.run()
   source.remove('a', 2)
   source.add('a', record('A', 'other'), { id: 9 })
+  const before = shadow.contents()
+  for (const look of [() => scene.runFull(), () => scene.run(), () => scene.run()]) t.match((await look()).problems, [/^a: version 2 was copied with id 2, and has id 9 on the source by now: it is replaced once the source says so at the next full look, too$/])
+  t.same(shadow.contents(), before)
   t.same((await scene.runFull()).problems, [])
   t.same(shadow.contents(), source.contents())
+})
+
+test('a number that was given out anew with an id that another schema has on the shadow is not replaced, and nothing is deleted for it', async t => {
+  const scene = await SchemaScene.start(t)
+  const { source, shadow } = scene
+  for (const subject of ['a', 'b', 'c', 'd']) source.add(subject, record(subject))
+  shadow.add('local', record('Local'), { id: 9 })
+  await scene.run()
+  source.remove('a')
+  source.add('a', record('A', 'other'), { id: 9 })
+  const before = shadow.contents()
+  for (let look = 0; look < 3; look++) t.match((await scene.runFull()).problems, [look === 0 ? /replaced once the source says so/ : /^a: version 1 has id 9, which on the shadow is that of local version 1, another schema/])
+  t.same(shadow.contents(), before)
+})
+
+test('a source registry that was rebuilt, and gives the same versions other ids, has nothing deleted, and is reported', async t => {
+  const scene = await SchemaScene.start(t)
+  const { source, shadow } = scene
+  const subjects = ['a', 'b', 'c', 'd']
+  for (const subject of subjects) source.add(subject, record(subject))
+  source.add('gone', record('Gone'))
+  await scene.run()
+  const before = shadow.contents()
+  for (const subject of [...subjects, 'gone']) source.remove(subject)
+  // Its clients register again, in another order, and with what others registered before them.
+  subjects.forEach((subject, index) => source.add(subject, record(subject), { id: 100 - index }))
+  source.modes.set('d', 'READWRITE')
+  shadow.requests.length = 0
+  t.match((await scene.runFull()).problems, [/^ids: 4 of 5 subjects have versions with other ids on the source than those that they were copied with: the source registry looks like one that was rebuilt; nothing is replaced or deleted/, ...subjects.map(subject => new RegExp(`^${subject}: version 1 was copied with id`))])
+  for (let look = 0; look < 3; look++) {
+    const { problems } = await scene.runFull()
+    t.equal(problems.length, 5)
+    t.match(problems, [/^ids: 4 of 5 subjects/, /^a: version 1 was copied with id 1, and has id 100 on the source by now: it is left as it is/])
+  }
+  await scene.run()
+  t.same(shadow.requests.filter(line => line.startsWith('DELETE')), [])
+  t.same(shadow.contents(), before)
+  t.equal(scene.status.problemCount, 5)
+
+  // It was one that is not the source, or its ids were brought back.
+  for (const subject of subjects) source.remove(subject)
+  subjects.forEach((subject, index) => source.add(subject, record(subject), { id: index + 1 }))
+  t.same((await scene.runFull()).problems, [])
+  await scene.runFull()
+  t.same(shadow.contents(), source.contents(), 'what it does not have any more is deleted as ever')
+})
+
+test('whoever wants the ids of a rebuilt source deletes the copies on the shadow', async t => {
+  const scene = await SchemaScene.start(t)
+  const { source, shadow } = scene
+  for (const subject of ['a', 'b']) source.add(subject, record(subject))
+  await scene.run()
+  for (const subject of ['a', 'b']) {
+    source.remove(subject)
+    source.add(subject, record(subject), { id: subject === 'a' ? 11 : 12 })
+  }
+  await scene.runFull()
+  t.match((await scene.runFull()).problems, [/^ids: 2 of 2 subjects/, /^a:/, /^b:/])
+  for (const subject of ['a', 'b']) shadow.remove(subject)
+  t.same((await scene.runFull()).problems, [])
+  t.same(shadow.contents(), source.contents())
+})
+
+test('a version is deleted for good when two full looks in a row do not find it, however often its subject is looked at in between', async t => {
+  const scene = await SchemaScene.start(t)
+  const { source, shadow } = scene
+  source.add('a', record('A'))
+  source.add('a', record('A', 'two'))
+  await scene.run()
+  // A problem of the subject has it looked at by every run.
+  shadow.add('a', record('A', 'foreign'), { id: 31 })
+  source.remove('a', 1)
+  await scene.runFull()
+  for (let look = 0; look < 3; look++) t.equal((await scene.run()).problems.length, 1)
+  t.ok(shadow.find('a', 1), 'missing in one full look')
+  await scene.runFull()
+  t.equal(shadow.find('a', 1), undefined)
 })
 
 test('a version that somebody deletes on the shadow comes back', async t => {
