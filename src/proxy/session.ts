@@ -17,7 +17,6 @@ import type { Socket } from 'node:net'
 import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
 import { LENGTH_BYTES } from '../../protocol/frame.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
-import { Produce } from '../../protocol/messages/produce.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Counters } from './counters.ts'
@@ -25,12 +24,12 @@ import type { DisconnectCause } from './disconnect-cause.ts'
 import { FrameStream } from './frame-stream.ts'
 import { closeGently } from './gentle-close.ts'
 import type { HeldFrame } from './held-frame.ts'
+import { HeldRequest } from './held-request.ts'
 import type { LogLimit } from './log-limit.ts'
 import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
 import { Outlet } from './outlet.ts'
 import { OwedAnswers } from './owed-answers.ts'
-import { ProduceScan } from './produce-scan.ts'
 
 /** Length, API key, version and correlation id of a request; length and correlation id of an answer. */
 const REQUEST_HEAD_BYTES = 12
@@ -59,16 +58,6 @@ export interface SessionOptions extends OfferContext {
   readonly onClosed: (session: Session) => void
 }
 
-/** A request whose head has been read. */
-interface Request {
-  readonly offer: Offer
-  readonly version: number
-  readonly correlationId: number
-  /** True for a version that is only answered with a refusal. */
-  readonly isRefusedVersion: boolean
-  readonly scan: ProduceScan | null
-}
-
 export class Session {
   readonly #client: Socket
   readonly #options: SessionOptions
@@ -81,7 +70,7 @@ export class Session {
   #drains = false
   #upstream: Socket | null = null
   #toUpstream: Outlet | null = null
-  #request: Request | null = null
+  #request: HeldRequest | null = null
   /** True while questions are under way after which more may be asked. */
   #mayAskMore = false
   /** The client sends no more; to be dealt with once its requests go on. */
@@ -96,7 +85,7 @@ export class Session {
     this.#toClient = new Outlet(client)
     this.#owed = new OwedAnswers(this.#toClient, options.maxFrameBytes)
     this.#requests = new FrameStream({
-      onHead: (buffer, offset) => this.#onRequestHead(buffer, offset),
+      onHead: (buffer, offset, totalBytes) => this.#onRequestHead(buffer, offset, totalBytes),
       onPart: held => this.#onRequestPart(held),
       onFrame: frame => this.#onRequest(frame),
       onPass: (chunk, start, end) => this.#toUpstream?.forward(chunk, start, end),
@@ -271,7 +260,7 @@ export class Session {
     this.destroy('internal_error')
   }
 
-  #onRequestHead (buffer: Buffer, offset: number): 'pass' | 'hold' {
+  #onRequestHead (buffer: Buffer, offset: number, totalBytes: number): 'pass' | 'hold' {
     const apiKey = buffer.readInt16BE(offset + 4)
     const version = buffer.readInt16BE(offset + 6)
     const correlationId = buffer.readInt32BE(offset + 8)
@@ -283,17 +272,11 @@ export class Session {
       this.#refuseApi(apiKey, version, offer)
       return 'hold'
     }
-    if (isOffered && !offer.isJudged(version, this.#options)) {
+    if (isOffered && offer.peek === null && !offer.isJudged(version, this.#options)) {
       this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
       return 'pass'
     }
-    this.#request = {
-      offer,
-      version,
-      correlationId,
-      isRefusedVersion: !isOffered,
-      scan: isOffered && apiKey === Produce.key ? new ProduceScan(version) : null
-    }
+    this.#request = new HeldRequest({ offer, version, correlationId, isOffered, totalBytes }, this.#options)
     return 'hold'
   }
 
@@ -307,48 +290,42 @@ export class Session {
   }
 
   #onRequestPart (held: HeldFrame): boolean {
-    const scan = this.#request?.scan ?? null
-    return scan?.advance(held) === true && this.#passesProduce(scan)
-  }
-
-  /** True when a Produce request whose topics are known goes to the broker as it is. */
-  #passesProduce (scan: ProduceScan): boolean {
     const request = this.#request
-    if (request === null) return false
-    for (const topic of scan.topics) if (this.#options.rules.refusalOf(topic) !== null) return false
-    if (scan.wantsAnswer) this.#owed.expect(request.correlationId, request.offer.rewriteFor(request.version, this.#options))
+    if (request === null || !request.passesEarly(held)) return false
+    this.#expect(request)
     return true
   }
 
   #onRequest (whole: Buffer): boolean {
     const request = this.#request
     if (request === null) return false
-    const { offer, version, correlationId, scan } = request
+    const { offer, version, correlationId, isOffered } = request
     const frame = whole.subarray(LENGTH_BYTES)
-    if (request.isRefusedVersion) {
+    if (!isOffered) {
       this.#options.counters.refused(offer.name)
       const answer = offer.refuseVersion(frame, version)
       if (answer === null) this.#endAcks0()
       else this.#owed.give(correlationId, answer)
       return false
     }
-    if (scan !== null) {
-      scan.readWhole(whole)
-      if (this.#passesProduce(scan)) return true
-    }
-    const judgement = offer.judge(frame, version, this.#options)
+    const judgement = request.passesWhole(whole) ? null : offer.judge(frame, version, this.#options)
     if (judgement === null) {
-      if (scan?.wantsAnswer !== false) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
+      this.#expect(request)
       return true
     }
     this.#carryOut(judgement, request)
     return false
   }
 
-  #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, scan }: Request): void {
+  /** The broker gets the request as it is. */
+  #expect ({ offer, version, correlationId, wantsAnswer }: HeldRequest): void {
+    if (wantsAnswer) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
+  }
+
+  #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, wantsAnswer }: HeldRequest): void {
     // To ask about a topic that must not be created is nothing that is refused.
     if (isRefusal && offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
-    if (scan?.wantsAnswer === false) {
+    if (!wantsAnswer) {
       if (decision.kind === 'ask') for (const { frame } of decision.questions) this.#toUpstream?.write(frame)
       this.#endAcks0()
     } else if (decision.kind === 'ask') this.#ask(decision, correlationId)
