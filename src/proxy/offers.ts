@@ -46,6 +46,7 @@ import { judgeCreatePartitions } from './refusals/create-partitions.ts'
 import { judgeCreateTopics } from './refusals/create-topics.ts'
 import { judgeDeleteRecords } from './refusals/delete-records.ts'
 import { judgeDeleteTopics, refuseDeleteTopicsVersion } from './refusals/delete-topics.ts'
+import { GROUP_OFFERS } from './refusals/engine-groups.ts'
 import { judgeElectLeaders } from './refusals/elect-leaders.ts'
 import { judgeProduce, refuseProduceVersion } from './refusals/produce.ts'
 import { judgeDescribeConfigs } from './shown-configs.ts'
@@ -109,11 +110,9 @@ const UNREAD: readonly Offer[] = [
  */
 const HARMLESS: ReadonlySet<string> = new Set([
   'DescribeProducers', 'DescribeLogDirs',
-  'OffsetCommit', 'OffsetFetch', 'OffsetDelete',
-  'JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'ConsumerGroupHeartbeat',
-  'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups', 'DeleteGroups',
+  'OffsetFetch', 'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups',
   // A client must always be able to end a transaction; markers go only where AddPartitionsToTxn or Produce was let through.
-  'InitProducerId', 'AddOffsetsToTxn', 'EndTxn', 'TxnOffsetCommit', 'DescribeTransactions', 'ListTransactions',
+  'InitProducerId', 'EndTxn', 'DescribeTransactions', 'ListTransactions',
   'SaslAuthenticate', 'DescribeAcls', 'CreateAcls', 'DeleteAcls',
   'DescribeClientQuotas', 'AlterClientQuotas', 'DescribeUserScramCredentials', 'AlterUserScramCredentials'
 ])
@@ -122,6 +121,7 @@ const HARMLESS: ReadonlySet<string> = new Set([
 const OFFERS: ReadonlyMap<number, Offer> = new Map([
   ...[...APIS.values()].filter(api => HARMLESS.has(api.name)).map(api => offer(api)),
   ...UNREAD,
+  ...GROUP_OFFERS,
   ...SPECIAL
 ].map(entry => [entry.key, entry]))
 
