@@ -34,7 +34,7 @@ import { rewriteListPartitionReassignments } from './addresses/list-partition-re
 import { rewriteMetadata } from './addresses/metadata.ts'
 import { ENDPOINTS_VERSION, rewriteProduce } from './addresses/produce.ts'
 import { apiVersionsOffer } from './api-versions.ts'
-import { isFetchJudged, judgeFetch } from './followers/fetch.ts'
+import { isFetchJudged, isFromReplica, judgeFetch } from './followers/fetch.ts'
 import { judgeListOffsets } from './followers/list-offsets.ts'
 import { judgeOffsetForLeaderEpoch } from './followers/offset-for-leader-epoch.ts'
 import { offer, unreadOffer, type Offer } from './offer.ts'
@@ -61,11 +61,13 @@ const SPECIAL: readonly Offer[] = [
     addresses: { minVersion: ENDPOINTS_VERSION, rewrite: rewriteProduce },
     refuseVersion: refuseProduceVersion
   }),
-  // Up to version 15 a broker tells no client of another leader and where that is, and most of all bytes can pass unread.
+  // Up to version 15 a broker tells no client of another leader and where that is, and most of all bytes can pass unread. Up to 14, which differs
+  // in nothing else, whoever fetches as a replica says so at a fixed place, and not at the end.
   offer(Fetch, {
-    maxVersion: 15,
+    maxVersion: 14,
     judge: judgeFetch,
     isJudged: isFetchJudged,
+    peek: isFromReplica,
     refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, sessionId: 0, responses: [] })
   }),
   offer(ListOffsets, { judge: judgeListOffsets, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
