@@ -17,6 +17,7 @@ import type { Socket } from 'node:net'
 import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
 import { LENGTH_BYTES } from '../../protocol/frame.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Counters } from './counters.ts'
@@ -30,6 +31,7 @@ import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
 import { Outlet } from './outlet.ts'
 import { OwedAnswers } from './owed-answers.ts'
+import { ProduceUnderWay } from './produce-under-way.ts'
 
 /** Length, API key, version and correlation id of a request; length and correlation id of an answer. */
 const REQUEST_HEAD_BYTES = 12
@@ -71,6 +73,8 @@ export class Session {
   #upstream: Socket | null = null
   #toUpstream: Outlet | null = null
   #request: HeldRequest | null = null
+  /** A Produce whose first bytes have been passed on, and whose last have not. */
+  #underWay: ProduceUnderWay | null = null
   /** True while questions are under way after which more may be asked. */
   #mayAskMore = false
   /** The client sends no more; to be dealt with once its requests go on. */
@@ -88,8 +92,8 @@ export class Session {
       onHead: (buffer, offset, totalBytes) => this.#onRequestHead(buffer, offset, totalBytes),
       onPart: held => this.#onRequestPart(held),
       onFrame: frame => this.#onRequest(frame),
-      onPass: (chunk, start, end) => this.#toUpstream?.forward(chunk, start, end),
-      onEnd: () => {}
+      onPass: (chunk, start, end) => this.#passRequest(chunk, start, end),
+      onEnd: () => { this.#underWay = null }
     }, { headBytes: REQUEST_HEAD_BYTES, maxFrameBytes: options.maxFrameBytes })
     this.#answers = new FrameStream({
       onHead: (buffer, offset, totalBytes) => this.#onAnswerHead(buffer, offset, totalBytes),
@@ -292,6 +296,7 @@ export class Session {
   #onRequestPart (held: HeldFrame): boolean {
     const request = this.#request
     if (request === null || !request.passesEarly(held)) return false
+    if (request.topics.length > 0) this.#underWay = new ProduceUnderWay(request.topics, this.#options.rules)
     this.#expect(request)
     return true
   }
@@ -320,6 +325,18 @@ export class Session {
   /** The broker gets the request as it is. */
   #expect ({ offer, version, correlationId, wantsAnswer }: HeldRequest): void {
     if (wantsAnswer) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
+  }
+
+  /** The end of a Produce does not go out where one of its topics has become read-only since its beginning did: a broker appends nothing of a part. */
+  #passRequest (chunk: Buffer, start: number, end: number): void {
+    if (this.#underWay === null || this.#underWay.isAllowed()) {
+      this.#toUpstream?.forward(chunk, start, end)
+      return
+    }
+    const { counters, logger, logLimit } = this.#options
+    counters.refused(Produce.name)
+    logLimit.run('late', skipped => logger.warn({ skipped, client: this.#client.remoteAddress }, 'a topic became read-only while records for it were coming in: closing the connection before the broker has all of them'))
+    this.#close('refused_late')
   }
 
   #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, wantsAnswer }: HeldRequest): void {

@@ -403,6 +403,7 @@ const noDisconnects: SidecarStatus['counters']['disconnects'] = {
   client_malformed: 0,
   api_refused: 0,
   acks0_refused: 0,
+  refused_late: 0,
   upstream_unknown: 0,
   upstream_unreachable: 0,
   upstream_closed: 0,
