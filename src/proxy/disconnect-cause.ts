@@ -12,6 +12,8 @@ export const DISCONNECT_CAUSES = [
   'acks0_refused',
   /** A topic became read-only while records for it were coming in: their end was not passed on. */
   'refused_late',
+  /** Part of a request was held, and no more of it came, or the client took none of its answers. */
+  'client_stalled',
   /** The cluster has no broker of the id that the port stands for. */
   'upstream_unknown',
   'upstream_unreachable',

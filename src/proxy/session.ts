@@ -26,6 +26,7 @@ import { FrameStream } from './frame-stream.ts'
 import { closeGently } from './gentle-close.ts'
 import type { HeldFrame } from './held-frame.ts'
 import { HeldRequest } from './held-request.ts'
+import type { HoldBudget } from './hold-budget.ts'
 import type { LogLimit } from './log-limit.ts'
 import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
@@ -54,6 +55,7 @@ export interface SessionOptions extends OfferContext {
   readonly counters: Counters
   readonly logger: Logger
   readonly logLimit: LogLimit
+  readonly budget: HoldBudget
   readonly maxFrameBytes: number
   /** How long a connection that ends may take to get rid of what was written to it. */
   readonly closeLimitMs: number
@@ -115,6 +117,11 @@ export class Session {
     return this.#requests.heldBytes + this.#answers.heldBytes + this.#owed.readyBytes
   }
 
+  /** True while the client is read. */
+  get isRead (): boolean {
+    return !this.#client.isPaused()
+  }
+
   /** Takes the connection to the broker over and starts. */
   start (upstream: Socket): void {
     if (this.#state !== 'connecting') {
@@ -131,7 +138,7 @@ export class Session {
     })
     upstream.on('end', () => { this.#lose('upstream_closed') })
     upstream.on('error', () => { this.#lose('upstream_error') })
-    upstream.on('drain', () => { this.#regulate() })
+    upstream.on('drain', () => { this.regulate() })
     upstream.on('close', () => {
       this.#lose('upstream_error')
       this.#socketClosed()
@@ -141,8 +148,8 @@ export class Session {
       this.#onEvent(this.#requests, chunk, 'client_malformed')
     })
     this.#client.on('end', () => { this.#onClientEnd() })
-    this.#client.on('drain', () => { this.#regulate() })
-    this.#regulate()
+    this.#client.on('drain', () => { this.regulate() })
+    this.regulate()
   }
 
   /** There is no broker to connect to. */
@@ -155,7 +162,7 @@ export class Session {
     if (this.#state === 'connecting') this.#close('drain_completed')
     if (this.#state !== 'open') return
     this.#drains = true
-    this.#regulate()
+    this.regulate()
   }
 
   /** Closes at once. */
@@ -163,6 +170,13 @@ export class Session {
     this.#close(cause)
     this.#client.destroy()
     this.#upstream?.destroy()
+  }
+
+  /** What is held here has been so for too long. */
+  giveUp (): void {
+    const { logger, logLimit } = this.#options
+    logLimit.run('stalled', skipped => logger.warn({ skipped, client: this.#client.remoteAddress }, 'a client began a request and did not go on with it, or takes none of its answers: closing its connection'))
+    this.destroy('client_stalled')
   }
 
   /** All that follows from one chunk. `nonsense` is the cause when it cannot be understood. */
@@ -174,14 +188,14 @@ export class Session {
       else this.#defect(error)
     }
     this.#flush()
-    this.#regulate()
+    this.regulate()
   }
 
   /** The client's requests go on where they had to wait for an answer. */
   #resumeRequests (): void {
     for (const chunk of this.#requests.resume()) this.#onEvent(this.#requests, chunk, 'client_malformed')
     if (this.#clientEnded) this.#onClientEnd()
-    this.#regulate()
+    this.regulate()
   }
 
   #flush (): void {
@@ -192,7 +206,7 @@ export class Session {
   }
 
   /** Decides which sides are read, and whether it is over. */
-  #regulate (): void {
+  regulate (): void {
     const client = this.#client
     const upstream = this.#upstream
     if (upstream === null || this.#state === 'closed') return
@@ -201,7 +215,9 @@ export class Session {
       this.#close(this.#endCause)
       return
     }
-    const isFull = this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#owed.count >= MAX_PENDING || this.#owed.readyBytes >= MAX_READY_BYTES
+    const { budget } = this.#options
+    budget.update(this, this.#requests.heldBytes, this.#owed.readyBytes + Math.max(0, client.writableLength - MAX_READY_BYTES))
+    const isFull = !budget.mayRead(this) || this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#owed.count >= MAX_PENDING || this.#owed.readyBytes >= MAX_READY_BYTES
     pauseIf(client, isFull)
     pauseIf(upstream, isBehind(client))
   }
@@ -216,7 +232,7 @@ export class Session {
     this.#end('client_closed')
     // The broker is told, too: what it still answers goes to a client that only closed one half.
     this.#upstream?.end()
-    this.#regulate()
+    this.regulate()
   }
 
   /** Nothing more is taken from the client; what it is owed is still given. */
@@ -238,7 +254,8 @@ export class Session {
     this.#requests.stop()
     this.#answers.stop()
     this.#flush()
-    const { counters, logger, closeLimitMs } = this.#options
+    const { counters, logger, closeLimitMs, budget } = this.#options
+    budget.update(this, 0, 0)
     counters.disconnect(cause)
     logger.debug({ cause }, 'a connection is closed')
     closeGently(this.#client, closeLimitMs)

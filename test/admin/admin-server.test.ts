@@ -404,6 +404,7 @@ const noDisconnects: SidecarStatus['counters']['disconnects'] = {
   api_refused: 0,
   acks0_refused: 0,
   refused_late: 0,
+  client_stalled: 0,
   upstream_unknown: 0,
   upstream_unreachable: 0,
   upstream_closed: 0,
