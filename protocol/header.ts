@@ -81,10 +81,11 @@ export function encodeResponse<A extends Api> (
   return finishFrame(writer)
 }
 
-/** Reads a request whose frame is given without its length. */
-export function decodeRequest<A extends Api> (api: A, version: number, frame: Buffer): { readonly header: RequestHeader, readonly body: RequestOf<A> } {
+/** Reads a request whose frame is given without its length. With `maxElements`, one whose arrays have more elements in all is refused before they take memory. */
+export function decodeRequest<A extends Api> (api: A, version: number, frame: Buffer, { maxElements }: { readonly maxElements?: number } = {}): { readonly header: RequestHeader, readonly body: RequestOf<A> } {
   const codec = requestCodec(api, version)
   const reader = new Reader(frame)
+  if (maxElements !== undefined) reader.elementsLeft = maxElements
   const header = readRequestHeader(reader, hasFlexibleRequestHeader(api, version))
   const body = codec.read(reader)
   reader.finish()

@@ -7,6 +7,9 @@ export interface UnknownTag {
   readonly data: Buffer
 }
 
+/** No message that fits into memory has as many. A small integer, which V8 keeps in the reader itself. */
+const MAX_ELEMENTS = 2 ** 30 - 1
+
 const NO_TAGS: readonly UnknownTag[] = Object.freeze([])
 
 /**
@@ -22,6 +25,8 @@ export class Reader {
   readonly view: DataView
   offset: number
   readonly end: number
+  /** How many elements of arrays, and tagged fields, may still be read: for bytes of somebody who is not trusted with memory. */
+  elementsLeft = MAX_ELEMENTS
 
   constructor (buffer: Buffer, offset = 0, end = buffer.length) {
     this.buffer = buffer
@@ -237,6 +242,7 @@ export class Reader {
   private int32s (count: number): number[] {
     if (count < 0) this.notNull(count, 'array')
     const start = this.need(4 * count, 'int32 array')
+    this.allow(count)
     const { view } = this
     // Most are the replicas of a partition. An array that is made with its elements costs half of one that grows.
     switch (count) {
@@ -275,7 +281,13 @@ export class Reader {
 
   private count (count: number, minElementBytes: number): number {
     if (count * minElementBytes > this.end - this.offset) this.fail(`array of ${count} elements, ${this.end - this.offset} bytes are left`)
+    this.allow(count)
     return count
+  }
+
+  private allow (count: number): void {
+    this.elementsLeft -= count
+    if (this.elementsLeft < 0) this.fail('more elements than are allowed')
   }
 }
 

@@ -21,6 +21,7 @@ export function apiVersionsOffer (offerOf: (key: number) => Offer | null): Offer
     minVersion: versions.min,
     maxVersion: versions.max,
     isJudged: () => false,
+    peek: null,
     judge: () => null,
     rewriteFor: version => frame => {
       // A broker that does not know the version answers in version 0, with the error as the first word (KIP-511).

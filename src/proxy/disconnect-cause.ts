@@ -10,6 +10,10 @@ export const DISCONNECT_CAUSES = [
   'api_refused',
   /** Part of a request that asks for no answer was refused: closing is the only way to say so (Kafka does the same). */
   'acks0_refused',
+  /** A topic became read-only while records for it were coming in: their end was not passed on. */
+  'refused_late',
+  /** Part of a request was held, and no more of it came, or the client took none of its answers. */
+  'client_stalled',
   /** The cluster has no broker of the id that the port stands for. */
   'upstream_unknown',
   'upstream_unreachable',

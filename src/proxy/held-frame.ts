@@ -15,6 +15,9 @@ export class HeldFrame {
   /** The last of `#pieces` is the used part of this one, when it is not empty. */
   #joined = Buffer.alloc(0)
   #joinedBytes = 0
+  /** Where `from` was last: the piece, and how many bytes lie before it. Who reads a frame goes on from there, and would else pass all pieces for each of its parts. */
+  #index = 0
+  #before = 0
 
   constructor (totalBytes: number) {
     this.totalBytes = totalBytes
@@ -57,14 +60,15 @@ export class HeldFrame {
 
   /** At least `bytes` bytes from `position` on in one piece if that many have arrived, else all that have. */
   from (position: number, bytes: number): Buffer {
-    let start = position
-    let index = 0
-    for (; index < this.#pieces.length; index++) {
-      const piece = this.#pieces[index]
-      if (piece === undefined || start < piece.length) break
-      start -= piece.length
+    if (position < this.#before) this.#index = this.#before = 0
+    for (let piece = this.#pieces[this.#index]; piece !== undefined && position >= this.#before + piece.length; piece = this.#pieces[this.#index]) {
+      // The last one may become longer.
+      if (this.#index === this.#pieces.length - 1) return Buffer.alloc(0)
+      this.#before += piece.length
+      this.#index++
     }
-    const first = this.#pieces[index]?.subarray(start)
+    let index = this.#index
+    const first = this.#pieces[index]?.subarray(position - this.#before)
     if (first === undefined) return Buffer.alloc(0)
     if (first.length >= bytes || index === this.#pieces.length - 1) return first
     const parts = [first]

@@ -1,11 +1,13 @@
 /** What the sidecar does with the requests and answers of one API. */
-import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
+import type { Reader } from '../../protocol/buffer/reader.ts'
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse, hasFlexibleRequestHeader, readRequestHeader, type RequestHeader, type ResponseHeader } from '../../protocol/header.ts'
 import type { Api, RequestOf, ResponseInput, ResponseOf } from '../../protocol/schema/api.ts'
 import { includesVersion } from '../../protocol/schema/version-range.ts'
 import type { NodePorts } from './node-ports.ts'
 import type { Rewrite } from './pending-answers.ts'
 import { question } from './question.ts'
 import type { ReadRules } from './read-rules.ts'
+import { MAX_ELEMENTS } from './request-limits.ts'
 import type { Answer, Ask, Judge, Split } from './verdict.ts'
 import type { WriteRules } from './write-rules.ts'
 
@@ -35,6 +37,12 @@ export interface Judgement {
   readonly isRefusal: boolean
 }
 
+/**
+ * Reads the start of a request, from its header on, and says whether the request must be judged.
+ * @throws {DecodeError} when more of it has to be there to know
+ */
+export type Peek = (reader: Reader, version: number) => boolean
+
 /** Frames are given without their length word. Methods throw DecodeError for bytes that are not what they are said to be. */
 export interface Offer {
   readonly key: number
@@ -44,6 +52,8 @@ export interface Offer {
   readonly maxVersion: number
   /** True when a request in this version must be seen whole before anything of it is passed on. */
   isJudged (version: number, context: OfferContext): boolean
+  /** Where that is false, what may still say so. */
+  readonly peek: Peek | null
   /** Null when the request is to be passed on unchanged. */
   judge (frame: Buffer, version: number, context: OfferContext): Judgement | null
   /** What to do with answers in this version; null to pass them on unread. */
@@ -62,6 +72,8 @@ export interface OfferOptions<A extends Api> {
   readonly judge?: Judge<A>
   /** Where not all requests need to be judged. */
   isJudged? (version: number, reads: ReadRules): boolean
+  /** Where `isJudged` says no: as Peek, behind the header. */
+  readonly peek?: Peek
   readonly addresses?: AddressRewrite<A>
   /** The answer to a request in a declared version that is not offered; null when it asks for none. */
   refuseVersion? (body: RequestOf<A>, message: string): ResponseInput<A> | null
@@ -79,7 +91,7 @@ export interface AddressRewrite<A extends Api> {
 
 /** An API whose messages are declared. */
 export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Offer {
-  const { judge, addresses } = options
+  const { judge, addresses, peek } = options
   const maxVersion = options.maxVersion ?? api.versions.max
 
   /** Addresses are rewritten last, so that none gets by in an answer that was put together. */
@@ -94,9 +106,15 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
     minVersion: options.minVersion ?? api.versions.min,
     maxVersion,
     isJudged: (version, { reads }) => judge !== undefined && options.isJudged?.(version, reads) !== false,
+    peek: peek === undefined
+      ? null
+      : (reader, version) => {
+          readRequestHeader(reader, hasFlexibleRequestHeader(api, version))
+          return peek(reader, version)
+        },
     judge (frame, version, context) {
       if (judge === undefined) return null
-      const { header, body } = decodeRequest(api, version, frame)
+      const { header, body } = decodeRequest(api, version, frame, { maxElements: MAX_ELEMENTS })
       const verdict = judge(body, { rules: context.rules, reads: context.reads, version })
       if (verdict === null) return null
       if (verdict.kind === 'amend') return { decision: { kind: 'amend', frame: encodeRequest(api, version, header, verdict.body) }, isRefusal: false }
@@ -117,7 +135,7 @@ export function offer<A extends Api> (api: A, options: OfferOptions<A> = {}): Of
     },
     canRefuseVersion: version => options.refuseVersion !== undefined && includesVersion(api.versions, version),
     refuseVersion (frame, version) {
-      const { header, body } = decodeRequest(api, version, frame)
+      const { header, body } = decodeRequest(api, version, frame, { maxElements: MAX_ELEMENTS })
       if (options.refuseVersion === undefined) throw new TypeError(`${api.name} v${version} cannot be refused`)
       const answer = options.refuseVersion(body, `${api.name} v${version} is not offered here: the newest version that is offered is ${maxVersion}`)
       return answer === null ? null : encodeResponse(api, version, { correlationId: header.correlationId }, answer)
@@ -159,6 +177,7 @@ export function unreadOffer (key: number, name: string, maxVersion: number): Off
     minVersion: 0,
     maxVersion,
     isJudged: () => false,
+    peek: null,
     judge: () => null,
     rewriteFor: () => null,
     canRefuseVersion: () => false,

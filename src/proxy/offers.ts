@@ -34,7 +34,7 @@ import { rewriteListPartitionReassignments } from './addresses/list-partition-re
 import { rewriteMetadata } from './addresses/metadata.ts'
 import { ENDPOINTS_VERSION, rewriteProduce } from './addresses/produce.ts'
 import { apiVersionsOffer } from './api-versions.ts'
-import { isFetchJudged, judgeFetch } from './followers/fetch.ts'
+import { isFetchJudged, isFromReplica, judgeFetch } from './followers/fetch.ts'
 import { judgeListOffsets } from './followers/list-offsets.ts'
 import { judgeOffsetForLeaderEpoch } from './followers/offset-for-leader-epoch.ts'
 import { offer, unreadOffer, type Offer } from './offer.ts'
@@ -46,6 +46,7 @@ import { judgeCreatePartitions } from './refusals/create-partitions.ts'
 import { judgeCreateTopics } from './refusals/create-topics.ts'
 import { judgeDeleteRecords } from './refusals/delete-records.ts'
 import { judgeDeleteTopics, refuseDeleteTopicsVersion } from './refusals/delete-topics.ts'
+import { GROUP_OFFERS } from './refusals/engine-groups.ts'
 import { judgeElectLeaders } from './refusals/elect-leaders.ts'
 import { judgeProduce, refuseProduceVersion } from './refusals/produce.ts'
 import { judgeDescribeConfigs } from './shown-configs.ts'
@@ -60,11 +61,13 @@ const SPECIAL: readonly Offer[] = [
     addresses: { minVersion: ENDPOINTS_VERSION, rewrite: rewriteProduce },
     refuseVersion: refuseProduceVersion
   }),
-  // Up to version 15 a broker tells no client of another leader and where that is, and most of all bytes can pass unread.
+  // Up to version 15 a broker tells no client of another leader and where that is, and most of all bytes can pass unread. Up to 14, which differs
+  // in nothing else, whoever fetches as a replica says so at a fixed place, and not at the end.
   offer(Fetch, {
-    maxVersion: 15,
+    maxVersion: 14,
     judge: judgeFetch,
     isJudged: isFetchJudged,
+    peek: isFromReplica,
     refuseVersion: () => ({ errorCode: ErrorCodes.UNSUPPORTED_VERSION, sessionId: 0, responses: [] })
   }),
   offer(ListOffsets, { judge: judgeListOffsets, isJudged: (_, reads) => reads.isAnyReadFromFollowers }),
@@ -109,11 +112,9 @@ const UNREAD: readonly Offer[] = [
  */
 const HARMLESS: ReadonlySet<string> = new Set([
   'DescribeProducers', 'DescribeLogDirs',
-  'OffsetCommit', 'OffsetFetch', 'OffsetDelete',
-  'JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'ConsumerGroupHeartbeat',
-  'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups', 'DeleteGroups',
+  'OffsetFetch', 'DescribeGroups', 'ConsumerGroupDescribe', 'ListGroups',
   // A client must always be able to end a transaction; markers go only where AddPartitionsToTxn or Produce was let through.
-  'InitProducerId', 'AddOffsetsToTxn', 'EndTxn', 'TxnOffsetCommit', 'DescribeTransactions', 'ListTransactions',
+  'InitProducerId', 'EndTxn', 'DescribeTransactions', 'ListTransactions',
   'SaslAuthenticate', 'DescribeAcls', 'CreateAcls', 'DeleteAcls',
   'DescribeClientQuotas', 'AlterClientQuotas', 'DescribeUserScramCredentials', 'AlterUserScramCredentials'
 ])
@@ -122,6 +123,7 @@ const HARMLESS: ReadonlySet<string> = new Set([
 const OFFERS: ReadonlyMap<number, Offer> = new Map([
   ...[...APIS.values()].filter(api => HARMLESS.has(api.name)).map(api => offer(api)),
   ...UNREAD,
+  ...GROUP_OFFERS,
   ...SPECIAL
 ].map(entry => [entry.key, entry]))
 

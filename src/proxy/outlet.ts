@@ -38,7 +38,7 @@ export class Outlet {
 
   write (buffers: readonly Buffer[]): void {
     this.#endRun()
-    this.#waiting.push(...buffers)
+    for (const buffer of buffers) this.#waiting.push(buffer)
   }
 
   flush (): void {

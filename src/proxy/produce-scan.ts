@@ -8,27 +8,19 @@ import { DecodeError } from '../../protocol/errors/protocol-errors.ts'
 import { LENGTH_BYTES } from '../../protocol/frame.ts'
 import { hasFlexibleRequestHeader, readRequestHeader } from '../../protocol/header.ts'
 import { Produce } from '../../protocol/messages/produce.ts'
-
-/** How much of the frame is looked at first; more, if it turns out to be too little. */
-const WINDOW_BYTES = 512
-
-/** Where the bytes of a frame, its length word included, can be had. */
-export interface FrameBytes {
-  /** How many have arrived. */
-  readonly bytes: number
-  readonly totalBytes: number
-  /** At least `bytes` bytes from `position` on if that many have arrived, else all that have. */
-  from (position: number, bytes: number): Buffer
-}
+import { PiecewiseReader, type FrameBytes } from './piecewise-reader.ts'
+import { MAX_ELEMENTS } from './request-limits.ts'
 
 export class ProduceScan {
   readonly #version: number
   readonly #isFlexible: boolean
-  /** How much has been understood: always the start of something. */
-  #position = LENGTH_BYTES
+  /** Most requests come in one piece, and need none. */
+  #pieces: PiecewiseReader | null = null
   #acks: number | null = null
   #topicsLeft = 0
   #partitionsLeft = 0
+  /** Topics and partitions that were announced. */
+  #rows = 0
   /** How many structs end at the position: of each, the tagged fields come next. */
   #tagsDue = 0
   readonly topics: string[] = []
@@ -46,12 +38,14 @@ export class ProduceScan {
 
   /**
    * As `advance`, for a frame that lies in one piece.
-   * @throws {DecodeError}
+   * @throws {DecodeError} as `advance`
    */
   readWhole (frame: Buffer): void {
     const reader = new Reader(frame, LENGTH_BYTES)
+    reader.elementsLeft = MAX_ELEMENTS
     while (!this.#isDone()) {
       const skip = this.#read(reader)
+      this.#checkRows()
       if (skip > reader.remaining) reader.fail(`${skip} bytes of records, ${reader.remaining} are left`)
       reader.offset += skip
     }
@@ -59,11 +53,14 @@ export class ProduceScan {
 
   /**
    * Reads on in what has arrived. True once acks and the names of all topics are known.
-   * @throws {DecodeError} when the frame is complete and is no Produce request
+   * @throws {DecodeError} when it is no Produce request, or one with more rows than are read here
    */
   advance (frame: FrameBytes): boolean {
+    const pieces = this.#pieces ??= new PiecewiseReader()
+    const read = (reader: Reader): number => this.#read(reader)
     while (!this.#isDone()) {
-      if (!this.#step(frame)) return false
+      if (!pieces.step(frame, read)) return false
+      this.#checkRows()
     }
     return true
   }
@@ -72,26 +69,8 @@ export class ProduceScan {
     return this.#acks !== null && this.#topicsLeft === 0
   }
 
-  /** Reads one header, of the request, a topic or a partition. False when it has not arrived in full. */
-  #step (frame: FrameBytes): boolean {
-    for (let windowBytes = WINDOW_BYTES; ; windowBytes *= 8) {
-      if (this.#position > frame.bytes) {
-        if (frame.bytes === frame.totalBytes) throw new DecodeError('records reach beyond the end of their request')
-        return false
-      }
-      const reader = new Reader(frame.from(this.#position, windowBytes))
-      try {
-        const skip = this.#read(reader)
-        this.#position += reader.offset + skip
-        return true
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error
-        // What cannot be read may be cut off: by the window, or because the rest is still under way.
-        if (this.#position + reader.end < frame.bytes) continue
-        if (frame.bytes < frame.totalBytes) return false
-        throw error
-      }
-    }
+  #checkRows (): void {
+    if (this.#rows > MAX_ELEMENTS) throw new DecodeError(`a Produce request with more than ${MAX_ELEMENTS} topics and partitions`)
   }
 
   /** Reads what comes next, changes the state only after all of it was read, and returns how many bytes of records follow. */
@@ -118,6 +97,7 @@ export class ProduceScan {
     const count = this.#isFlexible ? reader.uvarint() - 1 : reader.int32()
     if (count < 0) reader.fail('the topics are null')
     this.#topicsLeft = count
+    this.#rows += count
     this.#acks = acks
     return 0
   }
@@ -129,6 +109,7 @@ export class ProduceScan {
     this.topics.push(name)
     this.#topicsLeft--
     this.#partitionsLeft = count
+    this.#rows += count
     if (this.#isFlexible && count === 0) this.#tagsDue = 1
     return 0
   }

@@ -25,12 +25,14 @@ import type { DisconnectCause } from './disconnect-cause.ts'
 import { FrameStream } from './frame-stream.ts'
 import { closeGently } from './gentle-close.ts'
 import type { HeldFrame } from './held-frame.ts'
+import { HeldRequest } from './held-request.ts'
+import type { HoldBudget } from './hold-budget.ts'
 import type { LogLimit } from './log-limit.ts'
 import type { Decision, Judgement, Offer, OfferContext } from './offer.ts'
 import { offerOf } from './offers.ts'
 import { Outlet } from './outlet.ts'
 import { OwedAnswers } from './owed-answers.ts'
-import { ProduceScan } from './produce-scan.ts'
+import { ProduceUnderWay } from './produce-under-way.ts'
 
 /** Length, API key, version and correlation id of a request; length and correlation id of an answer. */
 const REQUEST_HEAD_BYTES = 12
@@ -53,20 +55,11 @@ export interface SessionOptions extends OfferContext {
   readonly counters: Counters
   readonly logger: Logger
   readonly logLimit: LogLimit
+  readonly budget: HoldBudget
   readonly maxFrameBytes: number
   /** How long a connection that ends may take to get rid of what was written to it. */
   readonly closeLimitMs: number
   readonly onClosed: (session: Session) => void
-}
-
-/** A request whose head has been read. */
-interface Request {
-  readonly offer: Offer
-  readonly version: number
-  readonly correlationId: number
-  /** True for a version that is only answered with a refusal. */
-  readonly isRefusedVersion: boolean
-  readonly scan: ProduceScan | null
 }
 
 export class Session {
@@ -81,7 +74,9 @@ export class Session {
   #drains = false
   #upstream: Socket | null = null
   #toUpstream: Outlet | null = null
-  #request: Request | null = null
+  #request: HeldRequest | null = null
+  /** A Produce whose first bytes have been passed on, and whose last have not. */
+  #underWay: ProduceUnderWay | null = null
   /** True while questions are under way after which more may be asked. */
   #mayAskMore = false
   /** The client sends no more; to be dealt with once its requests go on. */
@@ -96,11 +91,11 @@ export class Session {
     this.#toClient = new Outlet(client)
     this.#owed = new OwedAnswers(this.#toClient, options.maxFrameBytes)
     this.#requests = new FrameStream({
-      onHead: (buffer, offset) => this.#onRequestHead(buffer, offset),
+      onHead: (buffer, offset, totalBytes) => this.#onRequestHead(buffer, offset, totalBytes),
       onPart: held => this.#onRequestPart(held),
       onFrame: frame => this.#onRequest(frame),
-      onPass: (chunk, start, end) => this.#toUpstream?.forward(chunk, start, end),
-      onEnd: () => {}
+      onPass: (chunk, start, end) => this.#passRequest(chunk, start, end),
+      onEnd: () => { this.#underWay = null }
     }, { headBytes: REQUEST_HEAD_BYTES, maxFrameBytes: options.maxFrameBytes })
     this.#answers = new FrameStream({
       onHead: (buffer, offset, totalBytes) => this.#onAnswerHead(buffer, offset, totalBytes),
@@ -122,6 +117,11 @@ export class Session {
     return this.#requests.heldBytes + this.#answers.heldBytes + this.#owed.readyBytes
   }
 
+  /** True while the client is read. */
+  get isRead (): boolean {
+    return !this.#client.isPaused()
+  }
+
   /** Takes the connection to the broker over and starts. */
   start (upstream: Socket): void {
     if (this.#state !== 'connecting') {
@@ -138,7 +138,7 @@ export class Session {
     })
     upstream.on('end', () => { this.#lose('upstream_closed') })
     upstream.on('error', () => { this.#lose('upstream_error') })
-    upstream.on('drain', () => { this.#regulate() })
+    upstream.on('drain', () => { this.regulate() })
     upstream.on('close', () => {
       this.#lose('upstream_error')
       this.#socketClosed()
@@ -148,8 +148,8 @@ export class Session {
       this.#onEvent(this.#requests, chunk, 'client_malformed')
     })
     this.#client.on('end', () => { this.#onClientEnd() })
-    this.#client.on('drain', () => { this.#regulate() })
-    this.#regulate()
+    this.#client.on('drain', () => { this.regulate() })
+    this.regulate()
   }
 
   /** There is no broker to connect to. */
@@ -162,7 +162,7 @@ export class Session {
     if (this.#state === 'connecting') this.#close('drain_completed')
     if (this.#state !== 'open') return
     this.#drains = true
-    this.#regulate()
+    this.regulate()
   }
 
   /** Closes at once. */
@@ -170,6 +170,13 @@ export class Session {
     this.#close(cause)
     this.#client.destroy()
     this.#upstream?.destroy()
+  }
+
+  /** What is held here has been so for too long. */
+  giveUp (): void {
+    const { logger, logLimit } = this.#options
+    logLimit.run('stalled', skipped => logger.warn({ skipped, client: this.#client.remoteAddress }, 'a client began a request and did not go on with it, or takes none of its answers: closing its connection'))
+    this.destroy('client_stalled')
   }
 
   /** All that follows from one chunk. `nonsense` is the cause when it cannot be understood. */
@@ -181,14 +188,14 @@ export class Session {
       else this.#defect(error)
     }
     this.#flush()
-    this.#regulate()
+    this.regulate()
   }
 
   /** The client's requests go on where they had to wait for an answer. */
   #resumeRequests (): void {
     for (const chunk of this.#requests.resume()) this.#onEvent(this.#requests, chunk, 'client_malformed')
     if (this.#clientEnded) this.#onClientEnd()
-    this.#regulate()
+    this.regulate()
   }
 
   #flush (): void {
@@ -199,7 +206,7 @@ export class Session {
   }
 
   /** Decides which sides are read, and whether it is over. */
-  #regulate (): void {
+  regulate (): void {
     const client = this.#client
     const upstream = this.#upstream
     if (upstream === null || this.#state === 'closed') return
@@ -208,7 +215,9 @@ export class Session {
       this.#close(this.#endCause)
       return
     }
-    const isFull = this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#owed.count >= MAX_PENDING || this.#owed.readyBytes >= MAX_READY_BYTES
+    const { budget } = this.#options
+    budget.update(this, this.#requests.heldBytes, this.#owed.readyBytes + Math.max(0, client.writableLength - MAX_READY_BYTES))
+    const isFull = !budget.mayRead(this) || this.#requests.isSuspended || isBehind(client) || isBehind(upstream) || this.#owed.count >= MAX_PENDING || this.#owed.readyBytes >= MAX_READY_BYTES
     pauseIf(client, isFull)
     pauseIf(upstream, isBehind(client))
   }
@@ -223,7 +232,7 @@ export class Session {
     this.#end('client_closed')
     // The broker is told, too: what it still answers goes to a client that only closed one half.
     this.#upstream?.end()
-    this.#regulate()
+    this.regulate()
   }
 
   /** Nothing more is taken from the client; what it is owed is still given. */
@@ -245,7 +254,8 @@ export class Session {
     this.#requests.stop()
     this.#answers.stop()
     this.#flush()
-    const { counters, logger, closeLimitMs } = this.#options
+    const { counters, logger, closeLimitMs, budget } = this.#options
+    budget.update(this, 0, 0)
     counters.disconnect(cause)
     logger.debug({ cause }, 'a connection is closed')
     closeGently(this.#client, closeLimitMs)
@@ -271,7 +281,7 @@ export class Session {
     this.destroy('internal_error')
   }
 
-  #onRequestHead (buffer: Buffer, offset: number): 'pass' | 'hold' {
+  #onRequestHead (buffer: Buffer, offset: number, totalBytes: number): 'pass' | 'hold' {
     const apiKey = buffer.readInt16BE(offset + 4)
     const version = buffer.readInt16BE(offset + 6)
     const correlationId = buffer.readInt32BE(offset + 8)
@@ -283,17 +293,11 @@ export class Session {
       this.#refuseApi(apiKey, version, offer)
       return 'hold'
     }
-    if (isOffered && !offer.isJudged(version, this.#options)) {
+    if (isOffered && offer.peek === null && !offer.isJudged(version, this.#options)) {
       this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
       return 'pass'
     }
-    this.#request = {
-      offer,
-      version,
-      correlationId,
-      isRefusedVersion: !isOffered,
-      scan: isOffered && apiKey === Produce.key ? new ProduceScan(version) : null
-    }
+    this.#request = new HeldRequest({ offer, version, correlationId, isOffered, totalBytes }, this.#options)
     return 'hold'
   }
 
@@ -307,48 +311,55 @@ export class Session {
   }
 
   #onRequestPart (held: HeldFrame): boolean {
-    const scan = this.#request?.scan ?? null
-    return scan?.advance(held) === true && this.#passesProduce(scan)
-  }
-
-  /** True when a Produce request whose topics are known goes to the broker as it is. */
-  #passesProduce (scan: ProduceScan): boolean {
     const request = this.#request
-    if (request === null) return false
-    for (const topic of scan.topics) if (this.#options.rules.refusalOf(topic) !== null) return false
-    if (scan.wantsAnswer) this.#owed.expect(request.correlationId, request.offer.rewriteFor(request.version, this.#options))
+    if (request === null || !request.passesEarly(held)) return false
+    if (request.topics.length > 0) this.#underWay = new ProduceUnderWay(request.topics, this.#options.rules)
+    this.#expect(request)
     return true
   }
 
   #onRequest (whole: Buffer): boolean {
     const request = this.#request
     if (request === null) return false
-    const { offer, version, correlationId, scan } = request
+    const { offer, version, correlationId, isOffered } = request
     const frame = whole.subarray(LENGTH_BYTES)
-    if (request.isRefusedVersion) {
+    if (!isOffered) {
       this.#options.counters.refused(offer.name)
       const answer = offer.refuseVersion(frame, version)
       if (answer === null) this.#endAcks0()
       else this.#owed.give(correlationId, answer)
       return false
     }
-    if (scan !== null) {
-      scan.readWhole(whole)
-      if (this.#passesProduce(scan)) return true
-    }
-    const judgement = offer.judge(frame, version, this.#options)
+    const judgement = request.passesWhole(whole) ? null : offer.judge(frame, version, this.#options)
     if (judgement === null) {
-      if (scan?.wantsAnswer !== false) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
+      this.#expect(request)
       return true
     }
     this.#carryOut(judgement, request)
     return false
   }
 
-  #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, scan }: Request): void {
+  /** The broker gets the request as it is. */
+  #expect ({ offer, version, correlationId, wantsAnswer }: HeldRequest): void {
+    if (wantsAnswer) this.#owed.expect(correlationId, offer.rewriteFor(version, this.#options))
+  }
+
+  /** The end of a Produce does not go out where one of its topics has become read-only since its beginning did: a broker appends nothing of a part. */
+  #passRequest (chunk: Buffer, start: number, end: number): void {
+    if (this.#underWay === null || this.#underWay.isAllowed()) {
+      this.#toUpstream?.forward(chunk, start, end)
+      return
+    }
+    const { counters, logger, logLimit } = this.#options
+    counters.refused(Produce.name)
+    logLimit.run('late', skipped => logger.warn({ skipped, client: this.#client.remoteAddress }, 'a topic became read-only while records for it were coming in: closing the connection before the broker has all of them'))
+    this.#close('refused_late')
+  }
+
+  #carryOut ({ decision, isRefusal }: Judgement, { offer, version, correlationId, wantsAnswer }: HeldRequest): void {
     // To ask about a topic that must not be created is nothing that is refused.
     if (isRefusal && offer.key !== Metadata.key) this.#options.counters.refused(offer.name)
-    if (scan?.wantsAnswer === false) {
+    if (!wantsAnswer) {
       if (decision.kind === 'ask') for (const { frame } of decision.questions) this.#toUpstream?.write(frame)
       this.#endAcks0()
     } else if (decision.kind === 'ask') this.#ask(decision, correlationId)

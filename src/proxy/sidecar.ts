@@ -9,6 +9,7 @@ import { sleep } from '../net/sleep.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { LinkStateView } from '../state/state-follower.ts'
 import { Counters } from './counters.ts'
+import { HoldBudget, type HoldLimits } from './hold-budget.ts'
 import { listen, type Listeners, type OnClient } from './listeners.ts'
 import { LogLimit } from './log-limit.ts'
 import { NodePorts } from './node-ports.ts'
@@ -36,6 +37,7 @@ export interface SidecarOptions {
   readonly logger: Logger
   readonly dial?: Dial
   readonly now?: () => number
+  readonly holdLimits?: Partial<HoldLimits>
 }
 
 export class Sidecar {
@@ -48,6 +50,7 @@ export class Sidecar {
   readonly #upstreams: Upstreams
   readonly #counters = new Counters()
   readonly #logLimit: LogLimit
+  readonly #budget: HoldBudget
   readonly #sessions = new Set<Session>()
   readonly #hidden = new Set<number>()
   readonly #abort = new AbortController()
@@ -66,7 +69,9 @@ export class Sidecar {
     this.#reads = new ReadRules(this.#rules)
     const isShadowLeader = (nodeId: number): boolean => this.#reads.isShadowLeader(nodeId)
     this.#ports = new NodePorts(config.advertisedHost, listeners.ports, { isShadowLeader, onHidden: nodeId => { this.#hide(nodeId) } })
-    this.#logLimit = new LogLimit(LOG_INTERVAL_MS, options.now ?? (() => performance.now()))
+    const now = options.now ?? (() => performance.now())
+    this.#logLimit = new LogLimit(LOG_INTERVAL_MS, now)
+    this.#budget = new HoldBudget(now, options.holdLimits)
     this.#upstreams = new Upstreams({
       cluster: options.cluster,
       dial: options.dial ?? dialTcp,
@@ -127,6 +132,7 @@ export class Sidecar {
     await this.#emptied(this.#options.config.drainTimeoutMs)
     this.#abort.abort()
     for (const session of this.#sessions) session.destroy('drain_timeout')
+    this.#budget.stop()
     await this.#looking
     await closed
   }
@@ -163,6 +169,7 @@ export class Sidecar {
       counters: this.#counters,
       logger,
       logLimit: this.#logLimit,
+      budget: this.#budget,
       maxFrameBytes: config.maxFrameBytes,
       closeLimitMs: CLOSE_LIMIT_MS,
       onClosed: () => {

@@ -101,9 +101,10 @@ export function inRequestOrder<Out> (
       merged.push(ours)
       continue
     }
-    merged.push(...answered.get(key) ?? [])
+    // One by one: a call has not as many arguments as an answer may have rows.
+    for (const row of answered.get(key) ?? []) merged.push(row)
     answered.delete(key)
   }
-  for (const left of answered.values()) merged.push(...left)
+  for (const left of answered.values()) for (const row of left) merged.push(row)
   return merged
 }

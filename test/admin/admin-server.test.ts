@@ -403,6 +403,8 @@ const noDisconnects: SidecarStatus['counters']['disconnects'] = {
   client_malformed: 0,
   api_refused: 0,
   acks0_refused: 0,
+  refused_late: 0,
+  client_stalled: 0,
   upstream_unknown: 0,
   upstream_unreachable: 0,
   upstream_closed: 0,

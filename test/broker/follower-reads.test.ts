@@ -328,6 +328,25 @@ test('@platformatic/kafka: in a group', async t => {
   t.same(seen.sort(), values(PLAIN).sort())
 })
 
+test('a broker takes what is fetched in the name of another one for copied: through the sidecar nobody does that', async t => {
+  const name = 'copied'
+  await createTopic(name, [1, 2], 1)
+  const topicId = (await admin.refresh({ signal })).topics.get(name)?.topicId ?? ''
+  const through = await RawClient.open(portAtSidecar(1))
+  const directly = await RawClient.open(portOfBroker(1))
+  t.teardown(() => { through.close(); directly.close() })
+  for (let version = 4; version <= 14; version++) {
+    const request = { maxWaitMs: 10, minBytes: 0, topics: [{ ...(version >= 13 ? { topicId } : { topic: name }), partitions: [{ partition: 0, fetchOffset: 0n, partitionMaxBytes: 1000 }] }] }
+    const errors = async (client: RawClient, replicaId: number): Promise<unknown> => {
+      const { errorCode, responses } = await client.request(Fetch, version, { ...request, replicaId })
+      return [errorCode, ...responses.flatMap(({ partitions }) => partitions.map(row => row.errorCode))]
+    }
+    t.same(await errors(directly, 2), [0, 0], `v${version} directly`)
+    t.same(await errors(through, 2), version >= 7 ? [ErrorCodes.CLUSTER_AUTHORIZATION_FAILED] : [0, ErrorCodes.CLUSTER_AUTHORIZATION_FAILED], `v${version}`)
+    t.same(await errors(through, -1), [0, 0], `v${version} as a consumer`)
+  }
+})
+
 test('when the topic is failed over, the same connection sees the real leader, and that is where it is written to', async t => {
   t.notOk(dialed.includes(portOfBroker(SHADOW_LEADER)), 'nothing of all this went to the shadow leader')
   const client = await RawClient.open(sidecar.bootstrap.port)

@@ -100,6 +100,7 @@ export interface FixtureOptions {
   readonly brokerIds?: readonly number[]
   readonly dial?: SidecarOptions['dial']
   readonly cluster?: SidecarOptions['cluster']
+  readonly holdLimits?: SidecarOptions['holdLimits']
 }
 
 export async function start (t: Test, options: FixtureOptions = {}): Promise<Fixture> {
@@ -135,7 +136,8 @@ export async function start (t: Test, options: FixtureOptions = {}): Promise<Fix
     connectionTimeoutMs: 2000,
     state: links,
     logger: options.logger ?? silentLogger,
-    ...(options.dial === undefined ? {} : { dial: options.dial })
+    ...(options.dial === undefined ? {} : { dial: options.dial }),
+    ...(options.holdLimits === undefined ? {} : { holdLimits: options.holdLimits })
   })
   const clients: RawClient[] = []
   t.teardown(async () => {

@@ -263,7 +263,7 @@ test('Fetch: a leader epoch that the client believes its last record to be of is
   const { client, broker } = await startReplica(t)
   broker.answer = emptyAnswer
   const socket = await client()
-  for (const version of versions(Fetch, 12, 15)) {
+  for (const version of versions(Fetch, 12, 14)) {
     const topic = version === 12 ? { topic: 'ro' } : { topicId: 'AAAAAAAAAAAAAAAAAAAAAg' }
     const row = { partition: 3, currentLeaderEpoch: 4, fetchOffset: 7n, partitionMaxBytes: 1000 }
     const forgottenTopicsData = [{ ...topic, partitions: [9] }]
@@ -291,7 +291,7 @@ test('everything else goes to the broker byte for byte', async t => {
   const epochs = (topic: string, replicaId = -1): RequestInput<typeof OffsetForLeaderEpoch> => ({ replicaId, topics: [{ topic, partitions: [{ partition: 0, leaderEpoch: 1 }] }] })
   for (const version of versions(Fetch, 0, 12)) await passes(socket.encode(Fetch, version, fetch('free')), `Fetch v${version}`)
   for (const version of [0, 3, 11, 12]) await passes(socket.encode(Fetch, version, fetch('ro')), `Fetch v${version} of a shadow`)
-  for (const version of [13, 15]) await passes(socket.encode(Fetch, version, { ...fetch(null), topics: [{ topicId: 'AAAAAAAAAAAAAAAAAAAAAg', partitions: [] }] }), `Fetch v${version}`)
+  for (const version of [13, 14]) await passes(socket.encode(Fetch, version, { ...fetch(null), topics: [{ topicId: 'AAAAAAAAAAAAAAAAAAAAAg', partitions: [] }] }), `Fetch v${version}`)
   for (const version of versions(ListOffsets)) await passes(socket.encode(ListOffsets, version, offsets('free')), `ListOffsets v${version}`)
   for (const replicaId of [-2, 1]) await passes(socket.encode(ListOffsets, 6, offsets('ro', replicaId)), `ListOffsets of replica ${replicaId}`)
   for (const version of versions(OffsetForLeaderEpoch)) await passes(socket.encode(OffsetForLeaderEpoch, version, epochs('free')), `OffsetForLeaderEpoch v${version}`)

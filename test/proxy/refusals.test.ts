@@ -321,7 +321,7 @@ test('a version above the one that is offered gets an answer that says so', asyn
   const socket = await client()
   const refused = await socket.request(Produce, 13, { acks: -1, timeoutMs: 1, topicData: [{ topicId: TOPIC_ID, partitionData: [{ index: 4, records: RECORDS }] }] })
   t.strictSame(refused.responses.map(row => [row.topicId, row.partitionResponses.map(({ index, errorCode }) => [index, errorCode])]), [[TOPIC_ID, [[4, UNSUPPORTED_VERSION]]]])
-  for (const version of [16, 17, 18]) {
+  for (const version of [15, 16, 17, 18]) {
     t.equal((await socket.request(Fetch, version, { maxWaitMs: 0, minBytes: 0, topics: [] })).errorCode, UNSUPPORTED_VERSION)
   }
   const deleted = await socket.request(DeleteTopics, 6, { timeoutMs: 1, topics: [{ name: 'ro', topicId: TOPIC_ID }, { name: null, topicId: TOPIC_ID }] })

@@ -47,6 +47,12 @@ export const topicFilter = z.strictObject({
 
 /** The group that engines elect their leader in, and whatever else may come to be called so. */
 const PROTECTED_GROUP_PREFIX = '__kshadow'
+
+/** True for groups of kafka-shadow itself, which are nobody else's to shadow, join or change. */
+export function isProtectedGroup (name: string): boolean {
+  return name.startsWith(PROTECTED_GROUP_PREFIX)
+}
+
 /** The length of a string in Kafka's protocol. */
 const MAX_GROUP_LENGTH = 32_767
 
@@ -57,12 +63,12 @@ export const groupFilter = z.strictObject({
   name: z.string({ error: 'expected the name of a group, the start of one, or *' })
 }, { error: expectedFilter }).transform((raw, context): NameFilter => checkedFilter(raw, context, filter => {
   if (filter.name === '' || filter.name.length > MAX_GROUP_LENGTH) return `expected 1 to ${MAX_GROUP_LENGTH} characters`
-  return filter.filter_type === 'INCLUDE' && filter.name.startsWith(PROTECTED_GROUP_PREFIX) ? 'this group is never shadowed' : null
+  return filter.filter_type === 'INCLUDE' && isProtectedGroup(filter.name) ? 'this group is never shadowed' : null
 }))
 
 /** As `selectsTopic`, of consumer groups. */
 export function selectsGroup (filters: readonly NameFilter[], name: string): boolean {
-  return name !== '' && !name.startsWith(PROTECTED_GROUP_PREFIX) && selects(filters, name)
+  return name !== '' && !isProtectedGroup(name) && selects(filters, name)
 }
 
 /** How filters are stored and shown. */

@@ -2,6 +2,7 @@ import { ErrorCodes } from '../../../protocol/errors/codes.ts'
 import { Fetch } from '../../../protocol/messages/fetch.ts'
 import type { RequestOf, ResponseInput, ResponseOf } from '../../../protocol/schema/api.ts'
 import type { ReadRules } from '../read-rules.ts'
+import type { Peek } from '../offer.ts'
 import { question } from '../question.ts'
 import type { Judge, Verdict } from '../verdict.ts'
 
@@ -18,6 +19,16 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 /** The first version in which a client can say of which leader epoch the last record is that it has. */
 const LAST_EPOCH_VERSION = 12
 const UNKNOWN_EPOCH = -1
+const NO_RECORDS = Buffer.alloc(0)
+
+/** Brokers have ids from 0 on; consumers fetch as -1, debuggers as -2. */
+const FIRST_REPLICA_ID = 0
+
+/**
+ * Reads who fetches. A broker takes what a replica fetches for what that replica has: it lets the high watermark rise, acknowledges records that
+ * nobody else has, and takes the replica into the ISR. Replicas fetch from brokers directly.
+ */
+export const isFromReplica: Peek = reader => reader.int32() >= FIRST_REPLICA_ID
 
 /** In version 11 a client cannot say what a follower does not understand. */
 export function isFetchJudged (version: number, reads: ReadRules): boolean {
@@ -29,6 +40,8 @@ export function isFetchJudged (version: number, reads: ReadRules): boolean {
  * what it is about: all of them are asked so. In newer versions, see withoutLastEpochs.
  */
 export const judgeFetch: Judge<typeof Fetch> = (body, { reads, version }) => {
+  if (body.replicaId >= FIRST_REPLICA_ID) return refuseReplica(body, version)
+  if (!isFetchJudged(version, reads)) return null
   if (version >= LAST_EPOCH_VERSION) return withoutLastEpochs(body)
   if (!continuesSession(body) && !body.topics.some(({ topic }) => reads.isReadFromFollowers(topic))) return null
   let answer: ResponseOf<typeof Fetch> | null = null
@@ -43,14 +56,25 @@ export const judgeFetch: Judge<typeof Fetch> = (body, { reads, version }) => {
   }
 }
 
+/** The first version whose answers have an error for all of them. */
+const TOP_ERROR_VERSION = 7
+
+function refuseReplica ({ topics }: RequestOf<typeof Fetch>, version: number): Verdict<typeof Fetch> {
+  const errorCode = ErrorCodes.CLUSTER_AUTHORIZATION_FAILED
+  if (version >= TOP_ERROR_VERSION) return { kind: 'answer', body: { errorCode, sessionId: 0, responses: [] } }
+  return {
+    kind: 'answer',
+    body: { responses: topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, errorCode, highWatermark: -1n, records: NO_RECORDS })) })) }
+  }
+}
+
 /**
  * @platformatic/kafka says that its last record is of the epoch of the present leader, which a leader takes for true. Followers know the
  * epochs of their records alone, 0 in append mode replica, and call any other offset out of range. What is not said is not compared; other
  * clients never say it. Topics that have ids are not told apart.
  */
 function withoutLastEpochs (body: RequestOf<typeof Fetch>): Verdict<typeof Fetch> | null {
-  const isReplica = body.replicaId >= 0 || body.replicaState.replicaId >= 0
-  if (isReplica || body.topics.every(({ partitions }) => partitions.every(({ lastFetchedEpoch }) => lastFetchedEpoch === UNKNOWN_EPOCH))) return null
+  if (body.topics.every(({ partitions }) => partitions.every(({ lastFetchedEpoch }) => lastFetchedEpoch === UNKNOWN_EPOCH))) return null
   return { kind: 'amend', body: { ...body, topics: body.topics.map(topic => ({ ...topic, partitions: topic.partitions.map(row => ({ ...row, lastFetchedEpoch: UNKNOWN_EPOCH })) })) } }
 }
 

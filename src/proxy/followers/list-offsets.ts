@@ -33,36 +33,43 @@ const OFFSET_NOT_AVAILABLE_VERSION = 5
 
 export const judgeListOffsets: Judge<typeof ListOffsets> = (body, { reads, version }) => {
   if (body.replicaId !== CONSUMER_REPLICA_ID) return null
-  const followed = body.topics.filter(({ name }) => reads.isReadFromFollowers(name))
-  return followed.length === 0 ? null : new FollowerOffsets(body, version, followed).start()
+  const followed: TopicRow[] = []
+  const others: TopicRow[] = []
+  for (const topic of body.topics) {
+    if (reads.isReadFromFollowers(topic.name)) followed.push(topic)
+    else others.push(topic)
+  }
+  return followed.length === 0 ? null : new FollowerOffsets(body, version, followed, others).start()
 }
 
 class FollowerOffsets {
   readonly #request: Request
   readonly #version: number
   readonly #followed: readonly TopicRow[]
+  readonly #notFollowed: readonly TopicRow[]
   #throttleTimeMs = 0
   /** What the broker says of topics that are none of ours. */
-  readonly #others: TopicAnswer[] = []
+  #others: readonly TopicAnswer[] = []
   readonly #found = new Map<string, PartitionAnswer>()
   readonly #ends = new Map<string, PartitionAnswer>()
   /** What consumers can read up to, or why that is not known. */
   readonly #bounds = new Map<string, { readonly errorCode: number, readonly offset: bigint }>()
 
-  constructor (request: Request, version: number, followed: readonly TopicRow[]) {
+  /** `followed` and `others` are the topics of the request. */
+  constructor (request: Request, version: number, followed: readonly TopicRow[], others: readonly TopicRow[]) {
     this.#request = request
     this.#version = version
     this.#followed = followed
+    this.#notFollowed = others
   }
 
   start (): Ask<typeof ListOffsets> {
-    const others = this.#request.topics.filter(topic => !this.#followed.includes(topic))
     const found = selectRows(this.#followed, row => row.timestamp !== LATEST)
     const ends = selectRows(this.#followed, isBounded).map(topic => ({ ...topic, partitions: topic.partitions.map(row => ({ ...row, timestamp: LATEST })) }))
     return {
       kind: 'ask',
       questions: [
-        ...this.#ask(others, CONSUMER_REPLICA_ID, topics => { this.#others.push(...topics) }),
+        ...this.#ask(this.#notFollowed, CONSUMER_REPLICA_ID, topics => { this.#others = topics }),
         ...this.#ask(found, DEBUGGING_REPLICA_ID, topics => { keep(this.#found, topics) }),
         ...this.#ask(ends, DEBUGGING_REPLICA_ID, topics => { keep(this.#ends, topics) })
       ],

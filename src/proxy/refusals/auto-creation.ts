@@ -17,9 +17,14 @@ export const judgeAutoCreation: Judge<typeof Metadata> = (body, { rules, version
   const topics = body.topics
   // No list, and in version 0 an empty one, asks for all topics there are: that creates none.
   if (topics === null || (version >= NO_CREATION_VERSION && !body.allowAutoTopicCreation)) return null
-  const guarded = topics.filter(({ topicId, name }) => topicId === ZERO_UUID && name !== null && rules.creationRefusalOf(name) !== null)
+  const guarded: TopicRow[] = []
+  const others: TopicRow[] = []
+  for (const row of topics) {
+    const isGuarded = row.topicId === ZERO_UUID && row.name !== null && rules.creationRefusalOf(row.name) !== null
+    if (isGuarded) guarded.push(row)
+    else others.push(row)
+  }
   if (guarded.length === 0) return null
-  const others = topics.filter(topic => !guarded.includes(topic))
   const requests = [{ body: { ...body, topics: guarded, allowAutoTopicCreation: false }, version: Math.max(version, NO_CREATION_VERSION) }]
   return {
     kind: 'split',

@@ -19,11 +19,13 @@ export const judgeWriteTxnMarkers: Judge<typeof WriteTxnMarkers> = (body, { rule
   const allowed = markers
     .map(({ marker, topics }) => ({ ...marker, topics: topics.filter(({ ours }) => ours === null).map(({ topic }) => topic) }))
     .filter(marker => marker.topics.length > 0)
-  const answer = (answered: ReadonlyMap<bigint, readonly TopicAnswer[]>): ResponseInput<typeof WriteTxnMarkers> => ({
-    markers: markers.map(({ marker, topics }) => ({
-      producerId: marker.producerId,
-      topics: inRequestOrder(topics.map(({ topic, ours }) => ({ key: topic.name, ours })), answered.get(marker.producerId) ?? [], row => row.name)
-    }))
+  // A broker answers with one row for a producer, whose topics go to the first row that asked for it.
+  const answer = (answered: Map<bigint, readonly TopicAnswer[]>): ResponseInput<typeof WriteTxnMarkers> => ({
+    markers: markers.map(({ marker: { producerId }, topics }) => {
+      const theirs = answered.get(producerId) ?? []
+      answered.delete(producerId)
+      return { producerId, topics: inRequestOrder(topics.map(({ topic, ours }) => ({ key: topic.name, ours })), theirs, row => row.name) }
+    })
   })
   if (allowed.length === 0) return { kind: 'answer', body: answer(new Map()) }
   return {
