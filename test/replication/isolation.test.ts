@@ -1,8 +1,14 @@
 import { test } from 'tap'
 import { randomBytes } from 'node:crypto'
+import { ErrorCodes } from '../../protocol/errors/codes.ts'
+import { CreateTopics } from '../../protocol/messages/create-topics.ts'
 import { DescribeConfigs } from '../../protocol/messages/describe-configs.ts'
 import { Fetch } from '../../protocol/messages/fetch.ts'
 import { Metadata } from '../../protocol/messages/metadata.ts'
+import { Produce } from '../../protocol/messages/produce.ts'
+import { readRecords } from '../../protocol/records/read-records.ts'
+import { createTopic } from '../../src/client/admin/create-topic.ts'
+import { STATE_TOPIC } from '../../src/state/state-topic.ts'
 import { oneBatch, ShadowPair, until } from '../support/shadow-pair.ts'
 
 test('filters: exclusion wins, prefixes and names select, what is taken is left alone', async t => {
@@ -153,4 +159,26 @@ test('a source that is slow to answer is not taken for one that has nothing', as
   await until('the contact grows old', async () => ((await engine.partition('a', 0))?.sourceContactAgeMs ?? 0) > 5500)
   const status = await engine.partition('a', 0)
   t.ok((status?.lagSeconds ?? 0) > 5, 'the seconds at risk go on, whatever the last known lag was')
+})
+
+test('a topic whose claim the state topic refuses is not created before it is recorded', async t => {
+  const pair = await ShadowPair.start(t)
+  const engine = pair.startEngine()
+  await until('it leads', async () => (await engine.link())?.tasks[0]?.state === 'ACTIVE')
+  let refused = 0
+  pair.shadow.onRequest(Produce, ({ body }) => {
+    if (refused >= 2) return 'pass'
+    refused++
+    return { answer: { throttleTimeMs: 0, responses: body.topicData.map(({ name, topicId }) => ({ name, topicId, partitionResponses: [{ index: 0, errorCode: ErrorCodes.TOPIC_AUTHORIZATION_FAILED, baseOffset: -1n }] })) } }
+  })
+  const claimed: boolean[] = []
+  pair.shadow.onRequest(CreateTopics, () => {
+    claimed.push([...pair.shadow.log(STATE_TOPIC, 0).batches(() => true)].flatMap(batch => [...readRecords(batch)]).some(({ key }) => key?.toString() === 'topic/dr/a'))
+    return 'pass'
+  })
+  await createTopic(pair.sourceCluster, { name: 'a', partitions: 1, replicationFactor: 1, configs: {} }, { signal: AbortSignal.timeout(10_000) })
+  pair.write('a', 0, 3)
+  await pair.untilSame('a')
+  t.equal(refused, 2)
+  t.same(claimed, [true])
 })

@@ -14,18 +14,27 @@ export interface DeletedRecords extends PartitionRow, RowOutcome {
   readonly lowWatermark: number
 }
 
+export interface DeleteRecordsOptions {
+  readonly signal: AbortSignal
+  /** Called at the moment of sending each request: what it throws is thrown, or told for the rows of it, and nothing is sent. */
+  readonly beforeSend?: () => void
+}
+
 /**
  * Moves the start of partition logs forward; one answer for every row, in their order.
  * @throws {ShadowError} ABORTED; CLUSTER_UNAVAILABLE when there is no metadata
  */
-export async function deleteRecords (cluster: Cluster, rows: readonly DeleteRecordsRow[], { signal }: { readonly signal: AbortSignal }): Promise<readonly DeletedRecords[]> {
+export async function deleteRecords (cluster: Cluster, rows: readonly DeleteRecordsRow[], { signal, beforeSend = () => {} }: DeleteRecordsOptions): Promise<readonly DeletedRecords[]> {
   const answers = await askLeaders<DeleteRecordsRow, RowOutcome & { readonly lowWatermark: number }>(cluster, rows, {
     ask: async (nodeId, led) => {
-      const { body } = await cluster.request(DeleteRecords, {
-        timeoutMs: ADMIN_TIMEOUT_MS,
-        topics: [...byTopic(led)].map(([name, partitions]) => ({
-          name, partitions: partitions.map(({ row }) => ({ partitionIndex: row.partition, offset: BigInt(row.beforeOffset) }))
-        }))
+      const { body } = await cluster.request(DeleteRecords, () => {
+        beforeSend()
+        return {
+          timeoutMs: ADMIN_TIMEOUT_MS,
+          topics: [...byTopic(led)].map(([name, partitions]) => ({
+            name, partitions: partitions.map(({ row }) => ({ partitionIndex: row.partition, offset: BigInt(row.beforeOffset) }))
+          }))
+        }
       }, nodeId, { signal, purpose: 'slow', timeoutMs: ADMIN_REQUEST_TIMEOUT_MS })
       return body.topics.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex, errorCode, lowWatermark }) => ({
         topic: name, partition: partitionIndex, answer: { errorCode, error: null, lowWatermark: Number(lowWatermark) }

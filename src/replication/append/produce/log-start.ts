@@ -9,11 +9,14 @@ import type { PartitionCopy } from './partition-copy.ts'
  */
 export class LogStartFollower {
   readonly #shadow: Cluster
+  readonly #assertMayLead: () => void
   /** Where each shadow partition was last made to start. */
   readonly #starts = new WeakMap<PartitionCopy, number>()
 
-  constructor (shadow: Cluster) {
+  /** `assertMayLead` throws when another engine may lead by now, and may have failed the topics over. */
+  constructor (shadow: Cluster, assertMayLead: () => void) {
     this.#shadow = shadow
+    this.#assertMayLead = assertMayLead
   }
 
   /** Returns what went wrong, in words, by partition; it is tried again the next time. */
@@ -25,7 +28,7 @@ export class LogStartFollower {
       return beforeOffset > (this.#starts.get(copy) ?? 0) ? [{ copy, beforeOffset }] : []
     })
     if (behind.length === 0) return []
-    const rows = await deleteRecords(this.#shadow, behind.map(({ copy, beforeOffset }) => ({ topic: copy.topic, partition: copy.partition, beforeOffset })), { signal })
+    const rows = await deleteRecords(this.#shadow, behind.map(({ copy, beforeOffset }) => ({ topic: copy.topic, partition: copy.partition, beforeOffset })), { signal, beforeSend: this.#assertMayLead })
     const answers = new Map(rows.map(row => [`${row.topic}/${row.partition}`, row]))
     const problems: string[] = []
     for (const { copy, beforeOffset } of behind) {

@@ -89,7 +89,7 @@ export class ProduceMode implements AppendMode {
     const fetcher = new Fetcher({ source, client, budget: this.#budget, memory, signal, obstacle, onTopicIdUnknown: () => host.wakeSync(), now: options.now })
     this.#appender = new Appender({ shadow, connections: options.appendConnections, signal, mayAppend: options.mayAppend, onTooLarge: (copy, bytes) => this.#raise(copy, bytes) })
     this.#locator = new Locator({ source, shadow, signal, now, retryBackoffMs: client.retryBackoffMs, obstacle })
-    this.#logStarts = new LogStartFollower(shadow)
+    this.#logStarts = new LogStartFollower(shadow, () => { this.#assertMayLead() })
     this.#work = {
       append: copy => this.#appender.wake(copy),
       fetch: copy => fetcher.wake(copy),

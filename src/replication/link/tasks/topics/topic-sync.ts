@@ -88,6 +88,8 @@ export class TopicSync {
   #supported: Promise<ReadonlySet<string>> | null = null
   readonly #decreases = new Map<string, number>()
   readonly #deletions: SourceDeletions
+  /** Topics whose claim could not be recorded yet. */
+  readonly #unclaimed = new Set<string>()
   /** Since when shadow topics are not shown, in milliseconds since 1970. */
   readonly #missingSince = new Map<string, number>()
 
@@ -201,13 +203,19 @@ export class TopicSync {
     }
     const shadow = this.#host.add(claim)
     return await shadow.exclusively(async () => {
-      // As it is by now: it may have been paused, or failed over, before it was claimed.
-      await shadow.update({})
+      await this.#claim(shadow)
       // Again, now that the sidecars let nobody write to it any more.
       if (await this.#isToMakeAnew(topic.name, shown)) await deleteTopic(this.#host.shadow, topic.name, { signal: this.#host.signal, beforeSend: () => { assertLeads(this.#host.isLeading) } })
       await this.#create(shadow, shown)
       return true
     })
+  }
+
+  /** Records a topic as it is by now: it may have been paused, or failed over, before it was claimed. */
+  async #claim (topic: ShadowTopic): Promise<void> {
+    this.#unclaimed.add(topic.topic)
+    await topic.update({})
+    this.#unclaimed.delete(topic.topic)
   }
 
   /** A schema registry makes its topic when it is started: one that is empty is no more than its place (facts/redpanda-contract.md §7.1). */
@@ -305,7 +313,7 @@ export class TopicSync {
     const { record } = topic
     if (!record.created) {
       // Claimed by an engine that did not get to the end of it; or that could not be recorded.
-      await topic.update({})
+      if (this.#unclaimed.has(record.topic)) await this.#claim(topic)
       await this.#create(topic, shown)
       return false
     }
