@@ -20,7 +20,7 @@ const COMMAND_DEADLINE_MS = 5000
 
 export interface PartitionControlOptions {
   readonly controllers: Controllers
-  readonly metadata: MetadataFollower
+  readonly metadata: Pick<MetadataFollower, 'image' | 'problem' | 'onChange'>
   readonly cluster: Cluster
   /** @throws {ShadowError} while the shadow leader is not registered */
   readonly broker: () => { readonly brokerId: number, readonly brokerEpoch: bigint }
