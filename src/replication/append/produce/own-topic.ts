@@ -43,9 +43,12 @@ export class OwnTopic {
 
   /** See TopicAbsence. */
   async #look (): Promise<string | null> {
-    const { shadow, signal } = this.#options
+    const { shadow, now, signal } = this.#options
     const { topic, record: { shadowTopicId } } = this.#topic
-    const view = await shadow.refresh({ signal })
+    // It is asked for after every attempt that fails, of every topic: a cluster in trouble is not to be asked for everything all the time.
+    const { lastView } = shadow
+    const ageMs = lastView === null ? Infinity : now() - lastView.atMs
+    const view = lastView !== null && ageMs >= 0 && ageMs < SEEN_MS ? lastView : await shadow.refresh({ signal })
     const shown = view.topics.get(topic)
     if (shown?.errorCode === ErrorCodes.NONE) return this.#another(shown)
     // A broker leaves out what the principal may not describe.
