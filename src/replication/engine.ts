@@ -187,21 +187,22 @@ export class Engine implements LinkService {
   async #begin (reign: Reign): Promise<void> {
     const { state, cluster, logger } = this.#options
     const { signal, writer } = reign
+    throwIfAborted(signal)
+    const forgetLoss = state.onLoss(loss => {
+      // A topic that comes into being again is noticed, too.
+      if (loss === null) ensureStateTopic(cluster, signal).catch(() => {})
+      else reign.resign(`topic ${STATE_TOPIC} has lost records (${loss.reason}): they are written again before an engine leads`)
+    })
+    onAbort(signal, forgetLoss)
+    // Taken over before it was seen: nothing is started from what is left.
+    if (state.loss !== null) throw new ShadowError('CLUSTER_UNAVAILABLE', `topic ${STATE_TOPIC} has lost records: ${state.loss.reason}`, { retriable: true })
     await this.#leadership?.begin(reign)
     const records = [...state.state?.links.values() ?? []].map(record => renewSecrets(record, { secrets: this.#secrets, write: changes => writer.write(changes), signal, logger }))
-    for (const record of await Promise.all(records)) this.#startLink(reign, record)
+    const renewed = await Promise.all(records)
     throwIfAborted(signal)
-    if (state.loss !== null) throw new ShadowError('CLUSTER_UNAVAILABLE', `topic ${STATE_TOPIC} has lost records: ${state.loss.reason}`, { retriable: true })
+    for (const record of renewed) this.#startLink(reign, record)
     this.#reign = reign
-    const forgets = [
-      state.onFenced(key => this.#mend(reign, key)),
-      state.onLoss(loss => {
-        // A topic that comes into being again is noticed, too.
-        if (loss === null) ensureStateTopic(cluster, signal).catch(() => {})
-        else reign.resign(`topic ${STATE_TOPIC} has lost records (${loss.reason}): they are written again before an engine leads`)
-      })
-    ]
-    onAbort(signal, () => { for (const forget of forgets) forget() })
+    onAbort(signal, state.onFenced(key => this.#mend(reign, key)))
     for (const key of state.state?.fenced ?? []) this.#mend(reign, key)
     this.#leadership?.tend(reign)
     await Promise.all([reign.barrier.run(signal), this.#ensureConfigured(reign)])
