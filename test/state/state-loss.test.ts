@@ -3,6 +3,7 @@ import { parseLinkDocument } from '../../src/config/link-config.ts'
 import { LinkState } from '../../src/state/link-state.ts'
 import { encodeValue, keyOf, type StateChange } from '../../src/state/records.ts'
 import { lostChanges } from '../../src/state/state-loss.ts'
+import { topicRecord } from '../support/topic-record.ts'
 
 const SINCE = '2026-01-01T00:00:00.000Z'
 
@@ -31,31 +32,7 @@ const EVERY: readonly StateChange[] = [
   { kind: 'shadow-leader', brokerId: 3000, value: { brokerId: 3000, incarnationId: 'i', logDirId: 'd', since: SINCE, address: null, instance: null } },
   link('site-b', 'u1'),
   { kind: 'deletion', name: 'site-c', value: { at: SINCE } },
-  {
-    kind: 'topic',
-    link: 'site-b',
-    topic: 'orders',
-    value: {
-      link: 'site-b',
-      topic: 'orders',
-      state: 'ACTIVE',
-      since: SINCE,
-      owned: true,
-      sourceTopicId: null,
-      created: true,
-      shadowTopicId: null,
-      partitions: 1,
-      replicationFactor: null,
-      startOffsets: null,
-      configs: {},
-      fault: null,
-      handingOver: false,
-      pausedWithLink: false,
-      endOffsets: null,
-      refusedConfigs: {},
-      rollbacks: []
-    }
-  },
+  { kind: 'topic', link: 'site-b', topic: 'orders', value: topicRecord({ link: 'site-b', since: SINCE }) },
   { kind: 'security', link: 'site-b', id: 'user-1', value: { link: 'site-b', id: 'user-1', since: SINCE, type: 'user', user: 'u', mechanism: 'SCRAM-SHA-256', salt: 'c2FsdA==' } },
   { kind: 'schema-registry', link: 'site-b', value: { link: 'site-b', contexts: ['.'], openedAt: null } },
   { kind: 'schema-subject', link: 'site-b', subject: 'a/b', value: { link: 'site-b', subject: 'a/b', versions: [[1, 7]], compatibility: false, mode: null } },

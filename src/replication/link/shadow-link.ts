@@ -310,7 +310,7 @@ export class ShadowLink implements TopicHost, AppendHost {
   }
 
   shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
-    return this.#topicSync.shadowingConfigs(record)
+    return this.#topicSync.configs.shadowing(record)
   }
 
   onProducerId (producerId: number): void {

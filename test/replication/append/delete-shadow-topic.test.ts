@@ -8,7 +8,7 @@ import { EmbeddedBroker } from '../../../src/embedded/embedded-broker.ts'
 import { silentLogger } from '../../../src/observability/logger.ts'
 import { discardTopic } from '../../../src/replication/append/discard-topic.ts'
 import { assertLeads } from '../../../src/replication/may-lead.ts'
-import type { TopicRecord } from '../../../src/state/records.ts'
+import { topicRecord } from '../../support/topic-record.ts'
 
 test('an engine that was stopped for longer than its lease deletes no topic, before its signal says so, too', async t => {
   const broker = await EmbeddedBroker.start()
@@ -19,9 +19,7 @@ test('an engine that was stopped for longer than its lease deletes no topic, bef
     await broker.stop()
   })
   await createTopic(own, { name: 'a', partitions: 1, replicationFactor: 1, configs: {} }, { signal: new AbortController().signal })
-  const record: TopicRecord = {
-    link: 'dr', topic: 'a', state: 'FAULTED', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: 1, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: []
-  }
+  const record = topicRecord({ topic: 'a', state: 'FAULTED' })
   let nowMs = 0
   const lease = new HeldLease({ durationMs: 60_000, sentAtMs: 0, now: () => nowMs })
   t.teardown(() => { lease.end('the test has ended') })

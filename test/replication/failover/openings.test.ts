@@ -10,6 +10,7 @@ import { SourceEnds } from '../../../src/replication/failover/source-ends.ts'
 import { ShadowTopic } from '../../../src/replication/link/shadow-topic.ts'
 import type { TopicFault } from '../../../src/state/topic-state.ts'
 import { until } from '../../support/shadow-pair.ts'
+import { topicRecord } from '../../support/topic-record.ts'
 
 const FAULT: TopicFault = { code: 'DIVERGED', reason: 'for a test', partition: 0, offset: 0 }
 
@@ -27,9 +28,7 @@ async function setUp (t: Test, { beforeOpening = async () => await Promise.resol
   const abort = new AbortController()
   const { signal } = abort
   await createTopic(cluster, { name: 'a', partitions: 1, replicationFactor: 1, configs: {} }, { signal })
-  const topic = new ShadowTopic({
-    link: 'dr', topic: 'a', state: 'PROMOTING', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: 1, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, pausedWithLink: false, endOffsets: null, refusedConfigs: {}, rollbacks: []
-  }, {
+  const topic = new ShadowTopic(topicRecord({ topic: 'a', state: 'PROMOTING' }), {
     now: () => performance.now(),
     wallClock: () => new Date(0),
     logger: silentLogger,

@@ -8,27 +8,9 @@ import { ShadowTopic } from '../../../src/replication/link/shadow-topic.ts'
 import type { TopicRecord } from '../../../src/state/records.ts'
 import type { TopicFault } from '../../../src/state/topic-state.ts'
 import { until } from '../../support/shadow-pair.ts'
+import { topicRecord } from '../../support/topic-record.ts'
 
-const RECORD: TopicRecord = {
-  link: 'dr',
-  topic: 'orders',
-  state: 'ACTIVE',
-  since: '',
-  owned: true,
-  sourceTopicId: null,
-  created: true,
-  shadowTopicId: null,
-  partitions: 1,
-  replicationFactor: null,
-  startOffsets: null,
-  configs: {},
-  fault: null,
-  handingOver: false,
-  pausedWithLink: false,
-  endOffsets: null,
-  refusedConfigs: {},
-  rollbacks: []
-}
+const RECORD = topicRecord()
 
 const FAULT: TopicFault = { code: 'DIVERGED', reason: 'for a test', partition: 0, offset: 7 }
 

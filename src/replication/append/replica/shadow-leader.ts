@@ -15,6 +15,7 @@ import type { Cluster } from '../../../client/cluster.ts'
 import { retry } from '../../../client/retry.ts'
 import type { ShadowLeaderConfig } from '../../../config/run-config.ts'
 import { messageOf, ShadowError } from '../../../errors.ts'
+import { assertLeads } from '../../may-lead.ts'
 import { allocateProducerIds } from '../../../kraft/commands/allocate-producer-ids.ts'
 import { unregisterBroker } from '../../../kraft/commands/unregister-broker.ts'
 import { Controllers } from '../../../kraft/controllers.ts'
@@ -210,7 +211,7 @@ export class ShadowLeader {
 
   /** For orders that do not name the broker's epoch: nobody would refuse those of an engine that was replaced. @throws {ShadowError} CLUSTER_UNAVAILABLE (retriable) */
   assertMayLead (): void {
-    if (!this.#options.mayLead()) throw new ShadowError('CLUSTER_UNAVAILABLE', 'another engine may lead by now', { retriable: true })
+    assertLeads(this.#options.mayLead)
   }
 
   #seatOf (identity: ShadowLeaderRecord): BrokerSeat {

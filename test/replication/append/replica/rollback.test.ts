@@ -9,27 +9,9 @@ import { TailMemory } from '../../../../src/replication/append/replica/tail-memo
 import { ShadowTopic } from '../../../../src/replication/link/shadow-topic.ts'
 import { ByteBudget } from '../../../../src/replication/source/byte-budget.ts'
 import type { TopicRecord } from '../../../../src/state/records.ts'
+import { topicRecord } from '../../../support/topic-record.ts'
 
-const RECORD: TopicRecord = {
-  link: 'dr',
-  topic: 'orders',
-  state: 'ACTIVE',
-  since: '',
-  owned: true,
-  sourceTopicId: 'AAAAAAAAAAAAAAAAAAAAAg',
-  created: true,
-  shadowTopicId: null,
-  partitions: 1,
-  replicationFactor: 2,
-  configs: {},
-  fault: null,
-  handingOver: false,
-  pausedWithLink: false,
-  endOffsets: null,
-  startOffsets: null,
-  refusedConfigs: {},
-  rollbacks: []
-}
+const RECORD = topicRecord({ sourceTopicId: 'AAAAAAAAAAAAAAAAAAAAAg', replicationFactor: 2 })
 
 class Scene {
   readonly written: TopicRecord[] = []

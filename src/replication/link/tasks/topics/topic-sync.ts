@@ -4,7 +4,6 @@
  * in between, and so that an engine that takes over knows whose it is.
  */
 import { ErrorCodes } from '../../../../../protocol/errors/codes.ts'
-import { alterTopicConfigs } from '../../../../client/admin/alter-topic-configs.ts'
 import { deleteTopic } from '../../../../client/admin/delete-topic.ts'
 import { describeTopicConfigs } from '../../../../client/admin/describe-topic-configs.ts'
 import { LATEST_TIMESTAMP, listOffsets } from '../../../../client/admin/list-offsets.ts'
@@ -16,12 +15,12 @@ import { throwIfAborted } from '../../../../net/abort.ts'
 import type { Logger } from '../../../../observability/logger.ts'
 import type { TopicRecord } from '../../../../state/records.ts'
 import type { FaultCode } from '../../../../state/topic-state.ts'
-import { STATE_TOPIC } from '../../../../state/state-topic.ts'
-import { isConfigRefusal, settleConfigs } from './settle-configs.ts'
+import { isConfigRefusal } from './settle-configs.ts'
 import { SourceDeletions } from './source-deletions.ts'
 import { describeFollowed, type DescribedConfigs } from './followed-configs.ts'
+import { ShadowConfigs } from './shadow-configs.ts'
 import { decideStartOffsets, type StartOffsets } from './start-offsets.ts'
-import { askedNames, carriedConfigs, driftOf } from './topic-configs.ts'
+import { askedNames, carriedConfigs } from './topic-configs.ts'
 import { lookAtShadow, type ShownShadow } from './shown-shadow.ts'
 import type { Adoption, AppendMode, ShadowCreation, ShownTopic } from '../../../append/append-mode.ts'
 import { assertLeads } from '../../../may-lead.ts'
@@ -85,7 +84,7 @@ export interface SyncResult {
 
 export class TopicSync {
   readonly #host: TopicSyncHost
-  #supported: Promise<ReadonlySet<string>> | null = null
+  readonly configs: ShadowConfigs
   readonly #decreases = new Map<string, number>()
   readonly #deletions: SourceDeletions
   /** Topics whose claim could not be recorded yet. */
@@ -95,6 +94,7 @@ export class TopicSync {
 
   constructor (host: TopicSyncHost) {
     this.#host = host
+    this.configs = new ShadowConfigs(host)
     this.#deletions = new SourceDeletions({ source: host.source, signal: host.signal, now: () => host.wallClock().getTime() })
   }
 
@@ -108,7 +108,7 @@ export class TopicSync {
     const problems: string[] = []
     let created = 0
     const claimed = this.#claimed()
-    const configs = await describeFollowed(claimed, { ...this.#host, options: this.#host.options(), shadowingConfigs: record => this.shadowingConfigs(record) })
+    const configs = await describeFollowed(claimed, { ...this.#host, options: this.#host.options(), shadowingConfigs: record => this.configs.shadowing(record) })
     const deletions = await this.#deletions.find(claimed.filter(topic => this.#mayDelete(topic) && isMissing(sourceView, topic.topic)), sourceView)
     await this.#each(claimed, problems, async topic => {
       // One that is being opened is not waited for.
@@ -116,7 +116,7 @@ export class TopicSync {
       await topic.exclusively(async () => {
         if (!topic.isShadowed) return
         if (deletions.has(topic.topic)) await this.#followDeletion(topic, deletions.get(topic.topic) ?? null)
-        else if (await this.#follow(topic, sourceView, shown)) await this.#followConfigs(topic, configs.source.get(topic.topic), configs.shadow.get(topic.topic))
+        else if (await this.#follow(topic, sourceView, shown)) await this.configs.follow(topic, configs.source.get(topic.topic), configs.shadow.get(topic.topic))
       })
     })
     const fresh = selected.filter(({ name, errorCode }) => errorCode === ErrorCodes.NONE && !this.#host.topics.has(name))
@@ -184,7 +184,7 @@ export class TopicSync {
       partitions: topic.partitions.length,
       replicationFactor: null,
       startOffsets,
-      configs: carriedConfigs(configs, options(), await this.#supportedConfigs()),
+      configs: carriedConfigs(configs, options(), await this.configs.supported()),
       fault: null,
       handingOver: false,
       pausedWithLink: false,
@@ -238,7 +238,7 @@ export class TopicSync {
     const { source, logger } = this.#host
     const { record } = topic
     const { excludeDefault } = this.#host.options()
-    const configs = await this.shadowingConfigs(record)
+    const configs = await this.configs.shadowing(record)
     const sourceFactor = source.lastView?.topics.get(record.topic)?.partitions[0]?.replicas.length ?? 1
     const replicationFactor = excludeDefault ? -1 : Math.min(sourceFactor, shown.brokerCount)
     if (!excludeDefault && replicationFactor < sourceFactor) {
@@ -286,26 +286,16 @@ export class TopicSync {
    */
   async #makeWithout (refusal: BrokerError, creation: ShadowCreation): Promise<{ readonly adoption: Adoption, readonly refused: Readonly<Record<string, string>> } | null> {
     const { record, configs } = creation
-    const needed = await this.#neededConfigs(record)
+    const needed = await this.configs.needed(record)
     const others = new Map(Object.entries(configs).filter(([name]) => !(name in needed)))
     if (others.size === 0 || !isConfigRefusal(refusal)) return null
     try {
       const adoption = await this.#make({ ...creation, configs: needed })
-      return { adoption, refused: adoption.kind === 'foreign' ? {} : await this.#settle(record.topic, others) }
+      return { adoption, refused: adoption.kind === 'foreign' ? {} : await this.configs.settle(record.topic, others) }
     } catch (error) {
       if (!(error instanceof BrokerError) || error.retriable || !isRefusal(error)) throw error
       return null
     }
-  }
-
-  async #settle (topic: string, changes: ReadonlyMap<string, string>): Promise<Record<string, string>> {
-    const { shadow, signal, isLeading, name: link, logger } = this.#host
-    const refused = await settleConfigs(async (name, some) => {
-      assertLeads(isLeading)
-      await alterTopicConfigs(shadow, name, some, { signal })
-    }, topic, changes, { resetsRefused: false })
-    for (const [name, reason] of Object.entries(refused)) logger.warn({ link, topic, config: name }, `the shadow cluster refuses config ${name} of ${topic}: ${reason}`)
-    return refused
   }
 
   /** Compares a shadowed topic with what both clusters show now. True when both have it as it should be. */
@@ -391,58 +381,6 @@ export class TopicSync {
     topic.copy(count)
   }
 
-  /** Takes note of the source's configs for the failover, and reverts what somebody changed on the shadow. */
-  async #followConfigs (topic: ShadowTopic, theirs: DescribedConfigs, mine: DescribedConfigs): Promise<void> {
-    const { options, logger } = this.#host
-    const name = topic.topic
-    if (theirs instanceof BrokerError) throw theirs
-    if (theirs !== undefined) {
-      const carried = carriedConfigs(theirs, options(), await this.#supportedConfigs())
-      const { configs, refusedConfigs } = topic.record
-      if (!sameConfigs(carried, configs)) {
-        // Another value is tried.
-        await topic.update({ configs: carried, refusedConfigs: Object.fromEntries(Object.entries(refusedConfigs).filter(([refused]) => carried[refused] === configs[refused])) })
-      }
-    }
-    if (mine instanceof BrokerError) throw mine
-    if (mine === undefined) return
-    const drift = driftOf(mine, await this.shadowingConfigs(topic.record))
-    if (drift.size === 0) return
-    logger.warn({ link: this.#host.name, topic: name, configs: [...drift.keys()] }, `configs of the shadow topic ${name} were changed by somebody: setting them again`)
-    const refused = await this.#settle(name, drift)
-    const needed = await this.#neededConfigs(topic.record)
-    const missing = Object.keys(refused).filter(config => config in needed)
-    if (missing.length > 0) throw new ShadowError('CONFLICT', `the shadow cluster refuses what a shadow needs: ${missing.map(config => `${config}=${refused[config] ?? ''}`).join('; ')}`)
-    if (Object.keys(refused).length > 0) await topic.update({ refusedConfigs: { ...topic.record.refusedConfigs, ...refused } })
-  }
-
-  /** The names of topic configs that the shadow cluster knows. Many topics ask at once, and share one question. */
-  async #supportedConfigs (): Promise<ReadonlySet<string>> {
-    this.#supported ??= this.#askSupported().catch((error: unknown) => {
-      this.#supported = null
-      throw error
-    })
-    return await this.#supported
-  }
-
-  async #askSupported (): Promise<ReadonlySet<string>> {
-    const entries = (await describeTopicConfigs(this.#host.shadow, [STATE_TOPIC], { signal: this.#host.signal })).get(STATE_TOPIC)
-    if (entries === undefined || entries instanceof BrokerError) throw entries ?? new BrokerError(ErrorCodes.UNKNOWN_SERVER_ERROR, `DescribeConfigs ${STATE_TOPIC}`)
-    return new Set(entries.keys())
-  }
-
-  /** What a topic's configs must be while it is a shadow, but for what the shadow cluster refuses. */
-  async shadowingConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
-    const needed = await this.#neededConfigs(record)
-    const all = this.#host.mode.shadowingConfigs(record, await this.#supportedConfigs())
-    return Object.fromEntries(Object.entries(all).filter(([name]) => name in needed || !(name in record.refusedConfigs)))
-  }
-
-  /** Those that a shadow needs, whatever its source has. */
-  async #neededConfigs (record: TopicRecord): Promise<Readonly<Record<string, string>>> {
-    return this.#host.mode.shadowingConfigs({ ...record, configs: {} }, await this.#supportedConfigs())
-  }
-
   #fault (topic: ShadowTopic, code: FaultCode, reason: string): void {
     topic.fault({ code, reason, partition: null, offset: null })
   }
@@ -460,9 +398,4 @@ function isRefusal ({ wireCode }: BrokerError): boolean {
     ErrorCodes.INVALID_CONFIG, ErrorCodes.POLICY_VIOLATION, ErrorCodes.INVALID_REQUEST
   ]
   return refusals.includes(wireCode)
-}
-
-function sameConfigs (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const names = Object.keys(a)
-  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }

@@ -15,6 +15,7 @@ import { GroupCommitter } from '../../../../../src/replication/link/tasks/groups
 import { GroupLedger } from '../../../../../src/replication/link/tasks/groups/group-ledger.ts'
 import { GroupRemovals } from '../../../../../src/replication/link/tasks/groups/group-removals.ts'
 import { ShadowTopic } from '../../../../../src/replication/link/shadow-topic.ts'
+import { topicRecord } from '../../../../support/topic-record.ts'
 
 const POSITION: GroupPosition = { topic: 'a', partition: 0, offset: 3, leaderEpoch: -1, metadata: '' }
 
@@ -49,9 +50,7 @@ test('an engine that was stopped for longer than its lease commits and removes n
       return 'pass'
     })
   }
-  const topic = new ShadowTopic({
-    link: 'dr', topic: 'a', state: 'ACTIVE', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: 1, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, endOffsets: null, pausedWithLink: false, refusedConfigs: {}, rollbacks: []
-  }, {
+  const topic = new ShadowTopic(topicRecord({ topic: 'a' }), {
     now: () => nowMs, wallClock: () => new Date(0), logger: silentLogger, signal, write: async () => { await Promise.resolve() }, begin: () => { throw new Error('nothing is copied here') }
   })
 

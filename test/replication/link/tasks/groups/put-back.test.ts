@@ -9,6 +9,7 @@ import { silentLogger } from '../../../../../src/observability/logger.ts'
 import { GroupSync } from '../../../../../src/replication/link/tasks/groups/group-sync.ts'
 import { ShadowTopic } from '../../../../../src/replication/link/shadow-topic.ts'
 import { NO_CLAIMS } from '../../../../../src/state/group-claims.ts'
+import { topicRecord } from '../../../../support/topic-record.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const at = (offset: number): GroupPosition => ({ topic: 'a', partition: 0, offset, leaderEpoch: -1, metadata: '' })
@@ -26,9 +27,7 @@ test('a position is put back within what the shadow holds by now, and not while 
   await commitGroupOffsets(from, new Coordinators(from), 'app', [at(9)], { signal, lane: 0 })
   let end: number | null = 10
   let nowMs = 0
-  const topic = new ShadowTopic({
-    link: 'dr', topic: 'a', state: 'ACTIVE', since: '', owned: true, sourceTopicId: null, created: true, shadowTopicId: null, partitions: 1, replicationFactor: null, startOffsets: null, configs: {}, fault: null, handingOver: false, endOffsets: null, pausedWithLink: false, refusedConfigs: {}, rollbacks: []
-  }, {
+  const topic = new ShadowTopic(topicRecord({ topic: 'a' }), {
     now: () => nowMs,
     wallClock: () => new Date(0),
     logger: silentLogger,
